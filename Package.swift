@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+// The package: one target a job, from the ground up (see Docs/architecture.md).
+// Plugins and samples are built by their own build files and never stand here.
+import PackageDescription
+
+/// Swift 6 language mode everywhere; warnings are errors in CI (`Scripts/ci.sh`), not here,
+/// so that a newer compiler's new warning never breaks a user's build.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "martlet",
+  products: [
+    .executable(name: "martlet", targets: ["martlet"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+  ],
+  targets: [
+    .target(name: "CMartletABI"),
+    .target(name: "CMartletSystem"),
+    .target(name: "Model", swiftSettings: strict),
+    .target(
+      name: "DataPlane", dependencies: ["Model", "CMartletABI", "CMartletSystem"],
+      swiftSettings: strict),
+    .target(
+      name: "EnvoyConfiguration",
+      dependencies: [
+        "Model", "Yams", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Admin",
+      dependencies: ["Model", .product(name: "Hummingbird", package: "hummingbird")],
+      swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "Model", "DataPlane", "EnvoyConfiguration", "Admin", "CMartletSystem",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "martlet",
+      dependencies: [
+        "Server", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
+      swiftSettings: strict),
+  ]
+)

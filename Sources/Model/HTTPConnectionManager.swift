@@ -1,0 +1,58 @@
+// The HTTP connection manager's configuration
+// (`extensions.filters.network.http_connection_manager.v3`).
+
+public struct HTTPConnectionManager: Hashable, Sendable {
+  public var statPrefix: String
+  public var routes: RouteConfiguration
+  public var codec = Codec.auto
+  /// The `server` header of responses.
+  public var serverName = "martlet"
+  public var serverHeaderTransformation = ServerHeaderTransformation.overwrite
+  public var http1 = HTTP1Options()
+  /// `max_request_headers_kb`, in bytes here. Over it: 431.
+  public var maxRequestHeadersBytes: Int = 60 << 10
+  /// `common_http_protocol_options.max_headers_count`. Over it: 431.
+  public var maxRequestHeaders: Int = 100
+  /// `common_http_protocol_options.idle_timeout`: a connection without a request (nil: never).
+  public var idleTimeout: Duration? = .seconds(3600)
+  /// A stream without a byte in either direction (nil: never). Answered with 408 or 504.
+  public var streamIdleTimeout: Duration? = .seconds(300)
+  /// From the first byte of a request to its last (nil: never). Answered with 408.
+  public var requestTimeout: Duration?
+  /// From the first byte of a request to the end of its head (nil: never). Answered with 408.
+  public var requestHeadersTimeout: Duration?
+  /// How long a draining HTTP/2 connection may go on after its first GOAWAY.
+  public var drainTimeout: Duration = .seconds(5)
+  /// How long a connection that has been answered for the last time waits for the peer to close
+  /// (nil: not at all).
+  public var delayedCloseTimeout: Duration? = .seconds(1)
+  /// `common_http_protocol_options.max_connection_duration` (nil: none).
+  public var maxConnectionDuration: Duration?
+  /// `common_http_protocol_options.max_requests_per_connection` (nil: none).
+  public var maxRequestsPerConnection: UInt32?
+  /// `generate_request_id`: give a request without `x-request-id` one.
+  public var generateRequestID = true
+  /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
+  public var suppressEnvoyHeaders = false
+
+  public enum Codec: Sendable { case auto, http1 }
+  public enum ServerHeaderTransformation: Sendable {
+    case overwrite, appendIfAbsent, passThrough
+  }
+
+  public init(statPrefix: String, routes: RouteConfiguration) {
+    self.statPrefix = statPrefix
+    self.routes = routes
+  }
+}
+
+/// `config.core.v3.Http1ProtocolOptions`, of either side.
+public struct HTTP1Options: Hashable, Sendable {
+  public var acceptHTTP10 = false
+  /// Host of an HTTP/1.0 request without one (empty: such a request is 400).
+  public var defaultHostForHTTP10 = ""
+  /// Absolute-form request targets (RFC 9112 section 3.2.2).
+  public var allowAbsoluteURL = true
+  public var enableTrailers = false
+  public init() {}
+}
