@@ -9,6 +9,7 @@ proxy is reported as such, and its lane gets a new proxy for the next one.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from . import process
@@ -22,6 +23,7 @@ class Case:
     raw: bytes
     expect: object  # "200 open", "400 close", "200,200 open", (any, of, these), or a Difference
     respond: object = None  # the upstream's script
+    methods: tuple = ()  # of the requests, where an answer's framing depends on them
 
     def __str__(self):
         return self.name
@@ -57,9 +59,12 @@ def run_table(kind: str, cases: list[Case], configuration, *, lanes=4, patience=
                     case = queue.pop()
                 upstream.reset()
                 if case.respond is not None:
+                    # What one script leaves behind in a pooled connection is not the next one's.
+                    upstream.drop_connections()
+                    time.sleep(0.03)
                     upstream.respond = case.respond
                 try:
-                    seen = exchange(proxy.address(), case.raw, patience=patience)
+                    seen = exchange(proxy.address(), case.raw, patience=patience, methods=case.methods)
                 except OSError as error:
                     seen = None
                     problem = repr(error)
