@@ -87,7 +87,7 @@ class Connection:
         del self.buffer[:count]
         return data
 
-    def read_request(self, with_body=True) -> Request | None:
+    def read_request(self) -> Request | None:
         first = self.line()
         if first is None:
             return None
@@ -104,7 +104,7 @@ class Connection:
             headers.append((name, value.strip()))
         request = Request(method, target, version, headers, connection=self.index)
         request.raw_head = b"\r\n".join(raw) + b"\r\n\r\n"
-        if with_body:
+        if self.upstream.wait_for_body:  # asked late: a pooled connection waits here
             self.read_body(request)
         return request
 
@@ -196,7 +196,7 @@ class Upstream:
                 self.raw(connection)
                 return
             while True:
-                request = connection.read_request(self.wait_for_body)
+                request = connection.read_request()
                 if request is None:
                     return
                 with self.lock:
