@@ -221,8 +221,13 @@ class Upstream:
             self.requests.clear()
 
     def wait(self, condition, timeout=3.0) -> bool:
-        with self.lock:
-            return self.lock.wait_for(condition, timeout)
+        deadline = time.monotonic() + timeout
+        while not condition():  # asked often: bytes arrive without a notification
+            with self.lock:
+                self.lock.wait(0.01)
+            if time.monotonic() > deadline:
+                return bool(condition())
+        return True
 
     def wait_requests(self, count: int, timeout=3.0) -> list[Request]:
         assert self.wait(lambda: len(self.requests) >= count, timeout), (
