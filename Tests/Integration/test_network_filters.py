@@ -4,6 +4,7 @@ import collections
 import hashlib
 import os
 import select
+import socket
 import threading
 import time
 
@@ -11,6 +12,7 @@ import pytest
 
 from harness import config as k
 from harness.client import Client
+from harness.differs import differs
 from harness.upstream import refused_port
 
 
@@ -108,13 +110,17 @@ def proxy(launch, raw):
 
 # The small ones
 
-def test_echo(proxy):
+LAST = differs("`echo`: bytes that arrive together with the client's FIN", envoy=(b"last", b""), martlet=(b"last",),
+               why="Bytes received before an orderly end are not dropped")
+
+
+def test_echo(proxy, settle):
     with Client(proxy.address("filter-echo")) as client:
         for text in (b"x", b"hello", os.urandom(300000)):
             client.send(text)
             assert client.read(len(text)) == text
         client.send(b"last").half_close()
-        assert client.read_all(2) == b"last" and client.ended == "close"
+        assert client.read_all(2) in settle(LAST) and client.ended == "close"
 
 
 def test_direct_response(proxy):
