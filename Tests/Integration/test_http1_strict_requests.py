@@ -25,7 +25,7 @@ def case(name, raw, expect):
 
 def stricter(name, raw, why, envoy=OK):
     """Envoy lets it pass, Martlet answers 400 and closes."""
-    case(name, raw, differs(name.replace("-", " "), envoy=envoy, martlet=BAD, why=why))
+    case(name, raw, differs("request: " + name, envoy=envoy, martlet=BAD, why=why))
 
 
 HOST = "Host: a.example\r\n"

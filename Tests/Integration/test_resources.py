@@ -160,3 +160,65 @@ def test_memory_is_given_back(launch_once, upstreams):
     for _ in range(4):
         round_()
     assert proxy.rss_bytes() - before < 8 << 20
+
+
+# Back pressure: what one side does not read must not become memory
+
+FLOOD = os.urandom(1 << 16)
+
+
+def test_a_client_that_does_not_read_stops_the_upstream(launch_once, upstreams):
+    taken = []
+
+    def pour(connection):
+        while True:
+            taken[-1] += connection.socket.send(FLOOD)
+
+    upstream = upstreams()
+    upstream.respond = [b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n", lambda c: taken.append(0), pour]
+    proxy = launch_once(k.bootstrap([k.listener("main", k.hcm([k.route(timeout="0s")]))], [k.cluster("up", [upstream])]))
+    with Client(proxy.address(), receive_buffer=16384) as client:
+        before = proxy.rss_bytes()
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        deadline, last = time.monotonic() + 5, -1
+        while not taken or taken[0] != last:
+            last = taken[0] if taken else -1
+            assert time.monotonic() < deadline, "the upstream is still being read"
+            time.sleep(0.3)
+        assert proxy.rss_bytes() - before < 16 << 20
+        assert client.head().status == 200
+        assert client.read(1 << 20) == FLOOD * 16
+
+
+def test_an_upstream_that_does_not_read_stops_the_client(launch_once, upstreams):
+    upstream = upstreams(raw=lambda connection: time.sleep(4))
+    proxy = launch_once(k.bootstrap([k.listener("main", k.hcm([k.route(timeout="0s")]))], [k.cluster("up", [upstream])]))
+    with Client(proxy.address()) as client:
+        before = proxy.rss_bytes()
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+        client.socket.settimeout(0.4)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += client.socket.send(FLOOD)
+        except TimeoutError:
+            pass
+        assert sent < 64 << 20
+        assert proxy.rss_bytes() - before < 16 << 20
+
+
+def test_pipelining_without_reading_is_bounded(launch_once):
+    """Answers nobody reads stop the reading of further requests."""
+    proxy = launch_once(k.bootstrap([k.listener("main", k.hcm([k.direct("x" * 4000)]))]))
+    with Client(proxy.address(), receive_buffer=8192) as client:
+        before = proxy.rss_bytes()
+        requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2000
+        client.socket.settimeout(0.4)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += client.socket.send(requests)
+        except TimeoutError:
+            pass
+        assert sent < 64 << 20
+        assert proxy.rss_bytes() - before < 24 << 20

@@ -110,8 +110,9 @@ class Client:
         """Reads once into the buffer; False at the deadline or at the end of the stream."""
         if self.ended:
             return False
-        ready, _, _ = select.select([self.socket], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+        poll = select.poll()  # select() knows no descriptor above 1023
+        poll.register(self.socket, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             return False
         try:
             data = self.socket.recv(262144)

@@ -68,5 +68,16 @@ def page() -> str:
     return "\n".join(lines)
 
 
+FATES = {"open": "stays open", "close": "closes", "reset": "resets"}
+
+
 def cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    """An expectation in words: "400 close" is "400, closes", several are joined by "or"."""
+    if isinstance(value, tuple):
+        return " or ".join(dict.fromkeys(cell(v) for v in value))
+    text = "no answer" if value is None else str(value)
+    statuses, _, fate = text.rpartition(" ")
+    if fate in FATES and all(s.lstrip("-").isdigit() for s in statuses.split(",") if s):
+        said = {"": "waits", "-1": "incomplete"}.get(statuses, statuses)
+        text = said if statuses == "" else f"{said}, {FATES[fate]}"
+    return text.replace("|", "\\|").replace("\n", " ")
