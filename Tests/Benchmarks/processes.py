@@ -62,13 +62,25 @@ def family(pid):
 
 
 def cpu_seconds(pids):
-    """User and system time that all threads of the processes have used."""
-    total = 0
+    """User and system time that all threads of the processes have used, and the time that they
+    were ready to run but something else had their core."""
+    used = waited = 0
     for pid in pids:
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-                total += int(f.read().split()[0])
-    return total / 1e9
+                ran, queued, _ = f.read().split()
+            used, waited = used + int(ran), waited + int(queued)
+    return used / 1e9, waited / 1e9
+
+
+def stolen_seconds(core):
+    """Time that the hypervisor gave to somebody else while the core had work to do."""
+    with open("/proc/stat") as f:
+        for line in f:
+            name, *fields = line.split()
+            if name == f"cpu{core}":
+                return int(fields[7]) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def resident_kib(pids):

@@ -67,17 +67,19 @@ def main_table(rows, results):
 
 
 def load_table(rows, results):
-    """What stands beside the primary figure: rate, latency, and how busy the proxy's core was."""
-    head = ["row", "proxy", "a second", "p50 µs", "p99 µs", "core busy"]
+    """What stands beside the primary figure: rate, latency, how busy the proxy's core was, and how
+    much of the time others had it (other processes, the hypervisor): a result wants that near 0."""
+    head = ["row", "proxy", "a second", "p50 µs", "p99 µs", "core busy", "disturbed"]
     lines = []
     for row in rows:
         for peer in PEERS:
             samples = results[row.name].get(peer, [])
             if median(samples, "rate") is None:
                 continue
-            value = {key: median(samples, key) for key in ("rate", "p50", "p99", "busy")}
+            value = {key: median(samples, key) for key in ("rate", "p50", "p99", "busy", "disturbed")}
             lines.append([row.name, peer, f"{value['rate']:,.0f}", f"{value['p50']:,.0f}",
-                          f"{value['p99']:,.0f}", f"{value['busy'] * 100:.0f}%"])
+                          f"{value['p99']:,.0f}", f"{value['busy'] * 100:.0f}%",
+                          f"{value['disturbed'] * 100:.1f}%"])
     return head, lines
 
 
@@ -118,6 +120,8 @@ def document(rows, results, versions, settings, problems):
         "the rate below also depends on the load generator wherever the proxy's core is not full.",
         as_markdown(*main_table(rows, results)),
         "## Rate, latency, and how full the proxy's core was",
+        "\"Disturbed\" is the part of the time in which the proxy could have run but another process\n"
+        "or the hypervisor had its core.",
         as_markdown(*load_table(rows, results)),
         "## What the rows do",
         "\n".join(f"- `{row.name}`: {row.title}." for row in rows),

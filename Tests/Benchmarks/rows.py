@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import http_probe
-from processes import LOAD_CORE, Failure, cpu_seconds, resident_kib, start
+from processes import LOAD_CORE, PROXY_CORE, Failure, cpu_seconds, resident_kib, start, stolen_seconds
 from peers import Running
 
 MIB = 1 << 20
@@ -103,16 +103,18 @@ def measure_load(row, running, origin, seconds):
     generate(row, running.port, origin.tools, min(1.0, seconds))  # warm-up
     pids = running.pids()
     seen = http_probe.origin_counters(origin.ports[0])
-    cpu, began = cpu_seconds(pids), time.perf_counter()
+    cpu, waited = cpu_seconds(pids)
+    stolen, began = stolen_seconds(PROXY_CORE), time.perf_counter()
     load = generate(row, running.port, origin.tools, seconds)
     elapsed = time.perf_counter() - began
-    cpu = cpu_seconds(pids) - cpu
+    cpu, waited = (after - before for after, before in zip(cpu_seconds(pids), (cpu, waited)))
+    stolen = stolen_seconds(PROXY_CORE) - stolen
     if load["errors"] or load["non2xx"] or not load["requests"]:
         raise Failure(f"{load['requests']} answers, {load['errors']} errors, {load['non2xx']} not 2xx")
     check_origin(row, load, seen, http_probe.origin_counters(origin.ports[0]))
     count = (load["up"] + load["down"]) / MIB if row.name == "tcp-large" else load["requests"]
     return {"cpu": cpu * 1e6 / count, "rate": count / elapsed, "busy": cpu / elapsed,
-            "p50": load["p50"], "p99": load["p99"]}
+            "disturbed": (waited + stolen) / elapsed, "p50": load["p50"], "p99": load["p99"]}
 
 
 def check_origin(row, load, before, after):

@@ -72,9 +72,14 @@ FATES = {"open": "stays open", "close": "closes", "reset": "resets"}
 
 
 def cell(value: Any) -> str:
-    """An expectation in words: "400 close" is "400, closes", several are joined by "or"."""
+    """An expectation in words: "400 close" is "400, closes". Where several are allowed only
+    what is answered is named, not whether the connection then stays open."""
+    if isinstance(value, tuple) and len(value) > 1:
+        return " or ".join(dict.fromkeys(cell(v).split(", ")[0] for v in value))
     if isinstance(value, tuple):
-        return " or ".join(dict.fromkeys(cell(v) for v in value))
+        return cell(value[0])
+    if isinstance(value, bytes):
+        return value.decode("latin-1") or "nothing"
     text = "no answer" if value is None else str(value)
     statuses, _, fate = text.rpartition(" ")
     if fate in FATES and all(s.lstrip("-").isdigit() for s in statuses.split(",") if s):
