@@ -6,7 +6,10 @@ and the origin on the second. Every byte path is checked once. Then rounds: in e
 in turn is warmed up and measured, so that whatever the machine does meanwhile touches all alike.
 
     bench.py [--row NAME]... [--peers martlet,nginx,...] [--rounds N] [--seconds S]
-             [--quick] [--output Docs/benchmarks.md]
+             [--load wrk|client] [--quick] [--output Docs/benchmarks.md]
+
+The small GET rows are loaded by wrk, which everybody knows; `--load client` has our own client
+(client.c) do it, which costs its core less, for a proxy so fast that wrk's core is full first.
 
 Ends with 0 when everything asked for was measured, whether or not a goal was met (a time is not
 a test), and with 1 when a row could not be measured: a proxy missing, wrong answers, errors.
@@ -32,10 +35,10 @@ from rows import ROWS
 class Origin:
     """The origin server and the load client, compiled for this run into a scratch directory."""
 
-    def __init__(self):
+    def __init__(self, load):
         self.directory = tempfile.mkdtemp(prefix="bench-origin-")
         self.process = None
-        self.tools = {"wrk": shutil.which("wrk")}
+        self.tools = {"load": load, "wrk": shutil.which("wrk")}
 
     def __enter__(self):
         try:
@@ -113,6 +116,7 @@ def arguments():
     parser.add_argument("--peers", default=",".join(report.PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measured window")
+    parser.add_argument("--load", choices=["wrk", "client"], default="wrk", help="of the small GET rows")
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: a look, not a result")
     parser.add_argument("--output", type=pathlib.Path, help="write the table as Markdown")
     chosen = parser.parse_args()
@@ -148,13 +152,13 @@ def main():
     rows = [row for row in ROWS if row.name in chosen.row]
     versions = {peer.name: peer.version() for peer in found}
     results = {}
-    with Origin() as origin:
+    with Origin(chosen.load) as origin:
         for row in rows:
             say(f"{row.name}: {row.title}")
             taking_part = [peer for peer in found if peer.name not in row.without]
             results[row.name] = measure_row(row, taking_part, origin, chosen.rounds, chosen.seconds, problems)
             time.sleep(0.2)
-    settings = f"{chosen.rounds} rounds of {chosen.seconds:g} s"
+    settings = f"{chosen.rounds} rounds of {chosen.seconds:g} s, small GET by {chosen.load}"
     print(f"\n{report.machine()}\n{', '.join(f'{n} {v}' for n, v in versions.items())}; {settings}\n")
     print(report.as_text(*report.main_table(rows, results)))
     head, lines = report.load_table(rows, results)

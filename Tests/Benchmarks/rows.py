@@ -92,9 +92,9 @@ def run_wrk(tools, port, connections, seconds):
 
 
 def generate(row, port, tools, seconds):
-    if not row.load:
+    if not row.load and tools["load"] == "wrk":
         return run_wrk(tools, port, row.connections, seconds)
-    mode, *rest = row.load
+    mode, *rest = row.load or ("http", "GET", "/small", 0)
     return run_client(tools, [mode, port, row.connections, seconds, *rest], seconds)
 
 
