@@ -31,6 +31,8 @@ def request(port, method, path, body=None, headers=None):
         connection.request(method, path, body=body, headers=headers or {}, encode_chunked=bool(headers))
         answer = connection.getresponse()
         return answer.status, answer.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{method} {path}: {error!r}") from error
     finally:
         connection.close()
 

@@ -59,7 +59,6 @@ def proxy(launch, upstream, upstreams, three, black_hole, tmp_path_factory):
         k.cluster("half-down", [three[0], ("127.0.0.1", refused_port())]),
         k.cluster("hole", [black_hole], connect_timeout="0.25s"),
         k.cluster("unix", [unix]), k.cluster("abstract", [abstract]), k.cluster("six", [six]),
-        k.cluster("random", three, lb_policy="RANDOM"),
         k.cluster("once", [upstream], typed_extension_protocol_options={
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -110,11 +109,6 @@ def test_connect_timeout(proxy):
     assert (answer.status, answer.text) == (503, CONNECT_TIMEOUT)
     assert proxy.stat("cluster.hole.upstream_cx_connect_timeout") == 1
     assert proxy.stat("cluster.hole.upstream_cx_connect_fail") == 1
-
-
-def test_random_reaches_all(proxy):
-    with Client(proxy.address()) as client:
-        assert {client.request(path="/random").text for _ in range(60)} == set("abc")
 
 
 # Pools

@@ -15,13 +15,12 @@ from harness.upstream import OK, ok
 def proxy(launch, upstream):
     manager = k.hcm([k.route()], codec_type="AUTO", delayed_close_timeout="0.05s")
     trailers = k.hcm([k.route("trailing")], stat_prefix="trailing", http_protocol_options={"enable_trailers": True})
-    interim = k.hcm([k.route()], stat_prefix="interim", proxy_100_continue=True)
     trailing = k.cluster("trailing", [upstream], typed_extension_protocol_options={
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}})
     return launch(k.bootstrap(
-        [k.listener("main", manager), k.listener("trailing", trailers), k.listener("interim", interim)],
+        [k.listener("main", manager), k.listener("trailing", trailers)],
         [k.cluster("up", [upstream]), trailing]))
 
 
@@ -283,35 +282,6 @@ def test_expect_with_the_body_at_once(client, upstream):
     client.send(make_request("POST", headers=EXPECT) + b"ok")
     assert client.response().status == 200
     assert upstream.last.body == b"ok"
-
-
-def test_expect_passes_with_proxy_100_continue(proxy, upstream):
-    upstream.wait_for_body = False
-    try:
-        upstream.respond = lambda request: [b"HTTP/1.1 100 Continue\r\n\r\n", lambda c: upstream_body.append(c.take(2)) or True, OK]
-        upstream_body = []
-        with Client(proxy.address("interim")) as client:
-            client.send(make_request("POST", headers=EXPECT))
-            assert client.response(interim=True).status == 100
-            assert upstream.last.get("expect") == "100-continue"
-            client.send(b"ok")
-            assert client.response().status == 200
-            assert upstream_body == [b"ok"]
-    finally:
-        upstream.wait_for_body = True
-        upstream.drop_connections()
-
-
-def test_expect_refused_by_the_upstream(proxy, upstream):
-    upstream.wait_for_body = False
-    try:
-        upstream.respond = [b"HTTP/1.1 417 No\r\ncontent-length: 0\r\n\r\n"]
-        with Client(proxy.address("interim")) as client:
-            client.send(make_request("POST", headers=EXPECT))
-            assert client.response(interim=True).status == 417
-    finally:
-        upstream.wait_for_body = True
-        upstream.drop_connections()
 
 
 def test_interim_answers_are_not_forwarded_unasked(client, upstream):

@@ -44,9 +44,6 @@ MATCHES = [
     tagged("insensitive prefix", {"prefix": "/Loose/", "case_sensitive": False}),
     tagged("prefix a/b", {"prefix": "/a/b"}),
     tagged("prefix a", {"prefix": "/a"}),
-    tagged("separated", {"path_separated_prefix": "/sep"}),
-    tagged("query exact", {"prefix": "/q", "query_parameters": [{"name": "k", "string_match": {"exact": "v"}}]}),
-    tagged("query present", {"prefix": "/q", "query_parameters": [{"name": "p", "present_match": True}]}),
     tagged("method", {"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "PUT"}}]}),
     tagged("authority", {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"exact": "special.example"}}]}),
     tagged("exact", string("x-exact", exact="value")),
@@ -54,7 +51,6 @@ MATCHES = [
     tagged("prefix", string("x-prefix", prefix="pre")),
     tagged("suffix", string("x-suffix", suffix="suf")),
     tagged("contains", string("x-contains", contains="mid")),
-    tagged("regex", string("x-regex", safe_regex={"regex": "a+b"})),
     tagged("old exact", header("x-old-exact", exact_match="value")),
     tagged("old prefix", header("x-old-prefix", prefix_match="pre")),
     tagged("old suffix", header("x-old-suffix", suffix_match="suf")),
@@ -85,8 +81,6 @@ def proxy(launch, upstream, versions):
         k.direct("teapot", 418, {"path": "/direct"}),
         k.direct(None, 204, {"path": "/direct-empty"}),
         k.direct("x" * 4000, 503, {"path": "/direct-long"}),
-        {**k.direct("with headers", 200, {"path": "/direct-headers"}),
-         "response_headers_to_add": [{"header": {"key": "x-added", "value": "yes"}}]},
         k.redirect({"path": "/r/host"}, host_redirect="new.example"),
         k.redirect({"path": "/r/path"}, path_redirect="/new"),
         k.redirect({"path": "/r/path-query"}, path_redirect="/new?own=1"),
@@ -103,12 +97,11 @@ def proxy(launch, upstream, versions):
         k.route(match={"prefix": "/pw-longer"}, prefix_rewrite="/a/very/long/prefix"),
         k.route(match={"path": "/pw-exact"}, prefix_rewrite="/exactly"),
         k.route(match={"prefix": "/PW-Case", "case_sensitive": False}, prefix_rewrite="/lower"),
-        k.route(match={"prefix": "/host-literal"}, host_rewrite_literal="rewritten.example"),
         k.route("nowhere", {"prefix": "/none"}),
         k.route("refusing", {"prefix": "/refused"}),
-        {"match": {"prefix": "/unknown404"}, "route": {"cluster_header": "x-cluster", "cluster_not_found_response_code": "NOT_FOUND"}},
-        {"match": {"prefix": "/unknown500"}, "route": {"cluster_header": "x-cluster", "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR"}},
-        {"match": {"prefix": "/unknown"}, "route": {"cluster_header": "x-cluster"}},
+        k.route("missing", {"prefix": "/unknown404"}, cluster_not_found_response_code="NOT_FOUND"),
+        k.route("missing", {"prefix": "/unknown500"}, cluster_not_found_response_code="INTERNAL_SERVER_ERROR"),
+        k.route("missing", {"prefix": "/unknown"}),
         {"match": {"prefix": "/weighted"}, "route": {"weighted_clusters": {"clusters": [
             {"name": "a", "weight": 90}, {"name": "b", "weight": 10}]}}},
         {"match": {"prefix": "/all-b"}, "route": {"weighted_clusters": {"clusters": [
@@ -120,11 +113,8 @@ def proxy(launch, upstream, versions):
     return launch(k.bootstrap([
         k.listener("domains", k.hcm(hosts=DOMAINS, stat_prefix="domains")),
         k.listener("no-any", k.hcm(hosts=DOMAINS[:1], stat_prefix="no_any")),
-        k.listener("ignore-port", k.hcm(hosts=[k.virtual_host("one", ["one.example"], only("one")),
-                                               k.virtual_host("any", ["*"], only("any"))], stat_prefix="ignore",
-                                        route_config={"ignore_port_in_host_matching": True})),
         k.listener("matches", k.hcm(MATCHES, stat_prefix="matches")),
-        k.listener("actions", k.hcm(actions, stat_prefix="actions")),
+        k.listener("actions", k.hcm(actions, stat_prefix="actions", route_config={"validate_clusters": False})),
     ], [
         k.cluster("up", [upstream]), k.cluster("nowhere", []), k.cluster("a", [versions[0]]), k.cluster("b", [versions[1]]),
         k.cluster("refusing", [("127.0.0.1", refused_port())]),
@@ -159,11 +149,6 @@ def test_no_virtual_host_is_404(proxy):
     assert answer.get("content-length") == "0"
 
 
-@pytest.mark.parametrize("host,tag", [("one.example:81", "one"), ("one.example", "one"), ("two.example:1", "any"), ("ONE.example:99", "one")])
-def test_port_ignored_in_domains(proxy, host, tag):
-    assert ask(proxy, "ignore-port", host=host).text == tag
-
-
 # Matches
 
 @pytest.mark.parametrize("path,tag", [
@@ -171,9 +156,6 @@ def test_port_ignored_in_domains(proxy, host, tag):
     ("/insensitive", "insensitive path"), ("/INSENSITIVE?q", "insensitive path"), ("/insensitive/", None),
     ("/loose/x", "insensitive prefix"), ("/LOOSE/", "insensitive prefix"), ("/loose", None),
     ("/a/b", "prefix a/b"), ("/a/bc", "prefix a/b"), ("/a/c", "prefix a"), ("/abc", "prefix a"), ("/a", "prefix a"), ("/A", None),
-    ("/sep", "separated"), ("/sep/", "separated"), ("/sep/x", "separated"), ("/sep?x", "separated"), ("/separate", None),
-    ("/q?k=v", "query exact"), ("/q?a=b&k=v", "query exact"), ("/q?k=w", None), ("/q?k=v&k=w", "query exact"),
-    ("/q?p", "query present"), ("/q?p=", "query present"), ("/q", None), ("/q?k=%76", None),
     ("/first/second?x", "deep"), ("/first?/second", None), ("/first/./second", None), ("/first%2fsecond", None),
     ("/none", None), ("/", None),
 ])
@@ -188,7 +170,6 @@ def test_path(proxy, path, tag):
     ({"x-prefix": "prefix"}, "prefix"), ({"x-prefix": "pre"}, "prefix"), ({"x-prefix": "apre"}, None),
     ({"x-suffix": "asuf"}, "suffix"), ({"x-suffix": "sufa"}, None),
     ({"x-contains": "amidst"}, "contains"), ({"x-contains": "mad"}, None),
-    ({"x-regex": "aab"}, "regex"), ({"x-regex": "aabc"}, None), ({"x-regex": "xaab"}, None),
     ({"x-old-exact": "value"}, "old exact"), ({"x-old-prefix": "prefix"}, "old prefix"),
     ({"x-old-suffix": "asuf"}, "old suffix"), ({"x-old-contains": "amidst"}, "old contains"),
     ({"x-range": "-5"}, "range"), ({"x-range": "0"}, "range"), ({"x-range": "9"}, "range"), ({"x-range": "10"}, None),
@@ -232,10 +213,6 @@ def test_direct_response(proxy, path, status, body):
     if body:
         assert answer.get("content-type") == "text/plain"
         assert answer.get("content-length") == str(len(body))
-
-
-def test_direct_response_adds_headers(proxy):
-    assert ask(proxy, "actions", "/direct-headers").get("x-added") == "yes"
 
 
 def test_direct_response_to_head(proxy):
@@ -303,11 +280,6 @@ def test_prefix_rewrite(proxy, upstream, path, target):
     assert upstream.last.get("x-envoy-original-path") == path
 
 
-def test_host_rewrite(proxy, upstream):
-    assert ask(proxy, "actions", "/host-literal", host="orig.example").status == 200
-    assert upstream.last.get("host") == "rewritten.example"
-
-
 @pytest.mark.parametrize("path", ["/up", "/up?", "/up?a=b?c#"[:-1], "/up/%2e%2e/x", "/up/../x", "/up//x", "/up;p=1", "/up?q=%00", "/up/" + "x" * 5000])
 def test_path_is_forwarded_unchanged(proxy, upstream, path):
     ask(proxy, "actions", path)
@@ -319,9 +291,9 @@ def test_path_is_forwarded_unchanged(proxy, upstream, path):
 @pytest.mark.parametrize("path,headers,status,body", [
     ("/none", {}, 503, "no healthy upstream"),
     ("/refused", {}, 503, "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"),
-    ("/unknown", {"x-cluster": "nosuch"}, 503, ""),
-    ("/unknown404", {"x-cluster": "nosuch"}, 404, ""),
-    ("/unknown500", {"x-cluster": "nosuch"}, 500, ""),
+    ("/unknown", {}, 503, ""),
+    ("/unknown404", {}, 404, ""),
+    ("/unknown500", {}, 500, ""),
     ("/nosuchroute", {}, 404, ""),
 ])
 def test_failure(proxy, path, headers, status, body):
@@ -329,11 +301,6 @@ def test_failure(proxy, path, headers, status, body):
         answer = client.request("GET", path, headers)
         assert (answer.status, answer.text) == (status, body)
         assert client.request("GET", "/direct").status == 418  # the connection lives on
-
-
-def test_cluster_header(proxy, upstream):
-    assert ask(proxy, "actions", "/unknown", {"x-cluster": "up"}).status == 200
-    assert len(upstream.requests) == 1
 
 
 # Weighted clusters

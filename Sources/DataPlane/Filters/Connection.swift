@@ -37,6 +37,7 @@ final class Connection: SocketHandler {
   private var terminal: TerminalFilter?
   private var chain: NetworkChainInstance?
   private var started = false
+  private var heldForOutput = false
   private(set) var isClosed = false
 
   init(
@@ -136,6 +137,15 @@ final class Connection: SocketHandler {
     guard let chain, chain.isWriting else { return nil }
     return chain.staging
   }
+  /// A filter that answers what it reads must not be able to fill the memory with answers that
+  /// nobody takes: over the limit, the peer is not read until it has taken them.
+  func filterWrote() {
+    socket.scheduleFlush()
+    guard socket.outbound.byteCount > bufferLimit, !heldForOutput else { return }
+    heldForOutput = true
+    socket.pauseReading()
+    socket.notifyWhenDrained()
+  }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
   func requestContinue() { chain?.requestContinue() }
   func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
@@ -154,7 +164,13 @@ final class Connection: SocketHandler {
     if started, let terminal { terminal.ended() } else { close() }
   }
 
-  override func socketDrained() { terminal?.drained() }
+  override func socketDrained() {
+    if heldForOutput {
+      heldForOutput = false
+      socket.continueReading()
+    }
+    terminal?.drained()
+  }
 
   override func socketFailed(_ code: Int32) {
     guard !isClosed else { return }

@@ -63,7 +63,7 @@ enum HostNetworkServices {
           guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
           if let data = bytes.data { connection.socket.outbound.append(copying: data, count: bytes.size) }
           if end { connection.shutdownWriting() }
-          connection.socket.scheduleFlush()
+          connection.filterWrote()
           return MARTLET_OK
         },
         close: { handle, mode in

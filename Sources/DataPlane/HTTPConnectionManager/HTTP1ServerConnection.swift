@@ -22,8 +22,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private var processing = false
   private var requestPaused = false
   private var responsePaused = false
-  /// A response has been written that says `connection: close`.
-  private var mustClose = false
+  /// The next answer closes the connection.
+  private var isDraining = false
   private var requests: UInt32 = 0
   private var timer = LazyTimer()
   private var idleDeadline: UInt64 = .max
@@ -262,12 +262,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
     let head = stream.response
     framing = chooseFraming(stream, end: end)
-    let context = manager.context
-    if context.isDraining {
-      if !stream.closeAfterResponse { manager.counters.add(.connectionDrainClose) }
+    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain() {
+      manager.counters.add(.connectionDrainClose)
       stream.closeAfterResponse = true
     }
-    // A request that is not whole leaves bytes on the connection that nobody will read as HTTP.
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
       stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
@@ -438,6 +436,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   override func drain() {
+    isDraining = true
     if phase == .head, stream == nil {
       manager.counters.add(.connectionDrainClose)
       finishConnection()

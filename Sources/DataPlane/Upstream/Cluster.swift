@@ -13,8 +13,8 @@ final class WorkerContext {
   let endpointStats: StatRegistry
   let log: Log
   var random: RandomSource
-  /// Draining: every answer tells its connection to close.
-  var isDraining = false
+  /// Draining: the share of answers that tell their connection to close, in 1/65536.
+  var drainShare: UInt64 = 0
   /// `date` header of the current second.
   var date = DateHeader()
 
@@ -30,6 +30,10 @@ final class WorkerContext {
     self.log = log
     random = RandomSource()
   }
+
+  /// Whether the answer at hand is one of those that close their connection.
+  @inline(__always)
+  func closesForDrain() -> Bool { drainShare != 0 && random.next(below: 65_536) < drainShare }
 
 }
 

@@ -338,7 +338,7 @@ final class HTTP1ClientConnection: SocketHandler {
     var untilClose = false
     if case .untilClose = body { untilClose = true }
     if persistent, requestDone, requestKeepsAlive, !untilClose, socket.inbound.isEmpty, !socket.ended,
-      socket.outbound.isEmpty, !cluster.isRetired, !cluster.context.isDraining
+      socket.outbound.isEmpty, !cluster.isRetired
     {
       reportBytes()
       state = .idle
