@@ -21,11 +21,17 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1",
+      // Without full Foundation: ICU costs start time and memory and the admin needs neither.
+      traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
   ],
   targets: [
     .target(name: "CMartletABI"),
     .target(name: "CMartletSystem"),
+    .target(name: "CServerSystem"),
     .target(name: "Model", swiftSettings: strict),
     .target(
       name: "DataPlane", dependencies: ["Model", "CMartletABI", "CMartletSystem"],
@@ -38,13 +44,19 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Admin",
-      dependencies: ["Model", .product(name: "Hummingbird", package: "hummingbird")],
+      dependencies: [
+        "Model",
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "Model", "DataPlane", "EnvoyConfiguration", "Admin", "CMartletSystem",
-        .product(name: "Logging", package: "swift-log"),
+        "Model", "DataPlane", "EnvoyConfiguration", "Admin", "CServerSystem",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -55,6 +67,12 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "AdminTests", dependencies: ["Admin", "Model"], path: "Tests/AdminTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane"], path: "Tests/ServerTests",
       swiftSettings: strict),
   ]
 )

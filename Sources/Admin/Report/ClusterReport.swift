@@ -1,0 +1,43 @@
+// A cluster as `/clusters` shows it.
+public import Model
+
+/// A cluster and its endpoints.
+public struct ClusterReport: Sendable, Hashable {
+  public struct Endpoint: Sendable, Hashable {
+    /// One of an endpoint's own counters, `cx_active`, `rq_total`, ...
+    public struct Counter: Sendable, Hashable {
+      public let name: String
+      public let value: UInt64
+      public init(name: String, value: UInt64) {
+        self.name = name
+        self.value = value
+      }
+      /// A value that goes down again. The field's names say which.
+      var isGauge: Bool { name.hasSuffix("_active") }
+    }
+    public let address: SocketAddress
+    /// Empty: none given.
+    public let hostname: String
+    public let weight: UInt32
+    public let zone: String
+    /// In the order they are shown.
+    public let counters: [Counter]
+
+    public init(
+      address: SocketAddress, hostname: String, weight: UInt32, zone: String, counters: [Counter]
+    ) {
+      self.address = address
+      self.hostname = hostname
+      self.weight = weight
+      self.zone = zone
+      self.counters = counters
+    }
+  }
+  public let name: String
+  public let endpoints: [Endpoint]
+
+  public init(name: String, endpoints: [Endpoint]) {
+    self.name = name
+    self.endpoints = endpoints
+  }
+}

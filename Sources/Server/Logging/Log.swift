@@ -1,0 +1,78 @@
+// The application log: one line a message, to standard error or to `--log-path`.
+//
+// A line is one `write`, so that lines of several processes on one file never mix, and it is
+// written at once: what a process said last before it died is what one wants to read. Logging is
+// rare; no request logs at the default level.
+public import DataPlane
+import Glibc
+import Synchronization
+
+/// The log of this process. May be written from any thread.
+public final class Log: Sendable {
+  private let pattern: LogPattern
+  private let path: String?
+  private let level: LogLevel
+  private let levels: [LogComponent: LogLevel]
+  /// The descriptor written to; held while writing, so that a reopen never closes it under a line.
+  private let output: Mutex<Int32>
+  private let coloured: Bool
+
+  /// Opens `--log-path`, which is created where it is missing.
+  public init(_ options: ServerOptions) throws(OptionError) {
+    pattern = options.logFormat
+    path = options.logPath
+    level = options.logLevel
+    levels = options.componentLevels
+    let descriptor = try options.logPath.map(Self.open) ?? STDERR_FILENO
+    coloured = options.logPath == nil && isatty(STDERR_FILENO) == 1
+    output = Mutex(descriptor)
+  }
+
+  /// The least severe level of any component: what the data plane need not even format.
+  public var minimumLevel: LogLevel { min(level, levels.values.min() ?? level) }
+
+  public func isEnabled(_ level: LogLevel, _ component: LogComponent) -> Bool {
+    level >= (levels[component] ?? self.level) && level != .off
+  }
+
+  public func write(
+    _ level: LogLevel, _ component: LogComponent, _ text: @autoclosure () -> String,
+    file: String = #fileID, line: UInt = #line
+  ) {
+    guard isEnabled(level, component) else { return }
+    let record = LogRecord(
+      level: level, component: component, text: text(), file: file, line: line)
+    let bytes = Array(pattern.line(for: record, coloured: coloured).utf8)
+    output.withLock { FileDescriptor.write(bytes, to: $0) }
+  }
+
+  /// What the data plane is given: its messages carry no position of their own.
+  public var sink: LogSink {
+    { [self] level, component, text in
+      let component = LogComponent(rawValue: "\(component)") ?? .main
+      write(level, component, text, file: "DataPlane", line: 0)
+    }
+  }
+
+  /// Opens the path again after a rotation (SIGUSR1). Where that fails the old file is kept.
+  public func reopen() {
+    guard let path else { return }
+    do {
+      let fresh = try Self.open(path)
+      output.withLock { current in
+        close(current)
+        current = fresh
+      }
+    } catch {
+      write(.error, .main, error.description)
+    }
+  }
+
+  private static func open(_ path: String) throws(OptionError) -> Int32 {
+    let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw OptionError("cannot open log file '\(path)': \(String(cString: strerror(errno)))")
+    }
+    return descriptor
+  }
+}

@@ -1,0 +1,107 @@
+// Every statistic of the process: the data plane's, under Envoy's names, and those that only the
+// control side knows.
+import Admin
+import DataPlane
+import Model
+
+extension ProxyServer {
+  func statistics() -> [Statistic] {
+    let values = dataPlane.stats()
+    var result = values.map(Self.statistic)
+    result += serverStatistics(connections: Self.totalConnections(values))
+    result += managerStatistics()
+    if let counters = shared.withLock({ $0.admin })?.counters { result += Self.statistics(counters) }
+    return result
+  }
+
+  private static func statistic(_ value: StatValue) -> Statistic {
+    let kind: Statistic.Kind = value.kind == .counter ? .counter : .gauge
+    func make(_ root: String, _ owner: Statistic.Tag?) -> Statistic {
+      Statistic(root: root, owner: owner, name: value.name, kind: kind, value: value.value)
+    }
+    switch value.scope {
+    case .server: return make("server", nil)
+    case .listener(let address): return make("listener", .init("envoy_listener_address", address))
+    case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
+    case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))
+    case .tcp(let prefix): return make("tcp", .init("envoy_tcp_prefix", prefix))
+    case .other(let prefix):
+      return make(prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix, nil)
+    }
+  }
+
+  /// `server.total_connections` is what is open now, over all listeners.
+  private static func totalConnections(_ values: [StatValue]) -> UInt64 {
+    values.reduce(0) { sum, value in
+      guard case .listener = value.scope, value.name == "downstream_cx_active" else { return sum }
+      return sum + value.value
+    }
+  }
+
+  private func serverStatistics(connections: UInt64) -> [Statistic] {
+    let state = shared.withLock { $0.lifecycle.state }
+    let memory = ProcessMemory.allocator()
+    let values: [(String, UInt64)] = [
+      ("concurrency", UInt64(dataPlane.workerCount)),
+      ("hot_restart_epoch", 0),
+      ("live", state == .live ? 1 : 0),
+      ("memory_allocated", memory.inUse),
+      ("memory_heap_size", memory.obtained),
+      ("memory_physical_size", ProcessMemory.resident()),
+      ("parent_connections", 0),
+      ("state", state.rawValue),
+      ("total_connections", connections),
+      ("uptime", UInt64(began.duration(to: .now).components.seconds)),
+    ]
+    return values.map { Statistic(root: "server", name: $0.0, kind: .gauge, value: $0.1) }
+  }
+
+  private func managerStatistics() -> [Statistic] {
+    let listeners = UInt64(configuration.listeners.count)
+    let clusters = UInt64(configuration.clusters.count)
+    let state = shared.withLock { $0.lifecycle.state }
+    let workers = UInt64(dataPlane.workerCount)
+    func counter(_ root: String, _ name: String, _ value: UInt64) -> Statistic {
+      Statistic(root: root, name: name, kind: .counter, value: value)
+    }
+    func gauge(_ root: String, _ name: String, _ value: UInt64) -> Statistic {
+      Statistic(root: root, name: name, kind: .gauge, value: value)
+    }
+    let draining = state == .draining
+    return [
+      counter("listener_manager", "listener_added", listeners),
+      // Envoy counts a listener once a worker.
+      counter("listener_manager", "listener_create_success", listeners * workers),
+      counter("listener_manager", "listener_stopped", draining ? listeners : 0),
+      gauge("listener_manager", "total_listeners_active", draining ? 0 : listeners),
+      gauge("listener_manager", "total_listeners_draining", draining ? listeners : 0),
+      gauge("listener_manager", "total_listeners_warming", 0),
+      gauge("listener_manager", "workers_started", state == .preInitializing ? 0 : 1),
+      counter("cluster_manager", "cluster_added", clusters),
+      gauge("cluster_manager", "active_clusters", clusters),
+      gauge("cluster_manager", "warming_clusters", 0),
+    ]
+  }
+
+  /// The admin's own, as Envoy names them.
+  private static func statistics(_ counters: AdminServer.Counters) -> [Statistic] {
+    let owner = Statistic.Tag("envoy_http_conn_manager_prefix", "admin")
+    func http(_ name: String, _ kind: Statistic.Kind, _ value: UInt64) -> Statistic {
+      Statistic(root: "http", owner: owner, name: name, kind: kind, value: value)
+    }
+    func listener(_ name: String, _ kind: Statistic.Kind, _ value: UInt64) -> Statistic {
+      Statistic(root: "listener", name: "admin." + name, kind: kind, value: value)
+    }
+    let classes = counters.responses.enumerated().map {
+      http("downstream_rq_\($0.offset + 1)xx", .counter, $0.element)
+    }
+    return classes + [
+      http("downstream_cx_total", .counter, counters.connectionsTotal),
+      http("downstream_cx_active", .gauge, counters.connectionsActive),
+      http("downstream_rq_total", .counter, counters.requestsTotal),
+      listener("downstream_cx_total", .counter, counters.connectionsTotal),
+      listener("downstream_cx_active", .gauge, counters.connectionsActive),
+      listener("downstream_cx_overflow", .counter, counters.connectionsOverflow),
+    ]
+  }
+}

@@ -1,0 +1,247 @@
+// The whole process: configuration, data plane, admin and signals, put together and taken apart.
+//
+//     flags -> log -> base id -> configuration -> admin's socket -> data plane -> admin answers
+//                                                                       |
+//     the main thread waits for signals  <------------------------------+
+//
+// The order is chosen so that whatever can fail fails before traffic flows, and so that nothing
+// slow stands before traffic: the admin's socket is bound by a plain system call, and its event
+// loop (NIO, Swift concurrency) starts after the workers, who do not wait for it. Connections to
+// the admin in between wait in the backlog.
+//
+// Threads: the main thread runs this file and sleeps in `sigtimedwait`; the admin's threads call
+// the closures of `AdminSource`; the workers are the data plane's affair. What two of them touch
+// is behind `shared`.
+import Admin
+import DataPlane
+import EnvoyConfiguration
+import Glibc
+import Model
+import Synchronization
+
+/// One proxy process.
+public final class ProxyServer: Sendable {
+  struct Shared: Sendable {
+    var lifecycle: Lifecycle
+    var quitRequested = false
+    /// Nil before the admin was made, and where the configuration has none.
+    var admin: AdminServer?
+  }
+
+  let options: ServerOptions
+  let log: Log
+  let configuration: ProxyConfiguration
+  let dataPlane: DataPlane
+  let began: ContinuousClock.Instant
+  let baseID: BaseIDLock?
+  let shared: Mutex<Shared>
+  private let signals: SignalMask
+
+  /// How often a drain looks whether the last connection is gone.
+  private static let drainCheckInterval = Duration.milliseconds(50)
+
+  /// Runs the process that the options ask for. Returns its exit code: 0, or 1 where it did not
+  /// start (the reasons are on standard error then). Call it on the main thread, before any other
+  /// thread exists.
+  public static func run(_ options: ServerOptions) -> Int32 {
+    do throws(StartupProblem) {
+      if options.mode == .validate {
+        try validate(options)
+        return 0
+      }
+      let server = try ProxyServer(options)
+      let accessLog = try server.start()
+      if options.mode == .serve { server.waitForEnd(accessLog) }
+      server.stop(accessLog)
+      return 0
+    } catch {
+      report(error.lines)
+      return 1
+    }
+  }
+
+  private static func report(_ lines: [String]) {
+    FileDescriptor.write(Array(lines.map { $0 + "\n" }.joined().utf8), to: STDERR_FILENO)
+  }
+
+  /// `--mode validate`.
+  private static func validate(_ options: ServerOptions) throws(StartupProblem) {
+    let log = try openLog(options)
+    _ = try loadConfiguration(options, log)
+    let line = "configuration '\(options.configPath ?? "")' OK\n"
+    FileDescriptor.write(Array(line.utf8), to: STDOUT_FILENO)
+  }
+
+  private init(_ options: ServerOptions) throws(StartupProblem) {
+    began = .now
+    signals = SignalMask.install()
+    self.options = options
+    log = try Self.openLog(options)
+    do {
+      baseID = try BaseIDLock.take(options.baseID)
+    } catch {
+      throw StartupProblem(error)
+    }
+    log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
+    let descriptors = DescriptorLimit.raise()
+    log.write(.debug, .main, "open files: at most \(descriptors)")
+    configuration = try Self.loadConfiguration(options, log)
+    var plane = DataPlaneOptions()
+    plane.workers = options.concurrency
+    plane.log = log.sink
+    plane.logLevel = log.minimumLevel
+    plane.drainTime = options.drainTime
+    plane.drainImmediately = options.drainStrategy == .immediate
+    dataPlane = DataPlane(options: plane)
+    shared = Mutex(
+      Shared(
+        lifecycle: Lifecycle(
+          drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)))
+  }
+
+  private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
+    do {
+      return try Log(options)
+    } catch {
+      throw StartupProblem(error)
+    }
+  }
+
+  /// The file with its overlay, and the node as the flags have it: they win, as in Envoy.
+  private static func loadConfiguration(
+    _ options: ServerOptions, _ log: Log
+  ) throws(StartupProblem) -> ProxyConfiguration {
+    var loading = ConfigurationLoader.Options()
+    loading.allowUnknownStaticFields = options.allowUnknownStaticFields
+    do {
+      let loaded = try ConfigurationLoader(options: loading)
+        .load(path: options.configPath, overlay: options.configYAML)
+      for warning in loaded.warnings { log.write(.warning, .config, warning.description) }
+      var configuration = loaded.configuration
+      if let id = options.serviceNode { configuration.node.id = id }
+      if let cluster = options.serviceCluster { configuration.node.cluster = cluster }
+      if let zone = options.serviceZone { configuration.node.zone = zone }
+      return configuration
+    } catch {
+      throw StartupProblem(error.diagnostics.map(\.description))
+    }
+  }
+
+  /// Opens every socket and lets traffic flow.
+  /// - Returns: The admin's access log, if it has one.
+  private func start() throws(StartupProblem) -> BufferedFile? {
+    var accessLog: BufferedFile?
+    var adminServer: AdminServer?
+    do {
+      if let endpoint = configuration.admin {
+        if !endpoint.accessLogPath.isEmpty {
+          accessLog = try BufferedFile(path: endpoint.accessLogPath)
+        }
+        adminServer = try bindAdmin(endpoint, accessLog)
+      }
+      if let baseID, let path = options.baseIDPath {
+        try SmallFile.write("\(baseID.id)", to: path, purpose: "the base id")
+      }
+    } catch {
+      throw StartupProblem(error)
+    }
+    do {
+      try dataPlane.apply(configuration)
+    } catch {
+      throw StartupProblem(error.problems)
+    }
+    for listener in dataPlane.listenerStatus() {
+      let addresses = listener.addresses.map(\.description).joined(separator: ", ")
+      log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
+    }
+    shared.withLock { $0.lifecycle.started() }
+    adminServer?.start { [log] in log.write(.error, .admin, "admin stopped: \($0)") }
+    let took = began.duration(to: .now) / .milliseconds(1)
+    log.write(.info, .main, "started \(dataPlane.workerCount) workers in \(Int(took)) ms")
+    let local = LocalAddress.find(options.localAddressVersion)
+    log.write(.debug, .main, "local address: \(local)")
+    return accessLog
+  }
+
+  private func bindAdmin(
+    _ endpoint: AdminEndpoint, _ accessLog: BufferedFile?
+  ) throws(OptionError) -> AdminServer {
+    let socket: AdminSocket
+    do {
+      socket = try AdminSocket(bindingTo: endpoint.address)
+    } catch {
+      throw OptionError(error.description)
+    }
+    if let path = options.adminAddressPath {
+      try SmallFile.write(socket.address.description, to: path, purpose: "the admin address")
+    }
+    log.write(.info, .admin, "admin address: \(socket.address)")
+    let append = accessLog.map { file in { @Sendable (line: String) in file.append(line) } }
+    let server = AdminServer(socket: socket, source: adminSource, accessLog: append)
+    shared.withLock { $0.admin = server }
+    return server
+  }
+
+  /// The main thread's work while traffic flows. Returns when the process is to end.
+  private func waitForEnd(_ accessLog: BufferedFile?) {
+    while true {
+      let draining = shared.withLock { $0.lifecycle.state == .draining }
+      let timeout = draining ? Self.drainCheckInterval : options.fileFlushInterval
+      let signal = signals.wait(min(timeout, options.fileFlushInterval))
+      accessLog?.flush()
+      switch signal {
+      case .reopenLogs: reopenLogs(accessLog)
+      case .hangUp: log.write(.info, .main, "SIGHUP ignored: configuration is not reloaded")
+      case .terminate:
+        let action = shared.withLock { $0.lifecycle.terminate(now: .now) }
+        if perform(action) { return }
+      case .wake, nil: break
+      }
+      if shared.withLock({ $0.quitRequested }), perform(.end(.quit)) { return }
+      let active = draining ? dataPlane.activeConnections : 0
+      let check = shared.withLock { shared in
+        draining ? shared.lifecycle.check(now: .now, activeConnections: active) : .none
+      }
+      if perform(check) { return }
+    }
+  }
+
+  /// - Returns: True where the process is to end.
+  private func perform(_ action: Lifecycle.Action) -> Bool {
+    switch action {
+    case .none: return false
+    case .beginDrain:
+      let active = dataPlane.activeConnections
+      log.write(.info, .main, "signal to end: draining \(active) connections")
+      dataPlane.drain(stopAccepting: true)
+      return false
+    case .end(let reason):
+      let active = dataPlane.activeConnections
+      switch reason {
+      case .drained: log.write(.info, .main, "drained")
+      case .drainTimeOver:
+        log.write(.warning, .main, "drain time is over: closing \(active) connections")
+      case .secondSignal: log.write(.info, .main, "second signal: closing \(active) connections")
+      case .quit: log.write(.info, .main, "quit by admin: closing \(active) connections")
+      }
+      return true
+    }
+  }
+
+  private func reopenLogs(_ accessLog: BufferedFile?) {
+    log.reopen()
+    do {
+      try accessLog?.reopen()
+    } catch {
+      log.write(.error, .admin, error.description)
+    }
+    log.write(.info, .main, "logs reopened")
+  }
+
+  private func stop(_ accessLog: BufferedFile?) {
+    dataPlane.stop()
+    shared.withLock { $0.admin }?.stop()
+    accessLog?.flush()
+    log.write(.info, .main, "exiting")
+  }
+}
