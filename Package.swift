@@ -56,5 +56,8 @@ let package = Package(
     .testTarget(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
       swiftSettings: strict),
+    .testTarget(
+      name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
+      path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
   ]
 )
