@@ -74,5 +74,8 @@ let package = Package(
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane"], path: "Tests/ServerTests",
       swiftSettings: strict),
+    .testTarget(
+      name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
+      path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
   ]
 )
