@@ -7,8 +7,8 @@
 //     client exchange PORT CONNECTIONS SECONDS UP DOWN          (see wire.h)
 //     client idle     PORT CONNECTIONS PATH
 //
-// The first two print one line of JSON at the end. `idle` opens its connections one after
-// another, has one request answered on each, prints "ready", holds them until its standard input
+// The first two print one line of JSON at the end. `idle` opens its connections a few
+// at a time, has one request answered on each, prints "ready", holds them until its standard input
 // closes and then prints how many are still open. Anything but a complete 2xx answer counts as an
 // error, and its connection is opened anew.
 #include "wire.h"
@@ -18,6 +18,7 @@
 #include <time.h>
 
 #define EVENTS 256
+#define BATCH 4  // connections that `idle` has a request under way on at once
 #define HEAD_BYTES 8192  // a larger answer head is an error
 
 struct connection {
@@ -175,11 +176,17 @@ static void run(int connections, double seconds) {
 
 static void hold(int connections) {
   int *all = calloc((size_t)connections, sizeof *all);
-  struct connection c;
-  for (int i = 0; i < connections; i++) {
-    c.fd = all[i] = open_connection();
-    begin(&c);
-    if (flush(&c) < 0 || receive(&c) != 1) errors++;
+  static struct connection batch[BATCH];
+  for (int first = 0; first < connections; first += BATCH) {
+    int count = connections - first < BATCH ? connections - first : BATCH;
+    for (int i = 0; i < count; i++) {
+      batch[i].fd = all[first + i] = open_connection();
+      begin(&batch[i]);
+      if (flush(&batch[i]) < 0) errors++;
+    }
+    for (int i = 0; i < count; i++) {
+      if (receive(&batch[i]) != 1) errors++;
+    }
   }
   printf("ready\n");
   fflush(stdout);
