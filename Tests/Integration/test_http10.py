@@ -84,6 +84,14 @@ def test_missing_host_without_default(proxy, upstream):
         assert client.closed()
 
 
+def test_no_interim_answers(proxy, upstream):
+    """An HTTP/1.0 client knows none (RFC 9110 15.2)."""
+    upstream.respond = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK
+    with Client(proxy.address("on")) as client:
+        client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        assert client.response(interim=True).status == 200
+
+
 def test_http11_beside_it(proxy, upstream):
     with Client(proxy.address("on")) as client:
         assert client.request().status == 200

@@ -8,6 +8,7 @@ import pytest
 
 from harness import config as k
 from harness.client import Client, make_request
+from harness.differs import differs
 from harness.upstream import OK, ok
 
 
@@ -284,9 +285,16 @@ def test_expect_with_the_body_at_once(client, upstream):
     assert upstream.last.body == b"ok"
 
 
-def test_interim_answers_are_not_forwarded_unasked(client, upstream):
+HINTS = differs("103 Early Hints of an upstream", envoy=[200], martlet=[103, 200],
+                why="A proxy forwards interim responses (RFC 9110 15.2)")
+
+
+def test_interim_answers(client, upstream, settle):
+    """100 belongs to the hop that expects it; 103 is meant for the client."""
     upstream.respond = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK
-    assert client.request().status == 200
+    client.send(make_request())
+    assert [client.response(interim=True).status for _ in settle(HINTS)] == settle(HINTS)
+    upstream.respond = b"HTTP/1.1 100 Continue\r\n\r\n" + OK
     client.send(make_request())
     assert client.response(interim=True).status == 200
 

@@ -83,6 +83,6 @@ def cell(value: Any) -> str:
     text = "no answer" if value is None else str(value)
     statuses, _, fate = text.rpartition(" ")
     if fate in FATES and all(s.lstrip("-").isdigit() for s in statuses.split(",") if s):
-        said = {"": "waits", "-1": "incomplete"}.get(statuses, statuses)
-        text = said if statuses == "" else f"{said}, {FATES[fate]}"
+        said = {"": "waits" if fate == "open" else "nothing", "-1": "incomplete"}.get(statuses, statuses)
+        text = said if said == "waits" else f"{said}, {FATES[fate]}"
     return text.replace("|", "\\|").replace("\n", " ")
