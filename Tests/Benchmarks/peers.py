@@ -46,12 +46,10 @@ class Peer:
         self.flags = flags
 
     def version(self):
-        text = ""
-        for flag in {"nginx": ["-v"], "haproxy": ["-v"]}.get(self.name, ["--version"]):
-            done = subprocess.run([self.binary, flag], capture_output=True, text=True, timeout=20)
-            text = done.stdout + done.stderr
-        found = re.search(r"\d+\.\d+(\.\d+)?", text.rpartition("version:")[2].partition("/")[2] or text)
-        return found.group(0) if found else (text.strip().splitlines() or ["?"])[0]
+        flag = "-v" if self.name in ("nginx", "haproxy") else "--version"
+        done = subprocess.run([self.binary, flag], capture_output=True, text=True, timeout=20)
+        found = re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr)
+        return found.group(0) if found else "of unknown version"
 
     def configuration(self, kind, ports, directory):
         """The text of the file for `kind` (http, tcp, start) with its ports filled in."""
