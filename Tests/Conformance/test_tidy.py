@@ -215,7 +215,7 @@ def test_no_dead_files():
 
 
 def test_the_tools_above_see_what_they_should():
-    assert [found for found in IMPORT.findall("public import Model\n@testable import A\nimport struct B.C\n")] == [
+    assert IMPORT.findall("public import Model\n@testable import A\nimport struct B.C\n") == [
         "Model", "A", "B"]
     assert code('a("try!") // try!\n/* print( */ b') == 'a("") ""\n"" b'
     assert TYPE.findall("public final class A {\n  struct B {}\n}\nenum C: Int {}\n") == ["A", "C"]
