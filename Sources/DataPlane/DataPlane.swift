@@ -69,6 +69,8 @@ public struct StatValue: Sendable, Hashable {
     case listener(String)
     /// `http.<stat prefix>.`; tag `envoy_http_conn_manager_prefix`.
     case http(String)
+    /// `listener.<address>.http.<stat prefix>.`; both tags.
+    case listenerHTTP(listener: String, http: String)
     /// `cluster.<name>.`; tag `envoy_cluster_name`.
     case cluster(String)
     /// `tcp.<stat prefix>.`; tag `envoy_tcp_prefix`.

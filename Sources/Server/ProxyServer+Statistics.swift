@@ -21,6 +21,8 @@ extension ProxyServer {
     }
     switch value.scope {
     case .server: return make("server", nil)
+    case .listenerHTTP(let listener, let http):
+      return make("listener.\(listener).http", .init("envoy_http_conn_manager_prefix", http))
     case .listener(let address): return make("listener", .init("envoy_listener_address", address))
     case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
     case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))

@@ -45,7 +45,7 @@ struct ServeCommand: ParsableCommand {
 
   @Option(parsing: .unconditional, help: "How long connections are drained at the end. Default: 600.")
   var drainTimeS: String?
-  @Option(parsing: .unconditional, help: "gradual (default) or immediate.")
+  @Option(parsing: .unconditional, help: "gradual or immediate (default).")
   var drainStrategy: String?
   @Option(parsing: .unconditional, help: "Upper limit of the drain time. Default: 900.")
   var parentShutdownTimeS: String?

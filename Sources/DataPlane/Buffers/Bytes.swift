@@ -29,11 +29,11 @@ struct ByteView {
   /// ASCII case ignored; `text` is in lower case.
   func equalsIgnoringCase(_ text: StaticString) -> Bool {
     guard count == text.utf8CodeUnitCount else { return false }
-    return equalsIgnoringCase(text.utf8Start)
+    return matchesLower(text.utf8Start)
   }
 
   /// `lower` is in lower case and at least `count` long.
-  func equalsIgnoringCase(_ lower: UnsafePointer<UInt8>) -> Bool {
+  func matchesLower(_ lower: UnsafePointer<UInt8>) -> Bool {
     for index in 0..<count where asciiLowercase(base[index]) != lower[index] { return false }
     return true
   }

@@ -152,6 +152,24 @@ final class HeaderMap {
     count = kept
   }
 
+  /// Removes every field with a number in the range.
+  func removeAll(from first: HeaderID, through last: HeaderID) {
+    var index = 0
+    while index < count {
+      let id = entries[index].id.rawValue
+      if id >= first.rawValue && id <= last.rawValue { break }
+      index &+= 1
+    }
+    if index == count { return }
+    var kept = 0
+    for index in 0..<count
+    where entries[index].id.rawValue < first.rawValue || entries[index].id.rawValue > last.rawValue {
+      if kept != index { entries[kept] = entries[index] }
+      kept += 1
+    }
+    count = kept
+  }
+
   func remove(at position: Int) {
     for index in position..<(count - 1) { entries[index] = entries[index + 1] }
     count -= 1

@@ -32,14 +32,23 @@ struct HeaderID: RawRepresentable, Equatable {
   static let location = HeaderID(rawValue: 19)
   static let xEnvoyOriginalPath = HeaderID(rawValue: 20)
   static let http2Settings = HeaderID(rawValue: 21)
-  static let xEnvoyInternal = HeaderID(rawValue: 22)
+  // What only an internal client may say to the router; from others it is taken away. Until
+  // client trust is configurable, all clients are others.
+  static let firstInternal = HeaderID(rawValue: 22)
+  static let lastInternal = HeaderID(rawValue: 37)
 
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
     "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "keep-alive",
     "proxy-connection", "te", "trailer", "date", "server", "x-request-id", "x-forwarded-proto",
     "x-forwarded-for", "x-envoy-expected-rq-timeout-ms", "x-envoy-upstream-service-time",
-    "content-type", "location", "x-envoy-original-path", "http2-settings", "x-envoy-internal",
+    "content-type", "location", "x-envoy-original-path", "http2-settings",
+    "x-envoy-internal", "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries",
+    "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names",
+    "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-stream-duration-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
+    "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-decorator-operation",
   ]
 }
 

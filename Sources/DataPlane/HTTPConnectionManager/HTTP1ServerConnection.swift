@@ -22,6 +22,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private var processing = false
   private var requestPaused = false
   private var responsePaused = false
+  private var outputFull = false
   /// The next answer closes the connection.
   private var isDraining = false
   private var requests: UInt32 = 0
@@ -68,7 +69,13 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private func step() -> Bool {
     switch phase {
     case .head:
-      return connection.inbound.isEmpty ? false : readHead()
+      if connection.inbound.isEmpty { return false }
+      // A client that asks and does not read its answers is not asked for more.
+      if connection.backlog > connection.bufferLimit {
+        waitForOutput()
+        return false
+      }
+      return readHead()
     case .body:
       return readBody()
     case .responding:
@@ -79,6 +86,12 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     case .closing:
       return false
     }
+  }
+
+  private func waitForOutput() {
+    outputFull = true
+    connection.socket.pauseReading()
+    connection.socket.notifyWhenDrained()
   }
 
   private func readHead() -> Bool {
@@ -315,6 +328,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   override func drained() {
+    if outputFull {
+      outputFull = false
+      connection.socket.continueReading()
+    }
     guard responsePaused else { return }
     responsePaused = false
     if let stream {
@@ -356,6 +373,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   override func reset(_ stream: HTTPStream) {
+    manager.counters.add(.requestResetSent)
     // Closing with a RST is the only way in HTTP/1 to say that a response is not whole when it is
     // framed by the connection's end, and a clear one when it is not.
     phase = .closing

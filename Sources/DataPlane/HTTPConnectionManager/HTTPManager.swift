@@ -5,6 +5,7 @@ import Model
 final class HTTPManager: TerminalFactory {
   let context: WorkerContext
   let counters: Counters<HTTPStat>
+  let listenerCounters: Counters<ListenerHTTPStat>
   let routes: RouteTable
   let requestLimits: HTTP1HeadParser.Limits
   let requestRules: HTTP1RequestRules
@@ -28,12 +29,15 @@ final class HTTPManager: TerminalFactory {
   private static let maxSpare = 1024
 
   init(
-    model: HTTPConnectionManager, context: WorkerContext,
+    model: HTTPConnectionManager, listener: String, context: WorkerContext,
     clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
+    listenerCounters = context.stats.counters(
+      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
+      worker: context.index)
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)

@@ -84,11 +84,14 @@ final class HTTPStream {
     if end { requestComplete = true; requestDeadline = .max }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
+      closeAfterResponse = true
+      manager.counters.add(.requestRouted)
       manager.counters.add(.noRoute)
       reply(404, body: nil)
       return
     }
-    if request.hasUpgrade && request.connectionUpgrade {
+    if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
+      closeAfterResponse = true
       reply(403, body: nil)
       return
     }
@@ -115,7 +118,14 @@ final class HTTPStream {
     router.requestEnd(trailers: trailers)
   }
 
+  /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
+  /// all others want a tunnel.
+  private func isUpgradeToHTTP2() -> Bool {
+    request.headers.first(.upgrade)?.equalsIgnoringCase("h2c") == true
+  }
+
   private func route() {
+    manager.counters.add(.requestRouted)
     guard let host = manager.routes.virtualHost(for: request.authority),
       let route = host.route(for: request)
     else {
@@ -128,7 +138,7 @@ final class HTTPStream {
       manager.counters.add(.requestDirectResponse)
       reply(response.status, bytes: response.body)
     case .redirect(let redirect):
-      manager.counters.add(.requestRedirect)
+      manager.counters.add(.requestDirectResponse)
       Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
         reply(redirect.status, body: nil, location: location)
       }
@@ -141,6 +151,7 @@ final class HTTPStream {
   /// What every forwarded request carries (Envoy's connection manager adds the same).
   private func prepareHeaders() {
     let headers = request.headers
+    headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
     if !headers.contains(.xForwardedProto) { headers.add(.xForwardedProto, "x-forwarded-proto", value: "http") }
     if manager.generateRequestID, !headers.contains(.xRequestID) {
       let text = headers.scratch(36)
@@ -213,6 +224,7 @@ final class HTTPStream {
   private func countResponse() {
     let counters = manager.counters
     counters.add(.requestCompleted)
+    manager.listenerCounters.addStatus(response.status)
     switch response.status / 100 {
     case 1: counters.add(.request1xx)
     case 2: counters.add(.request2xx)

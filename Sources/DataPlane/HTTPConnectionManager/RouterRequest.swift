@@ -44,20 +44,16 @@ final class RouterRequest: UpstreamHandler {
       return
     }
     self.cluster = cluster
-    stream.manager.counters.add(.requestRouted)
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
     guard let endpoint = cluster.pick() else {
+      countLocal(503)
       stream.reply(503, body: "no healthy upstream")
       return
     }
     self.endpoint = endpoint
     if stream.requestComplete { startRouteTimer() }
     let counters = cluster.counters
-    counters.add(.requestTotal)
-    counters.add(.requestActive)
-    endpoint.counters.add(.requestTotal)
-    endpoint.counters.add(.requestActive)
     let (connection, isReady) = HTTP1ClientConnection.acquire(
       cluster: cluster, endpoint: endpoint, owner: self)
     self.connection = connection
@@ -107,6 +103,10 @@ final class RouterRequest: UpstreamHandler {
   @inline(__always)
   private func send(_ connection: HTTP1ClientConnection) {
     sending = true
+    cluster?.counters.add(.requestTotal)
+    cluster?.counters.add(.requestActive)
+    endpoint?.counters.add(.requestTotal)
+    endpoint?.counters.add(.requestActive)
     sentAt = context.reactor.now
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
@@ -210,6 +210,10 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func finishCounts(success: Bool) {
+    guard sending else {
+      endpoint?.counters.add(.requestError)
+      return
+    }
     cluster?.counters.subtract(.requestActive)
     endpoint?.counters.subtract(.requestActive)
     endpoint?.counters.add(success ? .requestSuccess : .requestError)
@@ -268,9 +272,7 @@ final class RouterRequest: UpstreamHandler {
   private func cancelConnection() {
     guard let connection else { return }
     self.connection = nil
-    if sending {
-      cluster?.counters.add(.requestTransmitReset)
-    } else {
+    if !sending {
       cluster?.counters.subtract(.requestPendingActive)
       cluster?.counters.add(.requestCancelled)
     }

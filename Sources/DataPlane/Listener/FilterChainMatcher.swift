@@ -197,10 +197,12 @@ struct FilterChainMatcher<Chain> {
     return nil
   }
 
+  /// As Envoy: of 127.0.0.0/8 only 127.0.0.1 itself is loopback here.
   private static func isLocal(_ facts: ConnectionFacts) -> Bool {
     switch (facts.source, facts.destination) {
     case (.ip(let source, _), .ip(let destination, _)):
-      source.isLoopback || source == destination
+      source == IPAddress(v4: 0x7f00_0001) || source == IPAddress(v6High: 0, low: 1)
+        || source == destination
     default: true
     }
   }

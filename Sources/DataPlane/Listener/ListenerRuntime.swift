@@ -37,7 +37,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
     workerCounters = context.stats.counters(
-      ListenerStat.self, scope: .listener("\(model.statPrefix).worker_\(context.index)"),
+      ListenerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
     var prefix = "proxy_proto."
     for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
@@ -128,22 +128,22 @@ final class ListenerRuntime: ConnectionOwner {
 
   /// The listener filters are done: the chain is chosen.
   func establish(_ connection: Connection, _ socket: StreamSocket) {
+    guard let chain = onlyChain ?? choose(connection, socket) else {
+      counters.add(.noFilterChainMatch)
+      socket.close()
+      releaseLimits()
+      return
+    }
+    if chain.filters.isEmpty && chain.terminal == nil {
+      socket.close()
+      releaseLimits()
+      return
+    }
     counters.add(.connectionTotal)
     counters.add(.connectionActive)
     workerCounters.add(.connectionTotal)
     workerCounters.add(.connectionActive)
     connection.handle = connections.slab.insert(connection)
-    guard let chain = onlyChain ?? choose(connection, socket) else {
-      counters.add(.noFilterChainMatch)
-      socket.close()
-      connectionClosed(connection)
-      return
-    }
-    if chain.filters.isEmpty && chain.terminal == nil {
-      socket.close()
-      connectionClosed(connection)
-      return
-    }
     connection.start(socket: socket, chain: chain)
   }
 

@@ -27,6 +27,6 @@ struct RandomSource {
   /// 0 ..< bound, without the bias of a remainder that could be seen (bound < 2^32).
   @inline(__always)
   mutating func next(below bound: UInt64) -> UInt64 {
-    (next() >> 32) &* bound >> 32
+    ((next() >> 32) &* bound) >> 32
   }
 }

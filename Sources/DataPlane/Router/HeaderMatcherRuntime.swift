@@ -29,25 +29,33 @@ final class HeaderMatcherRuntime {
   }
 
   func matches(_ head: MessageHead) -> Bool {
-    let values: HeaderValues
+    /// Nil: there is no such header.
+    let matched: Bool?
     switch source {
-    case .method: values = HeaderValues(head.methodText)
-    case .path: values = HeaderValues(head.path)
-    case .authority: values = HeaderValues(head.authority)
+    case .method: matched = matches(head.methodText)
+    case .path: matched = matches(head.path)
+    case .authority: matched = matches(head.authority)
     case .scheme:
       let http: StaticString = "http"
-      values = HeaderValues(ByteView(http.utf8Start, 4))
-    case .header(let id): values = HeaderValues(head.headers, id)
+      matched = matches(ByteView(http.utf8Start, 4))
+    case .header(let id): matched = matchesAny(head.headers, id)
     }
     if case .present(let wanted) = model.kind {
-      return ((values.value != nil || model.treatMissingAsEmpty) == wanted) != model.invert
+      return ((matched != nil || model.treatMissingAsEmpty) == wanted) != model.invert
     }
-    guard let value = values.value ?? (model.treatMissingAsEmpty ? MessageHead.empty : nil) else {
-      // A missing header matches nothing, inverted or not; Envoy's rule since 1.23 for
-      // `invert_match` is that a missing header then matches.
-      return model.invert
+    if let matched { return matched != model.invert }
+    // A missing header matches nothing, inverted or not.
+    return model.treatMissingAsEmpty ? matches(MessageHead.empty) != model.invert : false
+  }
+
+  /// Several fields of one name: any of them may match.
+  private func matchesAny(_ headers: HeaderMap, _ id: HeaderID) -> Bool? {
+    var found = false
+    for index in 0..<headers.count where headers.entries[index].id == id {
+      found = true
+      if matches(headers.entries[index].valueView) { return true }
     }
-    return matches(value) != model.invert
+    return found ? false : nil
   }
 
   private func matches(_ value: ByteView) -> Bool {
@@ -82,41 +90,5 @@ final class HeaderMatcherRuntime {
     }
     guard let magnitude = value.decimal, magnitude <= UInt64(Int64.max) else { return nil }
     return Int64(magnitude)
-  }
-}
-
-/// The value of a header, several fields of one name joined with a comma as Envoy matches them.
-private struct HeaderValues {
-  let value: ByteView?
-
-  init(_ value: ByteView) { self.value = value }
-
-  init(_ headers: HeaderMap, _ id: HeaderID) {
-    guard let first = headers.first(id) else {
-      value = nil
-      return
-    }
-    var total = 0
-    var fields = 0
-    for index in 0..<headers.count where headers.entries[index].id == id {
-      total += Int(headers.entries[index].valueLength) + 1
-      fields += 1
-    }
-    if fields == 1 {
-      value = first
-      return
-    }
-    let joined = headers.scratch(total)
-    var length = 0
-    for index in 0..<headers.count where headers.entries[index].id == id {
-      if length > 0 {
-        joined[length] = UInt8(ascii: ",")
-        length += 1
-      }
-      let view = headers.entries[index].valueView
-      (joined + length).update(from: view.base, count: view.count)
-      length += view.count
-    }
-    value = ByteView(UnsafePointer(joined), length)
   }
 }

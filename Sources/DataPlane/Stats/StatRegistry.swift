@@ -25,7 +25,8 @@ final class StatRegistry: Sendable {
   func counters<Schema: StatSchema>(
     _ schema: Schema.Type, scope: StatValue.Scope, worker: Int
   ) -> Counters<Schema> {
-    state.withLock { state in
+    let scope = scope.sanitized
+    return state.withLock { state in
       let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
       if let block = state.blocks[key] { return Counters(block) }
       let block = StatBlock(count: Schema.allCases.count)
@@ -54,5 +55,29 @@ final class StatRegistry: Sendable {
       }
       return values
     }
+  }
+}
+
+extension StatValue.Scope {
+  /// Colons are underscores in names of statistics, as in Envoy: `listener.127.0.0.1_80.`.
+  var sanitized: StatValue.Scope {
+    switch self {
+    case .server: return self
+    case .listener(let name): return .listener(name.replacingColons)
+    case .http(let name): return .http(name.replacingColons)
+    case .listenerHTTP(let listener, let http):
+      return .listenerHTTP(listener: listener.replacingColons, http: http.replacingColons)
+    case .cluster(let name): return .cluster(name.replacingColons)
+    case .tcp(let name): return .tcp(name.replacingColons)
+    case .other: return self
+    }
+  }
+}
+
+extension String {
+  var replacingColons: String {
+    let colon = UInt8(ascii: ":")
+    guard utf8.contains(colon) else { return self }
+    return String(decoding: utf8.map { $0 == colon ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
   }
 }

@@ -33,9 +33,9 @@ enum HTTPStat: Int, StatSchema {
     connectionDelayedCloseTimeout, bytesReceived, bytesSent,
     requestTotal, requestActive, requestHTTP1Total, requestCompleted,
     request1xx, request2xx, request3xx, request4xx, request5xx,
-    requestTooLarge, requestResponseBeforeComplete, requestResetReceived,
+    requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
-    requestOverloadClose, requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
+    requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -68,10 +68,10 @@ enum HTTPStat: Int, StatSchema {
     case .requestTooLarge: "downstream_rq_too_large"
     case .requestResponseBeforeComplete: "downstream_rq_response_before_rq_complete"
     case .requestResetReceived: "downstream_rq_rx_reset"
+    case .requestResetSent: "downstream_rq_tx_reset"
     case .requestTimeout: "downstream_rq_timeout"
     case .requestHeaderTimeout: "downstream_rq_header_timeout"
     case .requestIdleTimeout: "downstream_rq_idle_timeout"
-    case .requestOverloadClose: "downstream_rq_overload_close"
     case .requestDirectResponse: "rq_direct_response"
     case .requestRedirect: "rq_redirect"
     case .noRoute: "no_route"
@@ -84,6 +84,23 @@ enum HTTPStat: Int, StatSchema {
     case .connectionActive, .connectionHTTP1Active, .requestActive: .gauge
     default: .counter
     }
+  }
+}
+
+/// `listener.<address>.http.<stat_prefix>.`
+enum ListenerHTTPStat: Int, StatSchema {
+  case completed, status1xx, status2xx, status3xx, status4xx, status5xx
+  var name: String {
+    self == .completed ? "downstream_rq_completed" : "downstream_rq_\(rawValue)xx"
+  }
+  var kind: StatValue.Kind { .counter }
+}
+
+extension Counters<ListenerHTTPStat> {
+  @inline(__always)
+  func addStatus(_ status: Int) {
+    add(.completed)
+    add(ListenerHTTPStat(rawValue: Swift.min(Swift.max(status / 100, 1), 5)) ?? .status5xx)
   }
 }
 

@@ -172,7 +172,7 @@ final class HTTP1ClientConnection: SocketHandler {
   func cancel() {
     guard state == .connecting || state == .busy else { return }
     owner = nil
-    close(byPeer: false)
+    close(byPeer: false, hadRequest: state == .busy)
   }
 
   // MARK: The response

@@ -144,13 +144,13 @@ final class Worker: @unchecked Sendable {
   private func chains(of listener: Listener) -> FilterChainMatcher<NetworkChain> {
     var all: [(FilterChainMatch, NetworkChain)] = []
     for (index, chain) in listener.filterChains.enumerated() {
-      all.append((chain.match, build(chain, "\(listener.name)/\(index)")))
+      all.append((chain.match, build(chain, of: listener, "\(listener.name)/\(index)")))
     }
-    let fallback = listener.defaultFilterChain.map { build($0, "\(listener.name)/default") }
+    let fallback = listener.defaultFilterChain.map { build($0, of: listener, "\(listener.name)/default") }
     return FilterChainMatcher(chains: all, fallback: fallback)
   }
 
-  private func build(_ chain: FilterChain, _ path: String) -> NetworkChain {
+  private func build(_ chain: FilterChain, of listener: Listener, _ path: String) -> NetworkChain {
     var filters: [NetworkFilterFactory] = []
     var owners: [AnyObject] = []
     var terminal: TerminalFactory?
@@ -178,7 +178,8 @@ final class Worker: @unchecked Sendable {
       case .tcpProxy(let model):
         terminal = TCPProxyFactory(model: model, context: context, clusters: find)
       case .httpConnectionManager(let model):
-        terminal = HTTPManager(model: model, context: context, clusters: find)
+        terminal = HTTPManager(
+          model: model, listener: listener.statPrefix, context: context, clusters: find)
       }
     }
     return NetworkChain(filters: filters, terminal: terminal, owners: owners)

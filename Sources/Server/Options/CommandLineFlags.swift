@@ -78,7 +78,7 @@ public struct CommandLineFlags: Sendable {
     if let text = drainTimeSeconds {
       options.drainTime = .seconds(Int(try number(text, "drain-time-s")))
     }
-    options.drainStrategy = try choice(drainStrategy, "unknown drain-strategy", .gradual)
+    options.drainStrategy = try choice(drainStrategy, "unknown drain-strategy", .immediate)
     if let text = parentShutdownTimeSeconds {
       options.parentShutdownTime = .seconds(Int(try number(text, "parent-shutdown-time-s")))
     }
@@ -87,12 +87,8 @@ public struct CommandLineFlags: Sendable {
   private func readBaseID(_ options: inout ServerOptions) throws(OptionError) {
     if let baseID { options.baseID = .fixed(try number(baseID, "base-id")) }
     if useDynamicBaseID { options.baseID = .dynamic }
-    if disableHotRestart {
-      guard baseID == nil, !useDynamicBaseID, baseIDPath == nil else {
-        throw OptionError("--disable-hot-restart holds no base id: leave out the --base-id flags")
-      }
-      options.baseID = .none
-    }
+    // As in Envoy, it goes before the base-id flags: no id is held, whatever they say.
+    if disableHotRestart { options.baseID = .none }
     options.baseIDPath = baseIDPath
   }
 

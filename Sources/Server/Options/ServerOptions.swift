@@ -40,7 +40,9 @@ public struct ServerOptions: Sendable {
   public var serviceNode: String?
   public var serviceZone: String?
   public var drainTime = Duration.seconds(600)
-  public var drainStrategy = DrainStrategy.gradual
+  /// Envoy's default is gradual, but Envoy does not drain on SIGTERM: who ends a process wants it
+  /// to end as soon as that hurts nobody.
+  public var drainStrategy = DrainStrategy.immediate
   public var parentShutdownTime = Duration.seconds(900)
   public var localAddressVersion = IPVersion.v4
   public var fileFlushInterval = Duration.seconds(10)

@@ -66,17 +66,19 @@ enum HTTP1Characters {
     index += 1
     let digits = index
     while index < host.count, host[index] &- 0x30 < 10 { index += 1 }
-    return index == host.count && index - digits <= 5
+    guard index == host.count, (1...5).contains(index - digits) else { return false }
+    return (host.dropFirst(digits).decimal ?? .max) <= 65_535
   }
 
-  /// unreserved, pct-encoded's percent sign, and sub-delims.
+  /// unreserved, pct-encoded's percent sign, and sub-delims without the comma: two Host fields that
+  /// somebody has joined must not pass for one host.
   private static func isRegisteredNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
     case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "%"),
       UInt8(ascii: "!"), UInt8(ascii: "$"), UInt8(ascii: "&"), UInt8(ascii: "'"),
       UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "*"), UInt8(ascii: "+"),
-      UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "="):
+      UInt8(ascii: ";"), UInt8(ascii: "="):
       true
     default: false
     }

@@ -82,7 +82,8 @@ enum HTTP1FieldRules {
     if head.hosts > 1 { return .repeatedHost }
     if head.hosts == 1, !HTTP1Characters.isValidAuthority(head.authority) { return .badHost }
     // RFC 9112 section 3.2: a Host is required whatever the form of the target.
-    if head.hosts == 0, head.minorVersion == 1 { return .missingHost }
+    // Without one, HTTP/1.0 has nothing to choose a virtual host by either.
+    if head.hosts == 0 { return .missingHost }
     return HTTP1StartLine.resolveTarget(head, allowAbsolute: options.allowAbsoluteURL)
   }
 
@@ -109,7 +110,7 @@ enum HTTP1FieldRules {
     var found = false
     for index in 0..<head.headers.count where head.headers.entries[index].id == .connection {
       forEachToken(head.headers.entries[index].valueView) { token in
-        if token.count == name.count, token.equalsIgnoringCase(name.base) { found = true }
+        if token.count == name.count, token.matchesLower(name.base) { found = true }
       }
     }
     return found

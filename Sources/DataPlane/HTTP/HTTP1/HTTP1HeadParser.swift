@@ -91,6 +91,12 @@ struct HTTP1HeadParser {
     while true {
       guard let found = ByteView(base + scanned, count - scanned).firstIndex(of: 0x0a) else {
         scanned = count
+        // Something else than HTTP (a TLS hello, say) is told so at once, not when it ends a line.
+        if kind == .request, !inFields, count > lineStart, base[lineStart] != 0x0d,
+          HTTP1Characters.tokenLowercase[Int(base[lineStart])] == 0
+        {
+          return .failed(.badMethod)
+        }
         return count > limits.maxBytes ? .failed(.headTooLarge) : .needMore
       }
       let lineFeed = scanned + found

@@ -18,6 +18,7 @@ enum HTTP1StartLine {
     if let error = parseVersion(version, into: head) { return error }
     head.methodText = method
     head.method = kind(of: method)
+    if head.method == .other, !HTTPMethods.isKnown(method) { return .badMethod }
     head.path = target
     return nil
   }
@@ -26,7 +27,7 @@ enum HTTP1StartLine {
     // RFC 9112 section 4: the space behind the code is required even without a reason. Many
     // servers leave it out, and nothing can hide in that, so it is not asked for.
     guard line.count >= 12, line[8] == 0x20 else { return .badStatusLine }
-    if parseVersion(line.prefix(8), into: head) != nil { return .badVersion }
+    if parseVersion(line.prefix(8), into: head) != nil { return .badStatusLine }
     let digits = line.dropFirst(9).prefix(3)
     guard let status = digits.decimal, status >= 100 else { return .badStatusLine }
     if line.count > 12 {
@@ -43,8 +44,12 @@ enum HTTP1StartLine {
       head.minorVersion = 1
     } else if version == "HTTP/1.0" {
       head.minorVersion = 0
-    } else {
+    } else if version.prefix(5) == "HTTP/", version[5] &- 0x30 < 10, version[6] == 0x2e,
+      version[7] &- 0x30 < 10
+    {
       return .badVersion
+    } else {
+      return .badRequestLine
     }
     return nil
   }
@@ -60,13 +65,20 @@ enum HTTP1StartLine {
     }
   }
 
+  private static func hasPort(_ authority: ByteView) -> Bool {
+    var index = authority.count - 1
+    while index > 0, authority[index] &- 0x30 < 10 { index -= 1 }
+    return index > 0 && index < authority.count - 1 && authority[index] == UInt8(ascii: ":")
+  }
+
   /// Splits the target of a complete request into authority and path (RFC 9112 section 3.2).
   /// `head.path` holds the target as it came; afterwards it begins with `/`, is `*`, or is the
   /// authority of a CONNECT.
   static func resolveTarget(_ head: MessageHead, allowAbsolute: Bool) -> HTTP1Error? {
     let target = head.path
     if head.method == .connect {
-      guard HTTP1Characters.isValidAuthority(target) else { return .badTarget }
+      // RFC 9110 section 9.3.6: host and port, both.
+      guard HTTP1Characters.isValidAuthority(target), hasPort(target) else { return .badTarget }
       head.authority = target
       return nil
     }
