@@ -17,7 +17,7 @@ final class ListenerRuntime: ConnectionOwner {
   let connections: ConnectionTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
-  private let workerCounters: Counters<ListenerStat>
+  private let workerCounters: Counters<ListenerWorkerStat>
   private var limits: ListenerLimits
   private var matcher: FilterChainMatcher<NetworkChain>
   private var onlyChain: NetworkChain?
@@ -37,7 +37,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
     workerCounters = context.stats.counters(
-      ListenerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
+      ListenerWorkerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
     var prefix = "proxy_proto."
     for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
