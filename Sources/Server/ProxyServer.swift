@@ -155,7 +155,9 @@ public final class ProxyServer: Sendable {
       log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
     }
     shared.withLock { $0.lifecycle.started() }
-    adminServer?.start { [log] in log.write(.error, .admin, "admin stopped: \($0)") }
+    if options.mode == .serve {
+      adminServer?.start { [log] in log.write(.error, .admin, "admin not served: \($0)") }
+    }
     let took = began.duration(to: .now) / .milliseconds(1)
     log.write(.info, .main, "started \(dataPlane.workerCount) workers in \(Int(took)) ms")
     let local = LocalAddress.find(options.localAddressVersion)
