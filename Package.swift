@@ -69,10 +69,7 @@ let package = Package(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
       swiftSettings: strict),
     .testTarget(
-      name: "AdminTests", dependencies: ["Admin", "Model"], path: "Tests/AdminTests",
-      swiftSettings: strict),
-    .testTarget(
-      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane"], path: "Tests/ServerTests",
-      swiftSettings: strict),
+      name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
+      path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
   ]
 )

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# `make test`: every test there is. Installs what is missing, builds the release that the
+# integration tests drive, then runs the unit tests and the Python tests. All of them run even
+# when the first fail; the last lines say which did.
+set -euo pipefail
+"$(dirname "$0")/install-system.sh" test
+. "$(dirname "$0")/environment.sh"
+
+swift build -c release --product martlet
+export MARTLET="$PWD/.build/release/martlet"
+
+unit=0 python=0
+swift test || unit=$?
+
+folders=()
+for folder in Tests/Conformance Tests/Integration; do
+  if compgen -G "$folder/test_*.py" >/dev/null; then folders+=("$folder"); fi
+done
+for folder in "${folders[@]}"; do
+  .venv/bin/python -m pytest -q -p no:cacheprovider "$folder" || python=$?
+done
+
+if [ "$unit" -eq 0 ] && [ "$python" -eq 0 ]; then
+  echo "make test: all passed"
+else
+  echo "make test: FAILED (swift test: $unit, pytest: $python)"
+  exit 1
+fi

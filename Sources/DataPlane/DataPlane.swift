@@ -1,0 +1,294 @@
+// The data plane's face to the control side. Everything that runs on a worker thread lives in
+// this module; the control side holds one `DataPlane`, gives it configurations and reads its
+// counters. It never touches a connection.
+//
+// The rooms of this module, from the ground up. A room uses rooms above it in this list, never
+// below (kept by Tests/Conformance/test_tidy.py):
+//
+//   1. Buffers                 chunks, slices, queues of bytes
+//   2. Stats                   counters that workers write and the control side reads
+//   3. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   4. Transport               what stands between a socket and a codec (plain; TLS later)
+//   5. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   6. Upstream                clusters, load balancing, pools
+//   7. Router                  route tables and their lookup
+//   8. Filters                 chains of C function tables, the built-in network filters
+//   9. TCPProxy                the TCP proxy, a terminal network filter
+//  10. HTTPConnectionManager   streams, the router filter, local replies
+//  11. Listener                sockets, listener filters, filter-chain matching
+//  12. Worker                  one thread with all of the above, and what the control side asks of it
+//
+// Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
+// by a lock that no worker ever takes.
+import CMartletSystem
+public import Model
+import Synchronization
+
+/// Options that hold for the life of the process.
+public struct DataPlaneOptions: Sendable {
+  /// Worker threads, 1...
+  public var workers: Int = 1
+  /// Receives what the workers have to say; called from any thread, rarely, may block shortly.
+  public var log: LogSink = { _, _, _ in }
+  /// The least severe level that is handed to `log`.
+  public var logLevel: LogLevel = .info
+  /// How long a drain lasts (`--drain-time-s`).
+  public var drainTime: Duration = .seconds(600)
+  /// Tell every connection to close at once when a drain begins, or ever more of them as
+  /// `drainTime` passes (`--drain-strategy`).
+  public var drainImmediately = false
+  public init() {}
+}
+
+/// Severity, as `--log-level` names it.
+public enum LogLevel: Int, Sendable, Comparable, CaseIterable {
+  case trace, debug, info, warning, error, critical, off
+  public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// (level, component, text). Components: `main`, `connection`, `http`, `router`, `upstream`,
+/// `filter`, `config`, `admin`.
+public typealias LogSink = @Sendable (LogLevel, StaticString, String) -> Void
+
+/// Why a configuration was not applied. Nothing has changed when it is thrown.
+public struct ApplyError: Error, Sendable, CustomStringConvertible {
+  /// One line a problem, each naming the listener and the address.
+  public let problems: [String]
+  public var description: String { problems.joined(separator: "\n") }
+  init(problems: [String]) { self.problems = problems }
+}
+
+/// A counter or a gauge, summed over the workers.
+public struct StatValue: Sendable, Hashable {
+  public enum Kind: Sendable { case counter, gauge }
+  /// What the statistic belongs to; gives the prefix of its name and its tag.
+  public enum Scope: Sendable, Hashable {
+    /// `server.`, no tag. (Filled in by the control side.)
+    case server
+    /// `listener.<address>.`; tag `envoy_listener_address`.
+    case listener(String)
+    /// `http.<stat prefix>.`; tag `envoy_http_conn_manager_prefix`.
+    case http(String)
+    /// `cluster.<name>.`; tag `envoy_cluster_name`.
+    case cluster(String)
+    /// `tcp.<stat prefix>.`; tag `envoy_tcp_prefix`.
+    case tcp(String)
+    /// A network or listener filter's own: whole prefix (`proxy_proto.`), no tag.
+    case other(String)
+  }
+  public let scope: Scope
+  /// `downstream_cx_total`; may hold further dots.
+  public let name: String
+  public let kind: Kind
+  public let value: UInt64
+  public init(scope: Scope, name: String, kind: Kind, value: UInt64) {
+    self.scope = scope
+    self.name = name
+    self.kind = kind
+    self.value = value
+  }
+}
+
+/// A bound listener.
+public struct ListenerStatus: Sendable, Hashable {
+  public let name: String
+  /// Real addresses, ports resolved, in the order of the configuration.
+  public let addresses: [SocketAddress]
+}
+
+/// A cluster and its endpoints, counters summed over the workers.
+public struct ClusterStatus: Sendable, Hashable {
+  public struct Endpoint: Sendable, Hashable {
+    public let address: SocketAddress
+    public let hostname: String
+    public let weight: UInt32
+    public let zone: String
+    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_success`,
+    /// `rq_timeout`, `rq_total`, in this order.
+    public let counters: [(name: StaticString, value: UInt64)]
+    public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
+    public func hash(into hasher: inout Hasher) { hasher.combine(address) }
+  }
+  public let name: String
+  public let endpoints: [Endpoint]
+}
+
+/// The data plane of this process.
+public final class DataPlane: Sendable {
+  private struct ListenerSockets {
+    let model: Listener
+    var bound: [BoundAddress?]
+  }
+  private struct State {
+    var configuration = ProxyConfiguration()
+    var listeners: [String: ListenerSockets] = [:]
+    var started = false
+    var stopped = false
+  }
+
+  private let options: DataPlaneOptions
+  private let shared: Worker.SharedState
+  private let workers: [Worker]
+  private let state = Mutex(State())
+
+  public init(options: DataPlaneOptions) {
+    self.options = options
+    shared = Worker.SharedState(
+      stats: StatRegistry(), endpointStats: StatRegistry(), counts: SharedCounts(),
+      connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
+      options: options)
+    let shared = shared
+    workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
+  }
+
+  public var workerCount: Int { workers.count }
+
+  /// Opens the listeners' sockets and hands the configuration to every worker; the first call also
+  /// starts the workers. All or nothing. Returns when every worker runs the new configuration.
+  public func apply(_ configuration: ProxyConfiguration) throws(ApplyError) {
+    try state.withLock { state throws(ApplyError) in try apply(configuration, &state) }
+  }
+
+  private func apply(_ configuration: ProxyConfiguration, _ state: inout State) throws(ApplyError) {
+    guard !state.stopped else { throw ApplyError(problems: ["the data plane has stopped"]) }
+    var opened: [Int32] = []
+    var problems: [String] = []
+    var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
+    var listeners: [String: ListenerSockets] = [:]
+    for listener in configuration.listeners {
+      var sockets: [[ListenerUpdate.Socket]] = Array(repeating: [], count: workers.count)
+      var bound: [BoundAddress?] = []
+      let old = state.listeners[listener.name]
+      for address in listener.bindToPort ? listener.addresses : [] {
+        let key = BoundAddress.key(address, listener)
+        let shares = DataPlane.isShared(address, listener)
+        if let from = old?.bound.firstIndex(where: { $0?.key == key }) {
+          bound.append(old?.bound[from])
+          for worker in workers.indices {
+            sockets[worker].append(.init(descriptor: nil, from: from, exclusive: shares))
+          }
+          continue
+        }
+        do {
+          let (socket, descriptors) = try ListenSocket.open(
+            address, listener: listener, workers: workers.count)
+          opened.append(contentsOf: descriptors)
+          bound.append(socket)
+          for (worker, descriptor) in descriptors.enumerated() {
+            sockets[worker].append(.init(descriptor: descriptor, from: nil, exclusive: shares))
+          }
+        } catch {
+          problems.append("listener '\(listener.name)': cannot bind '\(address.address)': \(error.text)")
+        }
+      }
+      listeners[listener.name] = ListenerSockets(model: listener, bound: bound)
+      for worker in workers.indices {
+        updates[worker].append(ListenerUpdate(model: listener, sockets: sockets[worker]))
+      }
+    }
+    if problems.isEmpty, !state.started {
+      do {
+        for worker in workers { try worker.start() }
+        state.started = true
+      } catch {
+        problems.append("cannot start the worker threads: \(error)")
+      }
+    }
+    guard problems.isEmpty else {
+      for descriptor in opened { martlet_close(descriptor) }
+      throw ApplyError(problems: problems)
+    }
+    onEveryWorker { [updates] worker in
+      worker.apply(configuration, listeners: updates[worker.index])
+    }
+    removeSocketFiles(of: state.listeners, notIn: listeners)
+    state.listeners = listeners
+    state.configuration = configuration
+  }
+
+  /// One socket for all workers, instead of one each.
+  private static func isShared(_ address: Listener.Address, _ listener: Listener) -> Bool {
+    if case .ip = address.address { return !listener.enableReusePort }
+    return true
+  }
+
+  private func removeSocketFiles(
+    of old: [String: ListenerSockets], notIn new: [String: ListenerSockets]
+  ) {
+    let kept = Set(new.values.flatMap { $0.bound.compactMap { $0?.configured.address } })
+    for bound in old.values.flatMap(\.bound) {
+      guard let address = bound?.configured.address, !kept.contains(address) else { continue }
+      if case .unix(let path, _) = address { unlink(path) }
+    }
+  }
+
+  /// Runs `body` on each worker and waits for all.
+  private func onEveryWorker(_ body: @escaping @Sendable (Worker) -> Void) {
+    let latch = Latch(count: workers.count)
+    for worker in workers {
+      worker.post { worker in
+        body(worker)
+        latch.countDown()
+      }
+    }
+    latch.wait()
+  }
+
+  /// A drain begins: keep-alive connections are told to close, all at once or ever more of them
+  /// (`DataPlaneOptions.drainImmediately`). `stopAccepting`: the listeners close too.
+  public func drain(stopAccepting: Bool) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.drain(stopAccepting: stopAccepting) }
+  }
+
+  /// Downstream connections open now, over all workers.
+  public var activeConnections: Int { Int(shared.connections.value) }
+
+  /// Closes everything and ends the worker threads.
+  public func stop() {
+    let running = state.withLock { state in
+      defer { state.stopped = true }
+      return state.started && !state.stopped
+    }
+    guard running else { return }
+    for worker in workers { worker.post { $0.stop() } }
+    for worker in workers { worker.join() }
+    state.withLock { removeSocketFiles(of: $0.listeners, notIn: [:]) }
+  }
+
+  /// Every statistic, summed over the workers.
+  public func stats() -> [StatValue] { shared.stats.snapshot() }
+
+  /// Bound listeners in the order of the configuration.
+  public func listenerStatus() -> [ListenerStatus] {
+    state.withLock { state in
+      state.configuration.listeners.compactMap { listener in
+        guard let sockets = state.listeners[listener.name] else { return nil }
+        let addresses =
+          listener.bindToPort
+          ? sockets.bound.compactMap { $0?.actual } : listener.addresses.map(\.address)
+        return ListenerStatus(name: listener.name, addresses: addresses)
+      }
+    }
+  }
+
+  /// Clusters in the order of the configuration.
+  public func clusterStatus() -> [ClusterStatus] {
+    let configuration = state.withLock { $0.configuration }
+    var values: [StatValue.Scope: [UInt64]] = [:]
+    for value in shared.endpointStats.snapshot() { values[value.scope, default: []].append(value.value) }
+    return configuration.clusters.map { cluster in
+      ClusterStatus(
+        name: cluster.name,
+        endpoints: cluster.endpoints.map { endpoint in
+          let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
+          return ClusterStatus.Endpoint(
+            address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
+            zone: endpoint.zone,
+            counters: EndpointStat.allCases.map { stat in
+              (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
+            })
+        })
+    }
+  }
+}

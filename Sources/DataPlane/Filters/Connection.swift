@@ -1,0 +1,196 @@
+// A downstream connection: a socket, the network filters of its chain in order, and the terminal
+// filter at their end.
+//
+//     bytes in  -> filter 0 -> filter 1 -> ... -> terminal
+//     bytes out <- filter 0 <- filter 1 <- ... <- terminal      (only where a filter asks for it)
+//
+// A chain of the terminal alone, the usual one, pays nothing for the possibility.
+//
+// Threading: belongs to its worker.
+import Model
+
+/// Whoever accepted the connection and counts it.
+class ConnectionOwner {
+  func connectionClosed(_ connection: Connection) {}
+}
+
+/// What is known of a connection's ends beyond the socket itself.
+struct ConnectionAddresses {
+  /// The peer, as the listener filters left it.
+  var remote: SocketAddress
+  /// The peer of the socket itself.
+  var directRemote: SocketAddress
+  /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
+  var local: SocketAddress?
+  /// PROXY protocol TLVs that were asked to be kept.
+  var proxyProtocolTLVs: [(type: UInt8, value: [UInt8])] = []
+}
+
+final class Connection: SocketHandler {
+  let context: WorkerContext
+  let owner: ConnectionOwner
+  private(set) var socket: StreamSocket!
+  var addresses: ConnectionAddresses
+  let bufferLimit: Int
+  /// In the worker's slab, while open.
+  var handle = Handle.none
+  private var terminal: TerminalFilter?
+  private var chain: NetworkChainInstance?
+  private var started = false
+  private var heldForOutput = false
+  private(set) var isClosed = false
+
+  init(
+    context: WorkerContext, owner: ConnectionOwner, addresses: ConnectionAddresses, bufferLimit: Int
+  ) {
+    self.context = context
+    self.owner = owner
+    self.addresses = addresses
+    self.bufferLimit = bufferLimit
+  }
+
+  /// Takes a registered socket over and starts the chain. Bytes that are there already are
+  /// offered at once.
+  func start(socket: StreamSocket, chain factory: NetworkChain) {
+    self.socket = socket
+    socket.replaceHandler(self)
+    if !factory.filters.isEmpty {
+      let chain = NetworkChainInstance(factory, connection: self)
+      self.chain = chain
+      if !chain.create() {
+        close()
+        return
+      }
+    }
+    terminal = factory.terminal?.make(self)
+    if chain == nil {
+      started = true
+      terminal?.start()
+    } else {
+      chain?.newConnection()
+    }
+    if !isClosed, !socket.inbound.isEmpty { socketReceived() }
+    if !isClosed, socket.ended { socketEnded() }
+  }
+
+  /// The filters before the terminal have all let the connection through.
+  func startTerminal() {
+    if started { return }
+    started = true
+    terminal?.start()
+  }
+
+  // MARK: For the terminal and the filters
+
+  /// What has arrived. Consumed by the terminal, or by filters that stop before it.
+  var inbound: InboundBuffer {
+    @inline(__always) _read { yield socket.inbound }
+    @inline(__always) _modify { yield &socket.inbound }
+  }
+
+  /// Where answers are queued. Call `flush` after it.
+  @inline(__always)
+  var output: OutboundQueue { chain?.staging ?? socket.outbound }
+
+  @inline(__always)
+  func flush() {
+    if let chain, chain.staging != nil { chain.runWriteFilters() }
+    socket.scheduleFlush()
+  }
+
+  /// Bytes queued and not yet taken by the kernel.
+  var backlog: Int { socket.outbound.byteCount + (chain?.staging?.byteCount ?? 0) }
+
+  func localAddress() -> SocketAddress {
+    if let local = addresses.local { return local }
+    let local = ListenSocketAddress.local(of: socket.descriptor) ?? addresses.directRemote
+    addresses.local = local
+    return local
+  }
+
+  /// Half-close: FIN once everything queued is out.
+  func shutdownWriting() { socket.shutdownWriting() }
+
+  /// Gone at once.
+  func close(reset: Bool = false) {
+    guard !isClosed else { return }
+    isClosed = true
+    socket.close(reset: reset)
+    finish(byPeer: false)
+  }
+
+  /// Flushes, then waits for the peer to close; see `StreamSocket.lingerAndClose`. The terminal
+  /// hears `lingered`, then nothing more.
+  func linger(timeout: UInt64?) {
+    guard !isClosed else { return }
+    socket.lingerAndClose(timeout: timeout)
+  }
+
+  func drain() {
+    if let terminal { terminal.drain() }
+  }
+
+  // MARK: For the host services of the C interface
+
+  /// What is being written, inside an on_write hook; nil elsewhere.
+  var stagingInHook: OutboundQueue? {
+    guard let chain, chain.isWriting else { return nil }
+    return chain.staging
+  }
+  /// A filter that answers what it reads must not be able to fill the memory with answers that
+  /// nobody takes: over the limit, the peer is not read until it has taken them.
+  func filterWrote() {
+    socket.scheduleFlush()
+    guard socket.outbound.byteCount > bufferLimit, !heldForOutput else { return }
+    heldForOutput = true
+    socket.pauseReading()
+    socket.notifyWhenDrained()
+  }
+  func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
+  func requestContinue() { chain?.requestContinue() }
+  func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
+    chain?.setTimer(filter, milliseconds: milliseconds)
+  }
+
+  // MARK: From the socket
+
+  override func socketReceived() {
+    if let chain, !chain.offerData(end: false) { return }
+    if started { terminal?.received() }
+  }
+
+  override func socketEnded() {
+    if let chain, !chain.offerData(end: true) { return }
+    if started, let terminal { terminal.ended() } else { close() }
+  }
+
+  override func socketDrained() {
+    if heldForOutput {
+      heldForOutput = false
+      socket.continueReading()
+    }
+    terminal?.drained()
+  }
+
+  override func socketFailed(_ code: Int32) {
+    guard !isClosed else { return }
+    isClosed = true
+    finish(byPeer: true)
+  }
+
+  override func socketLingered(timedOut: Bool) {
+    guard !isClosed else { return }
+    isClosed = true
+    terminal?.lingered(timedOut: timedOut)
+    finish(byPeer: false)
+  }
+
+  private func finish(byPeer: Bool) {
+    let last = terminal
+    terminal = nil
+    last?.closed(byPeer: byPeer)
+    chain?.close()
+    chain = nil
+    owner.connectionClosed(self)
+  }
+}

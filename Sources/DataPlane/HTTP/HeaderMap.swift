@@ -1,0 +1,247 @@
+// The fields of one head: a list of slices into the bytes that were read, in the order in which
+// they came, names in lower case (as HTTP/2 and Envoy have them).
+//
+//     entries   [name pointer, value pointer, value length, name length, id] ...
+//     head      the chunk that the head was parsed in, held while the map is in use
+//     arena     what was added or changed, in memory of the map's own
+//
+// A map belongs to a stream, is cleared and used again; in steady state nothing is allocated.
+// Borrowed `ByteView`s stay valid until the map is cleared, also after a set: the arena grows by
+// further blocks, it never moves.
+
+struct HeaderEntry {
+  /// Into the held chunk, the arena, or static text.
+  var name: UnsafePointer<UInt8>
+  var value: UnsafePointer<UInt8>
+  var valueLength: UInt32
+  var nameLength: UInt16
+  /// The name's number, 0 for none.
+  var id: HeaderID
+
+  @inline(__always) var nameView: ByteView { ByteView(name, Int(nameLength)) }
+  @inline(__always) var valueView: ByteView { ByteView(value, Int(valueLength)) }
+}
+
+final class HeaderMap {
+  private(set) var entries: UnsafeMutablePointer<HeaderEntry>
+  private var capacity = 32
+  private(set) var count = 0
+  private var head: Chunk?
+  private let arena: Arena
+
+  init() {
+    entries = .allocate(capacity: capacity)
+    arena = Arena()
+  }
+
+  deinit {
+    clear()
+    entries.deallocate()
+  }
+
+  /// Empties the map and lets go of the head's bytes.
+  @inline(__always)
+  func clear() {
+    count = 0
+    if let head { head.release() }
+    head = nil
+    arena.clear()
+  }
+
+  /// The map keeps the chunk (one reference, taken over) until it is cleared.
+  @inline(__always)
+  func hold(_ chunk: Chunk) {
+    if let head { head.release() }
+    head = chunk
+  }
+
+  /// Adds a field that lives in the held chunk. For the parser.
+  @inline(__always)
+  func appendParsed(_ entry: HeaderEntry) {
+    if count == capacity { grow() }
+    (entries + count).initialize(to: entry)
+    count &+= 1
+  }
+
+  @inline(never)
+  private func grow() {
+    let larger = UnsafeMutablePointer<HeaderEntry>.allocate(capacity: capacity * 2)
+    larger.moveInitialize(from: entries, count: count)
+    entries.deallocate()
+    entries = larger
+    capacity *= 2
+  }
+
+  /// The bytes under an incomplete head were moved: see `HTTP1HeadParser`. Every entry points
+  /// into them then.
+  func rebase(from old: UnsafePointer<UInt8>, to new: UnsafePointer<UInt8>) {
+    for index in 0..<count {
+      entries[index].name = new + (entries[index].name - old)
+      entries[index].value = new + (entries[index].value - old)
+    }
+  }
+
+  // MARK: Reading
+
+  /// The first field with this number.
+  @inline(__always)
+  func first(_ id: HeaderID) -> ByteView? {
+    var index = 0
+    while index < count {
+      if entries[index].id == id { return entries[index].valueView }
+      index &+= 1
+    }
+    return nil
+  }
+
+  func contains(_ id: HeaderID) -> Bool { first(id) != nil }
+
+  // MARK: Changing
+
+  /// Adds a field behind the others. `name` is in lower case and outlives the map (a literal or
+  /// configuration); the value is copied.
+  func add(_ id: HeaderID, _ name: StaticString, value: ByteView) {
+    appendParsed(
+      HeaderEntry(
+        name: name.utf8Start, value: arena.copy(value), valueLength: UInt32(value.count),
+        nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+  }
+
+  /// As `add`, the value not copied: it lives as long as the map's content.
+  @inline(__always)
+  func addInPlace(_ id: HeaderID, _ name: StaticString, value: ByteView) {
+    appendParsed(
+      HeaderEntry(
+        name: name.utf8Start, value: value.base, valueLength: UInt32(value.count),
+        nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+  }
+
+  func add(_ id: HeaderID, _ name: StaticString, value: StaticString) {
+    appendParsed(
+      HeaderEntry(
+        name: name.utf8Start, value: value.utf8Start,
+        valueLength: UInt32(value.utf8CodeUnitCount), nameLength: UInt16(name.utf8CodeUnitCount),
+        id: id))
+  }
+
+  /// Adds a field whose name and value are both copied.
+  func addCopy(_ id: HeaderID, name: ByteView, value: ByteView) {
+    appendParsed(
+      HeaderEntry(
+        name: arena.copy(name), value: arena.copy(value), valueLength: UInt32(value.count),
+        nameLength: UInt16(name.count), id: id))
+  }
+
+  func add(_ id: HeaderID, _ name: StaticString, decimal: UInt64) {
+    let space = arena.reserve(20)
+    let length = writeDecimal(decimal, to: space)
+    arena.commit(length)
+    appendParsed(
+      HeaderEntry(
+        name: name.utf8Start, value: UnsafePointer(space), valueLength: UInt32(length),
+        nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+  }
+
+  /// Removes every field with this number, keeping the others' order.
+  func remove(_ id: HeaderID) {
+    var kept = 0
+    for index in 0..<count where entries[index].id != id {
+      if kept != index { entries[kept] = entries[index] }
+      kept += 1
+    }
+    count = kept
+  }
+
+  func remove(at position: Int) {
+    for index in position..<(count - 1) { entries[index] = entries[index + 1] }
+    count -= 1
+  }
+
+  /// Replaces the value of the first field with this number, removes the rest; adds it if missing.
+  func set(_ id: HeaderID, _ name: StaticString, value: ByteView) {
+    let copy = arena.copy(value)
+    var found = false
+    var kept = 0
+    for index in 0..<count {
+      var entry = entries[index]
+      if entry.id == id {
+        if found { continue }
+        found = true
+        entry.value = copy
+        entry.valueLength = UInt32(value.count)
+      }
+      entries[kept] = entry
+      kept += 1
+    }
+    count = kept
+    if !found {
+      appendParsed(
+        HeaderEntry(
+          name: name.utf8Start, value: copy, valueLength: UInt32(value.count),
+          nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+    }
+  }
+
+  /// Memory that lives as long as the map's content, for values made in place.
+  func scratch(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+    let space = arena.reserve(count)
+    arena.commit(count)
+    return space
+  }
+}
+
+/// Memory that only grows until it is cleared. The first block is kept.
+final class Arena {
+  private static let blockSize = 1024
+  private var block: UnsafeMutablePointer<UInt8>
+  private var capacity: Int
+  private var used = 0
+  private var full: [UnsafeMutablePointer<UInt8>] = []
+
+  init() {
+    capacity = Arena.blockSize
+    block = .allocate(capacity: capacity)
+  }
+
+  deinit {
+    clear()
+    block.deallocate()
+  }
+
+  @inline(__always)
+  func reserve(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+    if capacity &- used >= count { return block + used }
+    return reserveFresh(count)
+  }
+
+  @inline(never)
+  private func reserveFresh(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+    full.append(block)
+    capacity = Swift.max(Arena.blockSize, count)
+    block = .allocate(capacity: capacity)
+    used = 0
+    return block
+  }
+
+  @inline(__always) func commit(_ count: Int) { used &+= count }
+
+  @inline(__always)
+  func copy(_ view: ByteView) -> UnsafePointer<UInt8> {
+    let space = reserve(view.count)
+    space.update(from: view.base, count: view.count)
+    commit(view.count)
+    return UnsafePointer(space)
+  }
+
+  @inline(__always)
+  func clear() {
+    used = 0
+    if !full.isEmpty { freeFull() }
+  }
+
+  @inline(never)
+  private func freeFull() {
+    for memory in full { memory.deallocate() }
+    full.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,469 @@
+// The HTTP/1.1 codec towards clients (RFC 9112), the terminal filter of its connection. One
+// request at a time; what a client pipelines behind it waits in the read buffer, so that answers
+// come in order by construction.
+//
+//     head --> body --> responding --> head ...
+//       |        |          |
+//       +--------+----------+--> closing (flushing, then waiting for the peer's FIN)
+//
+// After an error nothing more is parsed: bytes behind it never become a second request.
+
+final class HTTP1ServerConnection: HTTPServerCodec {
+  private enum Phase { case head, body, responding, closing }
+  private enum Body { case none, length(UInt64), chunked, trailers }
+
+  private let manager: HTTPManager
+  private var phase = Phase.head
+  private var stream: HTTPStream?
+  private var parser = HTTP1HeadParser(.request)
+  private var decoder = ChunkedDecoder()
+  private var body = Body.none
+  private var framing = HTTP1Encoder.Framing.none
+  private var processing = false
+  private var requestPaused = false
+  private var responsePaused = false
+  /// The next answer closes the connection.
+  private var isDraining = false
+  private var requests: UInt32 = 0
+  private var timer = LazyTimer()
+  private var idleDeadline: UInt64 = .max
+  private var durationDeadline: UInt64 = .max
+  private var receivedReported: UInt64 = 0
+  private var sentReported: UInt64 = 0
+
+  /// Unread bytes behind a request in progress before the peer is no longer read.
+  private static let pipelineLimit = 8 * 1024
+
+  init(connection: Connection, manager: HTTPManager) {
+    self.manager = manager
+    super.init(connection: connection)
+    let counters = manager.counters
+    counters.add(.connectionTotal)
+    counters.add(.connectionActive)
+    counters.add(.connectionHTTP1Total)
+    counters.add(.connectionHTTP1Active)
+  }
+
+  private var reactor: Reactor { manager.context.reactor }
+
+  override func start() {
+    let now = reactor.now
+    if manager.maxConnectionDuration > 0 { durationDeadline = now &+ manager.maxConnectionDuration }
+    becomeIdle(now)
+  }
+
+  // MARK: Reading
+
+  override func received() { process() }
+
+  private func process() {
+    if processing { return }
+    processing = true
+    while step() {}
+    processing = false
+  }
+
+  /// One thing done; true to go on.
+  @inline(__always)
+  private func step() -> Bool {
+    switch phase {
+    case .head:
+      return connection.inbound.isEmpty ? false : readHead()
+    case .body:
+      return readBody()
+    case .responding:
+      if connection.inbound.count >= HTTP1ServerConnection.pipelineLimit {
+        connection.socket.pauseReading()
+      }
+      return false
+    case .closing:
+      return false
+    }
+  }
+
+  private func readHead() -> Bool {
+    let stream = stream ?? beginStream()
+    let outcome = parser.parse(
+      connection.inbound.bytes, connection.inbound.count, into: stream.request,
+      names: manager.context.names, limits: manager.requestLimits)
+    switch outcome {
+    case .needMore:
+      armTimer()
+      return false
+    case .failed(let error):
+      refuse(stream, error)
+      return false
+    case .complete(let length):
+      stream.request.headers.hold(connection.inbound.retainChunk())
+      connection.inbound.consume(length)
+      if stream.request.minorVersion == 0, stream.request.hosts == 0, !manager.defaultHost.isEmpty {
+        useDefaultHost(stream.request)
+      }
+      if let error = HTTP1FieldRules.checkRequest(stream.request, options: manager.requestRules) {
+        refuse(stream, error)
+        return false
+      }
+      beginRequest(stream)
+      return true
+    }
+  }
+
+  private func beginStream() -> HTTPStream {
+    let stream = manager.takeStream()
+    self.stream = stream
+    stream.begin(codec: self)
+    parser = HTTP1HeadParser(.request)
+    idleDeadline = .max
+    return stream
+  }
+
+  private func useDefaultHost(_ head: MessageHead) {
+    let copy = head.headers.scratch(manager.defaultHost.count)
+    for (index, byte) in manager.defaultHost.enumerated() { copy[index] = byte }
+    head.authority = ByteView(UnsafePointer(copy), manager.defaultHost.count)
+    head.hosts = 1
+  }
+
+  private func beginRequest(_ stream: HTTPStream) {
+    let head = stream.request
+    HTTP1FieldRules.removeNominated(head)
+    requests &+= 1
+    if requests >= manager.maxRequestsPerConnection {
+      stream.closeAfterResponse = true
+      manager.counters.add(.connectionMaxRequests)
+    }
+    if head.minorVersion == 1 ? head.connectionClose : !head.connectionKeepAlive {
+      stream.closeAfterResponse = true
+    }
+    requestPaused = false
+    responsePaused = false
+    let end: Bool
+    if head.isChunked {
+      body = .chunked
+      decoder = ChunkedDecoder()
+      end = false
+    } else if head.contentLength > 0 {
+      body = .length(UInt64(head.contentLength))
+      end = false
+    } else {
+      body = .none
+      end = true
+    }
+    phase = end ? .responding : .body
+    if head.expectsContinue {
+      // The answer that the client waits for before it sends its body (RFC 9110 section 10.1.1).
+      // The upstream is not asked: what it would say comes as a final response anyway.
+      head.headers.remove(.expect)
+      if !end, head.minorVersion == 1, connection.inbound.isEmpty {
+        connection.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+        connection.flush()
+      }
+    }
+    stream.requestHead(end: end)
+    armTimer()
+  }
+
+  private func readBody() -> Bool {
+    guard let stream else { return false }
+    if requestPaused {
+      if connection.inbound.count >= HTTP1ServerConnection.pipelineLimit {
+        connection.socket.pauseReading()
+      }
+      return false
+    }
+    if connection.inbound.isEmpty { return false }
+    switch body {
+    case .none:
+      return false
+    case .length(let remaining):
+      let count = Int(Swift.min(remaining, UInt64(connection.inbound.count)))
+      let slice = connection.inbound.take(count)
+      body = .length(remaining - UInt64(count))
+      stream.requestData(slice)
+      if remaining == UInt64(count), phase == .body { endRequest(stream, trailers: nil) }
+      return phase != .closing
+    case .chunked:
+      return readChunk(stream)
+    case .trailers:
+      return readTrailers(stream)
+    }
+  }
+
+  private func readChunk(_ stream: HTTPStream) -> Bool {
+    var consumed = 0
+    switch decoder.next(connection.inbound.bytes, connection.inbound.count, consumed: &consumed) {
+    case .needMore:
+      connection.inbound.consume(consumed)
+      return false
+    case .data(let offset, let count):
+      if offset > 0 { connection.inbound.consume(offset) }
+      stream.requestData(connection.inbound.take(count))
+    case .trailers:
+      connection.inbound.consume(consumed)
+      parser = HTTP1HeadParser(.trailers)
+      stream.requestTrailers.reset()
+      body = .trailers
+    case .failed:
+      refuse(stream, .badChunk)
+      return false
+    }
+    return true
+  }
+
+  private func readTrailers(_ stream: HTTPStream) -> Bool {
+    let outcome = parser.parse(
+      connection.inbound.bytes, connection.inbound.count, into: stream.requestTrailers,
+      names: manager.context.names, limits: manager.requestLimits)
+    switch outcome {
+    case .needMore:
+      return false
+    case .failed(let error):
+      refuse(stream, error == .headTooLarge || error == .tooManyHeaders ? error : .badTrailer)
+      return false
+    case .complete(let length):
+      stream.requestTrailers.headers.hold(connection.inbound.retainChunk())
+      connection.inbound.consume(length)
+      endRequest(stream, trailers: stream.requestTrailers)
+      return true
+    }
+  }
+
+  private func endRequest(_ stream: HTTPStream, trailers: MessageHead?) {
+    body = .none
+    phase = .responding
+    stream.requestEnd(trailers: trailers)
+  }
+
+  /// A request that breaks the rules: one answer, then nothing more is read as HTTP.
+  private func refuse(_ stream: HTTPStream, _ error: HTTP1Error) {
+    let counters = manager.counters
+    manager.context.log(.debug, "http", "\(connection.addresses.remote): \(error.text)")
+    if phase == .head { stream.countRequest() }
+    stream.closeAfterResponse = true
+    stream.requestDeadline = .max
+    switch error {
+    case .headTooLarge, .tooManyHeaders:
+      counters.add(.requestTooLarge)
+      stream.reply(431, body: nil)
+    case .unsupportedTransferEncoding:
+      counters.add(.connectionProtocolError)
+      stream.reply(501, body: "Not Implemented")
+    case .http10Disabled:
+      counters.add(.connectionProtocolError)
+      stream.reply(426, body: "Upgrade Required")
+    default:
+      counters.add(.connectionProtocolError)
+      stream.reply(400, body: "Bad Request")
+    }
+  }
+
+  // MARK: Writing
+
+  override func encodeHead(_ stream: HTTPStream, end: Bool) {
+    let head = stream.response
+    framing = chooseFraming(stream, end: end)
+    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain() {
+      manager.counters.add(.connectionDrainClose)
+      stream.closeAfterResponse = true
+    }
+    if framing == .untilClose { stream.closeAfterResponse = true }
+    let field: HTTP1Encoder.ConnectionField =
+      stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
+    HTTP1Encoder.response(head, framing: framing, connection: field, to: connection.output)
+    connection.flush()
+  }
+
+  private func chooseFraming(_ stream: HTTPStream, end: Bool) -> HTTP1Encoder.Framing {
+    let head = stream.response
+    if stream.request.method == .head || head.status == 204 || head.status == 304 { return .none }
+    if end {
+      if head.contentLength < 0 {
+        head.headers.add(.contentLength, "content-length", decimal: 0)
+      }
+      return .contentLength
+    }
+    if head.contentLength >= 0 && !head.isChunked { return .contentLength }
+    return stream.request.minorVersion == 1 ? .chunked : .untilClose
+  }
+
+  override func encodeInformational(_ stream: HTTPStream) {
+    guard stream.request.minorVersion == 1 else { return }
+    HTTP1Encoder.response(stream.response, framing: .none, connection: .none, to: connection.output)
+    connection.flush()
+  }
+
+  @inline(__always)
+  override func encodeData(_ stream: HTTPStream, _ slice: Slice) {
+    let output = connection.output
+    switch framing {
+    case .chunked:
+      HTTP1Encoder.chunkStart(slice.count, to: output)
+      output.append(slice)
+      HTTP1Encoder.chunkEnd(to: output)
+    case .none:
+      slice.release()
+      return
+    case .contentLength, .untilClose:
+      output.append(slice)
+    }
+    connection.flush()
+    if connection.backlog > connection.bufferLimit, !responsePaused {
+      responsePaused = true
+      connection.socket.notifyWhenDrained()
+      stream.router.pauseResponse()
+    }
+  }
+
+  override func drained() {
+    guard responsePaused else { return }
+    responsePaused = false
+    if let stream {
+      stream.lastActivity = reactor.now
+      stream.router.continueResponse()
+    }
+  }
+
+  override func encodeEnd(_ stream: HTTPStream, trailers: MessageHead?) {
+    if framing == .chunked {
+      HTTP1Encoder.lastChunk(trailers: trailers, to: connection.output)
+      connection.flush()
+    }
+    framing = .none
+    let close = stream.closeAfterResponse || phase == .body || phase == .head
+    self.stream = nil
+    stream.release()
+    reportBytes()
+    if close {
+      finishConnection()
+      return
+    }
+    phase = .head
+    becomeIdle(reactor.now)
+    connection.socket.continueReading()
+    if !processing, !connection.inbound.isEmpty { process() }
+  }
+
+  private func becomeIdle(_ now: UInt64) {
+    idleDeadline = manager.idleTimeout == 0 ? .max : now &+ manager.idleTimeout
+    armTimer()
+  }
+
+  /// Flushes what has been answered and waits for the peer to see it.
+  private func finishConnection() {
+    phase = .closing
+    timer.cancel(wheel: reactor.timers)
+    connection.linger(timeout: manager.delayedCloseTimeout)
+  }
+
+  override func reset(_ stream: HTTPStream) {
+    // Closing with a RST is the only way in HTTP/1 to say that a response is not whole when it is
+    // framed by the connection's end, and a clear one when it is not.
+    phase = .closing
+    connection.close(reset: true)
+  }
+
+  override func pauseRequest(_ stream: HTTPStream) { requestPaused = true }
+
+  override func continueRequest(_ stream: HTTPStream) {
+    requestPaused = false
+    connection.socket.continueReading()
+    if !processing, !connection.inbound.isEmpty { process() }
+  }
+
+  // MARK: Time and the end
+
+  override func deadlineChanged(_ stream: HTTPStream) { armTimer() }
+
+  @inline(__always)
+  private func armTimer() {
+    if phase == .closing { return }
+    var deadline = Swift.min(idleDeadline, durationDeadline)
+    if let stream { deadline = Swift.min(deadline, stream.nextDeadline) }
+    if deadline != .max { timer.ensure(by: deadline, target: self, wheel: reactor.timers) }
+  }
+
+  override func timerFired(now: UInt64) {
+    timer.fired()
+    guard phase != .closing, !connection.isClosed else { return }
+    if let stream {
+      if now >= stream.nextDeadline {
+        stream.checkDeadlines(now: now)
+        guard phase != .closing, !connection.isClosed else { return }
+      }
+    } else if now >= idleDeadline {
+      manager.counters.add(.connectionIdleTimeout)
+      finishConnection()
+      return
+    }
+    if now >= durationDeadline {
+      durationDeadline = .max
+      manager.counters.add(.connectionMaxDuration)
+      if let stream {
+        stream.closeAfterResponse = true
+      } else {
+        finishConnection()
+        return
+      }
+    }
+    armTimer()
+  }
+
+  override func ended() {
+    // As Envoy and nginx: a client that has closed its side is gone, unless its answer is already
+    // on the way.
+    if stream == nil, connection.backlog > 0 {
+      finishConnection()
+      return
+    }
+    if phase == .closing { return }
+    abandonStream(byPeer: true)
+    manager.counters.add(.connectionDestroyRemote)
+    closedByEnd = true
+    connection.close()
+  }
+  private var closedByEnd = false
+
+  private func abandonStream(byPeer: Bool) {
+    guard let stream else { return }
+    self.stream = nil
+    if phase != .head {
+      manager.counters.add(.connectionDestroyActiveRequest)
+      manager.counters.add(
+        byPeer ? .connectionDestroyRemoteActiveRequest : .connectionDestroyLocalActiveRequest)
+      stream.abandon()
+    }
+    stream.release()
+  }
+
+  override func drain() {
+    isDraining = true
+    if phase == .head, stream == nil {
+      manager.counters.add(.connectionDrainClose)
+      finishConnection()
+    }
+  }
+
+  override func lingered(timedOut: Bool) {
+    if timedOut { manager.counters.add(.connectionDelayedCloseTimeout) }
+  }
+
+  override func closed(byPeer: Bool) {
+    abandonStream(byPeer: byPeer)
+    phase = .closing
+    timer.cancel(wheel: reactor.timers)
+    reportBytes()
+    let counters = manager.counters
+    counters.subtract(.connectionActive)
+    counters.subtract(.connectionHTTP1Active)
+    counters.add(.connectionDestroy)
+    if !closedByEnd { counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal) }
+  }
+
+  private func reportBytes() {
+    let socket = connection.socket.unsafelyUnwrapped
+    manager.counters.add(.bytesReceived, socket.bytesReceived &- receivedReported)
+    manager.counters.add(.bytesSent, socket.bytesSent &- sentReported)
+    receivedReported = socket.bytesReceived
+    sentReported = socket.bytesSent
+  }
+}

@@ -1,0 +1,70 @@
+// The HTTP connection manager of one filter chain on one worker: its options in the units the
+// worker wants, its routes, its counts, and the streams it keeps for use again.
+import Model
+
+final class HTTPManager: TerminalFactory {
+  let context: WorkerContext
+  let counters: Counters<HTTPStat>
+  let routes: RouteTable
+  let requestLimits: HTTP1HeadParser.Limits
+  let requestRules: HTTP1RequestRules
+  let defaultHost: [UInt8]
+  let serverName: [UInt8]
+  let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
+  let generateRequestID: Bool
+  let suppressEnvoyHeaders: Bool
+  let forwardsTrailers: Bool
+  // Nanoseconds; 0: none.
+  let idleTimeout: UInt64
+  let streamIdleTimeout: UInt64
+  let requestTimeout: UInt64
+  let requestHeadersTimeout: UInt64
+  let maxConnectionDuration: UInt64
+  let delayedCloseTimeout: UInt64?
+  let maxRequestsPerConnection: UInt32
+  /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
+  /// about 5 KiB.
+  private var spare: [HTTPStream] = []
+  private static let maxSpare = 1024
+
+  init(
+    model: HTTPConnectionManager, context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
+    self.context = context
+    counters = context.stats.counters(
+      HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
+    routes = RouteTable(model: model.routes, context: context, clusters: clusters)
+    requestLimits = HTTP1HeadParser.Limits(
+      maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)
+    requestRules = HTTP1RequestRules(
+      acceptHTTP10: model.http1.acceptHTTP10, allowAbsoluteURL: model.http1.allowAbsoluteURL)
+    defaultHost = Array(model.http1.defaultHostForHTTP10.utf8)
+    serverName = Array(model.serverName.utf8)
+    serverHeader = model.serverHeaderTransformation
+    generateRequestID = model.generateRequestID
+    suppressEnvoyHeaders = model.suppressEnvoyHeaders
+    forwardsTrailers = model.http1.enableTrailers
+    idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
+    streamIdleTimeout = model.streamIdleTimeout?.clampedNanoseconds ?? 0
+    requestTimeout = model.requestTimeout?.clampedNanoseconds ?? 0
+    requestHeadersTimeout = model.requestHeadersTimeout?.clampedNanoseconds ?? 0
+    maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
+    maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
+  }
+
+  override func make(_ connection: Connection) -> TerminalFilter {
+    HTTP1ServerConnection(connection: connection, manager: self)
+  }
+
+  @inline(__always)
+  func takeStream() -> HTTPStream { spare.popLast() ?? HTTPStream(manager: self) }
+
+  @inline(__always)
+  func giveBack(_ stream: HTTPStream) {
+    if spare.count < HTTPManager.maxSpare { spare.append(stream) }
+  }
+
+  override func retire() { spare.removeAll() }
+}

@@ -1,0 +1,167 @@
+// A listener on one worker: its acceptors, its limits, and the filter chains it hands connections
+// to. The sockets stay when a new configuration changes only what is behind them.
+import CMartletSystem
+import Model
+
+/// Counts and limits that all workers' runtimes of a listener share.
+struct ListenerLimits {
+  /// Connections of the whole process.
+  let global: SharedCount
+  let globalLimit: UInt64
+  let own: SharedCount
+  let ownLimit: UInt64
+}
+
+final class ListenerRuntime: ConnectionOwner {
+  let context: WorkerContext
+  let connections: ConnectionTable
+  private(set) var model: Listener
+  let counters: Counters<ListenerStat>
+  private let workerCounters: Counters<ListenerStat>
+  private var limits: ListenerLimits
+  private var matcher: FilterChainMatcher<NetworkChain>
+  private var onlyChain: NetworkChain?
+  private(set) var acceptors: [Acceptor?] = []
+  /// The worker's other listeners, for `use_original_dst`.
+  var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
+  let proxyProtocolCounters: Counters<ProxyProtocolStat>
+
+  init(
+    model: Listener, context: WorkerContext, connections: ConnectionTable, limits: ListenerLimits,
+    chains: FilterChainMatcher<NetworkChain>
+  ) {
+    self.model = model
+    self.context = context
+    self.connections = connections
+    self.limits = limits
+    counters = context.stats.counters(
+      ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
+    workerCounters = context.stats.counters(
+      ListenerStat.self, scope: .listener("\(model.statPrefix).worker_\(context.index)"),
+      worker: context.index)
+    var prefix = "proxy_proto."
+    for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
+      prefix = "proxy_proto.\(filter.statPrefix)."
+    }
+    proxyProtocolCounters = context.stats.counters(
+      ProxyProtocolStat.self, scope: .other(prefix), worker: context.index)
+    matcher = chains
+    onlyChain = chains.only
+  }
+
+  /// Takes a changed model over; connections that stand keep the chain they began with.
+  func update(model: Listener, limits: ListenerLimits, chains: FilterChainMatcher<NetworkChain>) {
+    self.model = model
+    self.limits = limits
+    matcher = chains
+    onlyChain = chains.only
+  }
+
+  /// Replaces the sockets: a descriptor for a new one, nil to keep the old one at `from`.
+  func setSockets(_ sockets: [(descriptor: Int32?, from: Int?, exclusive: Bool)]) {
+    let old = acceptors
+    var kept = Set<Int>()
+    acceptors = sockets.map { socket in
+      if let descriptor = socket.descriptor {
+        let acceptor = Acceptor(listener: self, descriptor: descriptor, exclusive: socket.exclusive)
+        acceptor.resume()
+        return acceptor
+      }
+      guard let from = socket.from else { return nil }
+      kept.insert(from)
+      return old[from]
+    }
+    for (index, acceptor) in old.enumerated() where !kept.contains(index) { acceptor?.close() }
+  }
+
+  /// Takes what the kernel has already accepted for us, then closes the sockets.
+  func stopAccepting() {
+    for acceptor in acceptors { acceptor?.drainAndClose() }
+    acceptors = []
+  }
+
+  // MARK: Connections
+
+  /// A new socket: limits, then listener filters, then a chain.
+  func accepted(_ descriptor: Int32, from peer: SystemAddress) {
+    guard takeOver() else {
+      martlet_close(descriptor)
+      return
+    }
+    let remote = peer.address ?? .unix(path: "", mode: 0)
+    let addresses = ConnectionAddresses(remote: remote, directRemote: remote)
+    if model.listenerFilters.isEmpty && !model.useOriginalDestination {
+      let connection = Connection(
+        context: context, owner: self, addresses: addresses,
+        bufferLimit: model.perConnectionBufferLimit)
+      let socket = StreamSocket(
+        reactor: context.reactor, descriptor: descriptor, connecting: false, handler: connection)
+      guard socket.register() >= 0 else {
+        releaseLimits()
+        return
+      }
+      establish(connection, socket)
+    } else {
+      ListenerFilterSession.begin(self, descriptor: descriptor, addresses: addresses)
+    }
+  }
+
+  /// Counts a connection that another listener hands over. False over a limit.
+  func takeOver() -> Bool {
+    guard limits.global.increment(limit: limits.globalLimit) else {
+      counters.add(.globalConnectionOverflow)
+      return false
+    }
+    guard limits.own.increment(limit: limits.ownLimit) else {
+      limits.global.decrement()
+      counters.add(.connectionOverflow)
+      return false
+    }
+    return true
+  }
+
+  /// A connection that never got as far as a chain is gone.
+  func releaseLimits() {
+    limits.own.decrement()
+    limits.global.decrement()
+  }
+
+  /// The listener filters are done: the chain is chosen.
+  func establish(_ connection: Connection, _ socket: StreamSocket) {
+    counters.add(.connectionTotal)
+    counters.add(.connectionActive)
+    workerCounters.add(.connectionTotal)
+    workerCounters.add(.connectionActive)
+    connection.handle = connections.slab.insert(connection)
+    guard let chain = onlyChain ?? choose(connection, socket) else {
+      counters.add(.noFilterChainMatch)
+      socket.close()
+      connectionClosed(connection)
+      return
+    }
+    if chain.filters.isEmpty && chain.terminal == nil {
+      socket.close()
+      connectionClosed(connection)
+      return
+    }
+    connection.start(socket: socket, chain: chain)
+  }
+
+  private func choose(_ connection: Connection, _ socket: StreamSocket) -> NetworkChain? {
+    let addresses = connection.addresses
+    let local =
+      addresses.local ?? ListenSocketAddress.local(of: socket.descriptor) ?? addresses.directRemote
+    connection.addresses.local = local
+    return matcher.match(
+      ConnectionFacts(
+        destination: local, source: addresses.remote, directSource: addresses.directRemote))
+  }
+
+  override func connectionClosed(_ connection: Connection) {
+    connections.slab.remove(connection.handle)
+    counters.subtract(.connectionActive)
+    counters.add(.connectionDestroy)
+    workerCounters.subtract(.connectionActive)
+    releaseLimits()
+  }
+}

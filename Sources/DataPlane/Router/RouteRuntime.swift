@@ -1,0 +1,113 @@
+// One route: what it matches and what it does, with everything resolved that can be before a
+// request comes.
+import Model
+
+final class RouteRuntime {
+  enum Action {
+    case cluster(RouteActionRuntime)
+    case redirect(Redirect)
+    case directResponse(DirectResponse)
+  }
+
+  let name: String
+  private let path: [UInt8]
+  private let isPrefix: Bool
+  private let caseSensitive: Bool
+  private let headers: [HeaderMatcherRuntime]
+  let action: Action
+
+  init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+    name = model.name
+    switch model.match.path {
+    case .prefix(let text):
+      path = Array(text.utf8)
+      isPrefix = true
+    case .exact(let text):
+      path = Array(text.utf8)
+      isPrefix = false
+    }
+    caseSensitive = model.match.caseSensitive
+    headers = model.match.headers.map { HeaderMatcherRuntime(model: $0, names: context.names) }
+    switch model.action {
+    case .cluster(let action):
+      self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
+    case .redirect(let redirect): action = .redirect(redirect)
+    case .directResponse(let response): action = .directResponse(response)
+    }
+  }
+
+  /// Bytes of the path that a rewrite replaces.
+  var matchedLength: Int { path.count }
+
+  /// `path` is without the query.
+  @inline(__always)
+  func matches(_ head: MessageHead, path candidate: ByteView) -> Bool {
+    if isPrefix ? candidate.count < path.count : candidate.count != path.count { return false }
+    if caseSensitive {
+      if !candidate.hasPrefix(path) { return false }
+    } else if !equalIgnoringCase(candidate) {
+      return false
+    }
+    if headers.isEmpty { return true }
+    for header in headers where !header.matches(head) { return false }
+    return true
+  }
+
+  private func equalIgnoringCase(_ candidate: ByteView) -> Bool {
+    for index in 0..<path.count
+    where asciiLowercase(candidate[index]) != asciiLowercase(path[index]) { return false }
+    return true
+  }
+}
+
+/// Where a route sends requests.
+final class RouteActionRuntime {
+  let prefixRewrite: [UInt8]?
+  /// Nanoseconds; 0: none.
+  let timeout: UInt64
+  /// `.some(0)`: none; nil: the connection manager's.
+  let idleTimeout: UInt64?
+  let clusterNotFoundStatus: Int
+  /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
+  let timeoutMilliseconds: UInt64
+  private let clusters: [(cluster: ClusterRuntime?, upTo: UInt64)]
+  private let totalWeight: UInt64
+
+  init(model: RouteAction, clusters find: (String) -> ClusterRuntime?) {
+    prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
+    timeout = model.timeout?.clampedNanoseconds ?? 0
+    timeoutMilliseconds = timeout / 1_000_000
+    switch model.idleTimeout {
+    case .none: idleTimeout = nil
+    case .some(.none): idleTimeout = 0
+    case .some(.some(let duration)): idleTimeout = duration.clampedNanoseconds
+    }
+    clusterNotFoundStatus = model.clusterNotFoundStatus
+    switch model.cluster {
+    case .single(let name):
+      clusters = [(find(name), 1)]
+      totalWeight = 1
+    case .weighted(let list):
+      var sum: UInt64 = 0
+      clusters = list.map { entry in
+        sum += UInt64(entry.weight)
+        return (find(entry.cluster), sum)
+      }
+      totalWeight = sum
+    }
+  }
+
+  /// The cluster for one request. Nil: it does not exist.
+  @inline(__always)
+  func cluster(_ random: inout RandomSource) -> ClusterRuntime? {
+    if clusters.count == 1 { return clusters[0].cluster }
+    let draw = random.next(below: totalWeight)
+    var low = 0
+    var high = clusters.count - 1
+    while low < high {
+      let middle = (low + high) / 2
+      if draw < clusters[middle].upTo { high = middle } else { low = middle + 1 }
+    }
+    return clusters[low].cluster
+  }
+}

@@ -1,0 +1,222 @@
+// The statistics of each scope, under Envoy's names.
+
+/// `listener.<address>.`
+enum ListenerStat: Int, StatSchema {
+  case connectionTotal, connectionActive, connectionDestroy, connectionOverflow,
+    globalConnectionOverflow, preConnectionActive, preConnectionTimeout, noFilterChainMatch,
+    acceptErrors
+  var name: String {
+    switch self {
+    case .connectionTotal: "downstream_cx_total"
+    case .connectionActive: "downstream_cx_active"
+    case .connectionDestroy: "downstream_cx_destroy"
+    case .connectionOverflow: "downstream_cx_overflow"
+    case .globalConnectionOverflow: "downstream_global_cx_overflow"
+    case .preConnectionActive: "downstream_pre_cx_active"
+    case .preConnectionTimeout: "downstream_pre_cx_timeout"
+    case .noFilterChainMatch: "no_filter_chain_match"
+    case .acceptErrors: "downstream_accept_errors"
+    }
+  }
+  var kind: StatValue.Kind {
+    self == .connectionActive || self == .preConnectionActive ? .gauge : .counter
+  }
+}
+
+/// `http.<stat_prefix>.`
+enum HTTPStat: Int, StatSchema {
+  case connectionTotal, connectionActive, connectionHTTP1Total, connectionHTTP1Active,
+    connectionDestroy, connectionDestroyLocal, connectionDestroyRemote,
+    connectionDestroyActiveRequest, connectionDestroyLocalActiveRequest,
+    connectionDestroyRemoteActiveRequest, connectionProtocolError,
+    connectionIdleTimeout, connectionMaxDuration, connectionMaxRequests, connectionDrainClose,
+    connectionDelayedCloseTimeout, bytesReceived, bytesSent,
+    requestTotal, requestActive, requestHTTP1Total, requestCompleted,
+    request1xx, request2xx, request3xx, request4xx, request5xx,
+    requestTooLarge, requestResponseBeforeComplete, requestResetReceived,
+    requestTimeout, requestHeaderTimeout, requestIdleTimeout,
+    requestOverloadClose, requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
+  var name: String {
+    switch self {
+    case .connectionTotal: "downstream_cx_total"
+    case .connectionActive: "downstream_cx_active"
+    case .connectionHTTP1Total: "downstream_cx_http1_total"
+    case .connectionHTTP1Active: "downstream_cx_http1_active"
+    case .connectionDestroy: "downstream_cx_destroy"
+    case .connectionDestroyLocal: "downstream_cx_destroy_local"
+    case .connectionDestroyRemote: "downstream_cx_destroy_remote"
+    case .connectionDestroyActiveRequest: "downstream_cx_destroy_active_rq"
+    case .connectionDestroyLocalActiveRequest: "downstream_cx_destroy_local_active_rq"
+    case .connectionDestroyRemoteActiveRequest: "downstream_cx_destroy_remote_active_rq"
+    case .connectionProtocolError: "downstream_cx_protocol_error"
+    case .connectionIdleTimeout: "downstream_cx_idle_timeout"
+    case .connectionMaxDuration: "downstream_cx_max_duration_reached"
+    case .connectionMaxRequests: "downstream_cx_max_requests_reached"
+    case .connectionDrainClose: "downstream_cx_drain_close"
+    case .connectionDelayedCloseTimeout: "downstream_cx_delayed_close_timeout"
+    case .bytesReceived: "downstream_cx_rx_bytes_total"
+    case .bytesSent: "downstream_cx_tx_bytes_total"
+    case .requestTotal: "downstream_rq_total"
+    case .requestActive: "downstream_rq_active"
+    case .requestHTTP1Total: "downstream_rq_http1_total"
+    case .requestCompleted: "downstream_rq_completed"
+    case .request1xx: "downstream_rq_1xx"
+    case .request2xx: "downstream_rq_2xx"
+    case .request3xx: "downstream_rq_3xx"
+    case .request4xx: "downstream_rq_4xx"
+    case .request5xx: "downstream_rq_5xx"
+    case .requestTooLarge: "downstream_rq_too_large"
+    case .requestResponseBeforeComplete: "downstream_rq_response_before_rq_complete"
+    case .requestResetReceived: "downstream_rq_rx_reset"
+    case .requestTimeout: "downstream_rq_timeout"
+    case .requestHeaderTimeout: "downstream_rq_header_timeout"
+    case .requestIdleTimeout: "downstream_rq_idle_timeout"
+    case .requestOverloadClose: "downstream_rq_overload_close"
+    case .requestDirectResponse: "rq_direct_response"
+    case .requestRedirect: "rq_redirect"
+    case .noRoute: "no_route"
+    case .noCluster: "no_cluster"
+    case .requestRouted: "rq_total"
+    }
+  }
+  var kind: StatValue.Kind {
+    switch self {
+    case .connectionActive, .connectionHTTP1Active, .requestActive: .gauge
+    default: .counter
+    }
+  }
+}
+
+/// `cluster.<name>.`
+enum ClusterStat: Int, StatSchema {
+  case connectionTotal, connectionActive, connectionHTTP1Total, connectionConnectFail,
+    connectionConnectTimeout, connectionDestroy, connectionDestroyLocal, connectionDestroyRemote,
+    connectionDestroyWithActiveRequest, connectionDestroyLocalWithActiveRequest,
+    connectionDestroyRemoteWithActiveRequest, connectionNoneHealthy,
+    connectionMaxRequests, connectionProtocolError, connectionIdleTimeout, connectionBytesReceived,
+    connectionBytesSent, connectAttemptsExceeded,
+    requestTotal, requestActive, requestPendingTotal, requestPendingActive,
+    requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
+    requestReceiveReset, requestTransmitReset, requestMaintenance, request1xx, request2xx, request3xx, request4xx, request5xx,
+    request200, request404, request503, request504,
+    membershipTotal, membershipHealthy
+  var name: String {
+    switch self {
+    case .connectionTotal: "upstream_cx_total"
+    case .connectionActive: "upstream_cx_active"
+    case .connectionHTTP1Total: "upstream_cx_http1_total"
+    case .connectionConnectFail: "upstream_cx_connect_fail"
+    case .connectionConnectTimeout: "upstream_cx_connect_timeout"
+    case .connectionDestroy: "upstream_cx_destroy"
+    case .connectionDestroyLocal: "upstream_cx_destroy_local"
+    case .connectionDestroyRemote: "upstream_cx_destroy_remote"
+    case .connectionDestroyWithActiveRequest: "upstream_cx_destroy_with_active_rq"
+    case .connectionDestroyLocalWithActiveRequest: "upstream_cx_destroy_local_with_active_rq"
+    case .connectionDestroyRemoteWithActiveRequest: "upstream_cx_destroy_remote_with_active_rq"
+    case .connectionNoneHealthy: "upstream_cx_none_healthy"
+    case .connectionMaxRequests: "upstream_cx_max_requests"
+    case .connectionProtocolError: "upstream_cx_protocol_error"
+    case .connectionIdleTimeout: "upstream_cx_idle_timeout"
+    case .connectionBytesReceived: "upstream_cx_rx_bytes_total"
+    case .connectionBytesSent: "upstream_cx_tx_bytes_total"
+    case .connectAttemptsExceeded: "upstream_cx_connect_attempts_exceeded"
+    case .requestTotal: "upstream_rq_total"
+    case .requestActive: "upstream_rq_active"
+    case .requestPendingTotal: "upstream_rq_pending_total"
+    case .requestPendingActive: "upstream_rq_pending_active"
+    case .requestPendingFailureEject: "upstream_rq_pending_failure_eject"
+    case .requestCancelled: "upstream_rq_cancelled"
+    case .requestCompleted: "upstream_rq_completed"
+    case .requestTimeout: "upstream_rq_timeout"
+    case .requestReceiveReset: "upstream_rq_rx_reset"
+    case .requestTransmitReset: "upstream_rq_tx_reset"
+    case .requestMaintenance: "upstream_rq_maintenance_mode"
+    case .request1xx: "upstream_rq_1xx"
+    case .request2xx: "upstream_rq_2xx"
+    case .request3xx: "upstream_rq_3xx"
+    case .request4xx: "upstream_rq_4xx"
+    case .request5xx: "upstream_rq_5xx"
+    case .request200: "upstream_rq_200"
+    case .request404: "upstream_rq_404"
+    case .request503: "upstream_rq_503"
+    case .request504: "upstream_rq_504"
+    case .membershipTotal: "membership_total"
+    case .membershipHealthy: "membership_healthy"
+    }
+  }
+  var kind: StatValue.Kind {
+    switch self {
+    case .connectionActive, .requestActive, .requestPendingActive, .membershipTotal,
+      .membershipHealthy:
+      .gauge
+    default: .counter
+    }
+  }
+}
+
+/// Per endpoint, on `/clusters`.
+enum EndpointStat: Int, StatSchema {
+  case connectionActive, connectionConnectFail, connectionTotal, requestActive, requestError,
+    requestSuccess, requestTimeout, requestTotal
+  var name: String { "\(label)" }
+  var label: StaticString {
+    switch self {
+    case .connectionActive: "cx_active"
+    case .connectionConnectFail: "cx_connect_fail"
+    case .connectionTotal: "cx_total"
+    case .requestActive: "rq_active"
+    case .requestError: "rq_error"
+    case .requestSuccess: "rq_success"
+    case .requestTimeout: "rq_timeout"
+    case .requestTotal: "rq_total"
+    }
+  }
+  var kind: StatValue.Kind {
+    self == .connectionActive || self == .requestActive ? .gauge : .counter
+  }
+}
+
+/// `tcp.<stat_prefix>.`
+enum TCPStat: Int, StatSchema {
+  case connectionTotal, connectionNoRoute, bytesReceived, bytesSent, idleTimeout, maxDuration,
+    upstreamFlushTotal, upstreamFlushActive
+  var name: String {
+    switch self {
+    case .connectionTotal: "downstream_cx_total"
+    case .connectionNoRoute: "downstream_cx_no_route"
+    case .bytesReceived: "downstream_cx_rx_bytes_total"
+    case .bytesSent: "downstream_cx_tx_bytes_total"
+    case .idleTimeout: "idle_timeout"
+    case .maxDuration: "max_downstream_connection_duration"
+    case .upstreamFlushTotal: "upstream_flush_total"
+    case .upstreamFlushActive: "upstream_flush_active"
+    }
+  }
+  var kind: StatValue.Kind { self == .upstreamFlushActive ? .gauge : .counter }
+}
+
+/// `connection_limit.<stat_prefix>.`
+enum ConnectionLimitStat: Int, StatSchema {
+  case limited, active
+  var name: String { self == .limited ? "limited_connections" : "active_connections" }
+  var kind: StatValue.Kind { self == .active ? .gauge : .counter }
+}
+
+/// `proxy_proto.`
+enum ProxyProtocolStat: Int, StatSchema {
+  case notFoundAllowed, notFoundDisallowed, v1Found, v1Disallowed, v1Error, v2Found, v2Disallowed,
+    v2Error
+  var name: String {
+    switch self {
+    case .notFoundAllowed: "not_found_allowed"
+    case .notFoundDisallowed: "not_found_disallowed"
+    case .v1Found: "versions.v1.found"
+    case .v1Disallowed: "versions.v1.disallowed"
+    case .v1Error: "versions.v1.error"
+    case .v2Found: "versions.v2.found"
+    case .v2Disallowed: "versions.v2.disallowed"
+    case .v2Error: "versions.v2.error"
+    }
+  }
+  var kind: StatValue.Kind { .counter }
+}

@@ -1,0 +1,227 @@
+// The TCP proxy: one upstream connection for each downstream one, bytes passed on as they come in
+// both directions, each direction closed on its own (`extensions.filters.network.tcp_proxy.v3`).
+import CMartletSystem
+import Model
+
+final class TCPProxyFactory: TerminalFactory {
+  let context: WorkerContext
+  let counters: Counters<TCPStat>
+  let idleTimeout: UInt64
+  let maxDuration: UInt64
+  let maxConnectAttempts: Int
+  private let clusters: [(cluster: ClusterRuntime?, upTo: UInt64)]
+
+  init(model: TCPProxy, context: WorkerContext, clusters find: (String) -> ClusterRuntime?) {
+    self.context = context
+    counters = context.stats.counters(
+      TCPStat.self, scope: .tcp(model.statPrefix), worker: context.index)
+    idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
+    maxDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    maxConnectAttempts = model.maxConnectAttempts
+    switch model.cluster {
+    case .single(let name): clusters = [(find(name), 1)]
+    case .weighted(let list):
+      var sum: UInt64 = 0
+      clusters = list.map { entry in
+        sum += UInt64(entry.weight)
+        return (find(entry.cluster), sum)
+      }
+    }
+  }
+
+  override func make(_ connection: Connection) -> TerminalFilter {
+    TCPProxySession(connection: connection, factory: self)
+  }
+
+  func pickCluster() -> ClusterRuntime? {
+    guard let last = clusters.last else { return nil }
+    if clusters.count == 1 { return last.cluster }
+    let draw = context.random.next(below: last.upTo)
+    return clusters.first { draw < $0.upTo }?.cluster
+  }
+}
+
+final class TCPProxySession: TerminalFilter {
+  private let factory: TCPProxyFactory
+  private var cluster: ClusterRuntime?
+  private var upstream: TCPUpstream?
+  private var connected = false
+  private var attempts = 0
+  private var downstreamEnded = false
+  private var upstreamEnded = false
+  private var timer = LazyTimer()
+  private var durationDeadline: UInt64 = .max
+  private var finished = false
+
+  init(connection: Connection, factory: TCPProxyFactory) {
+    self.factory = factory
+    super.init(connection: connection)
+    factory.counters.add(.connectionTotal)
+  }
+
+  private var reactor: Reactor { factory.context.reactor }
+
+  override func start() {
+    if factory.maxDuration > 0 { durationDeadline = reactor.now &+ factory.maxDuration }
+    guard let cluster = factory.pickCluster() else {
+      factory.counters.add(.connectionNoRoute)
+      connection.close()
+      return
+    }
+    self.cluster = cluster
+    cluster.counters.add(.requestTotal)
+    connect()
+    armTimer()
+  }
+
+  // MARK: Connecting
+
+  private func connect() {
+    guard let cluster else { return }
+    guard let endpoint = cluster.pick() else {
+      connection.close()
+      return
+    }
+    attempts += 1
+    let upstream = TCPUpstream(cluster: cluster, endpoint: endpoint, session: self)
+    self.upstream = upstream
+    upstream.connect()
+  }
+
+  func upstreamConnected() {
+    connected = true
+    touch()
+    connection.socket.continueReading()
+    moveDownstreamBytes()
+    if downstreamEnded { upstream?.socket?.shutdownWriting() }
+  }
+
+  func upstreamConnectFailed() {
+    upstream = nil
+    guard !finished else { return }
+    if attempts < factory.maxConnectAttempts {
+      connect()
+      return
+    }
+    cluster?.counters.add(.connectAttemptsExceeded)
+    connection.close()
+  }
+
+  // MARK: Downstream to upstream
+
+  override func received() {
+    guard connected else {
+      // Until somebody is there to take them, the bytes wait in one buffer and the kernel.
+      if connection.inbound.count >= connection.bufferLimit / 2 || connection.inbound.tailSpace < 2048 {
+        connection.socket.pauseReading()
+      }
+      return
+    }
+    moveDownstreamBytes()
+  }
+
+  private func moveDownstreamBytes() {
+    guard let socket = upstream?.socket, !connection.inbound.isEmpty else { return }
+    let count = connection.inbound.count
+    factory.counters.add(.bytesReceived, UInt64(count))
+    socket.outbound.append(connection.inbound.take(count))
+    socket.scheduleFlush()
+    if socket.outbound.byteCount > (cluster?.model.perConnectionBufferLimit ?? 0) {
+      connection.socket.pauseReading()
+      socket.notifyWhenDrained()
+    }
+  }
+
+  override func ended() {
+    downstreamEnded = true
+    if connected { upstream?.socket?.shutdownWriting() }
+    finishIfBothEnded()
+  }
+
+  func upstreamDrained() {
+    connection.socket.continueReading()
+    finishIfBothEnded()
+  }
+
+  // MARK: Upstream to downstream
+
+  func upstreamReceived(_ socket: StreamSocket) {
+    let count = socket.inbound.count
+    factory.counters.add(.bytesSent, UInt64(count))
+    connection.output.append(socket.inbound.take(count))
+    connection.flush()
+    if connection.backlog > connection.bufferLimit {
+      socket.pauseReading()
+      connection.socket.notifyWhenDrained()
+    }
+  }
+
+  func upstreamHalfClosed() {
+    upstreamEnded = true
+    connection.shutdownWriting()
+    finishIfBothEnded()
+  }
+
+  override func drained() {
+    upstream?.socket?.continueReading()
+    finishIfBothEnded()
+  }
+
+  /// The upstream failed or was reset: what it sent before still goes out, and the client must see
+  /// that the end is not an orderly one when it was not.
+  func upstreamFailed() {
+    upstream = nil
+    connection.close(reset: true)
+  }
+
+  private func finishIfBothEnded() {
+    guard downstreamEnded, upstreamEnded, connected else { return }
+    guard let upstream, let socket = upstream.socket else { return }
+    if socket.outbound.isEmpty, connection.backlog == 0 {
+      self.upstream = nil
+      upstream.close(byPeer: true)
+      connection.close()
+      return
+    }
+    if !socket.outbound.isEmpty { socket.notifyWhenDrained() }
+    if connection.backlog > 0 { connection.socket.notifyWhenDrained() }
+  }
+
+  // MARK: Time and the end
+
+  private func touch() { armTimer() }
+
+  private func lastActivity() -> UInt64 {
+    Swift.max(connection.socket.lastActivity, upstream?.socket?.lastActivity ?? 0)
+  }
+
+  private func armTimer() {
+    var deadline = durationDeadline
+    if factory.idleTimeout > 0 {
+      deadline = Swift.min(deadline, lastActivity() &+ factory.idleTimeout)
+    }
+    if deadline != .max { timer.ensure(by: deadline, target: self, wheel: reactor.timers) }
+  }
+
+  override func timerFired(now: UInt64) {
+    timer.fired()
+    if connection.isClosed { return }
+    if now >= durationDeadline {
+      factory.counters.add(.maxDuration)
+      connection.close()
+    } else if factory.idleTimeout > 0, now >= lastActivity() &+ factory.idleTimeout {
+      factory.counters.add(.idleTimeout)
+      connection.close()
+    } else {
+      armTimer()
+    }
+  }
+
+  override func closed(byPeer: Bool) {
+    finished = true
+    timer.cancel(wheel: reactor.timers)
+    let last = upstream
+    upstream = nil
+    last?.close(byPeer: false)
+  }
+}

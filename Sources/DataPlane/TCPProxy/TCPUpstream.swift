@@ -1,0 +1,117 @@
+// The upstream half of a TCP proxy session.
+import CMartletSystem
+
+final class TCPUpstream: SocketHandler {
+  private let cluster: ClusterRuntime
+  private let endpoint: EndpointRuntime
+  private weak var session: TCPProxySession?
+  private(set) var socket: StreamSocket?
+  private var connecting = true
+  private var closed = false
+  private var timer = LazyTimer()
+  private var deadline: UInt64 = .max
+
+  init(cluster: ClusterRuntime, endpoint: EndpointRuntime, session: TCPProxySession) {
+    self.cluster = cluster
+    self.endpoint = endpoint
+    self.session = session
+  }
+
+  func connect() {
+    let counters = cluster.counters
+    counters.add(.connectionTotal)
+    counters.add(.connectionActive)
+    endpoint.counters.add(.connectionTotal)
+    endpoint.counters.add(.connectionActive)
+    let reactor = cluster.context.reactor
+    let descriptor = martlet_stream_socket(endpoint.address.family)
+    guard descriptor >= 0 else {
+      failLater()
+      return
+    }
+    let fd = Int32(descriptor)
+    if endpoint.address.family != AF_UNIX {
+      _ = martlet_set_option_int(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
+    var address = endpoint.address
+    let result = martlet_connect(fd, &address.storage, address.length)
+    if result < 0, result != -Int64(EINPROGRESS) {
+      martlet_close(fd)
+      failLater()
+      return
+    }
+    let socket = StreamSocket(reactor: reactor, descriptor: fd, connecting: true, handler: self)
+    guard socket.register() >= 0 else {
+      failLater()
+      return
+    }
+    self.socket = socket
+    deadline = reactor.now &+ cluster.connectTimeout
+    timer.ensure(by: deadline, target: self, wheel: reactor.timers)
+  }
+
+  private func failLater() { cluster.context.reactor.defer { [self] in connectFailed() } }
+
+  private func connectFailed() {
+    guard !closed else { return }
+    cluster.counters.add(.connectionConnectFail)
+    endpoint.counters.add(.connectionConnectFail)
+    let session = session
+    close(byPeer: false)
+    session?.upstreamConnectFailed()
+  }
+
+  override func socketConnected() {
+    connecting = false
+    deadline = .max
+    session?.upstreamConnected()
+  }
+
+  override func socketReceived() {
+    guard let socket, let session else { return }
+    session.upstreamReceived(socket)
+  }
+
+  override func socketEnded() { session?.upstreamHalfClosed() }
+
+  override func socketDrained() { session?.upstreamDrained() }
+
+  override func socketFailed(_ code: Int32) {
+    if connecting {
+      connectFailed()
+      return
+    }
+    let session = session
+    close(byPeer: true)
+    session?.upstreamFailed()
+  }
+
+  override func timerFired(now: UInt64) {
+    timer.fired()
+    guard connecting, !closed else { return }
+    if now < deadline {
+      timer.ensure(by: deadline, target: self, wheel: cluster.context.reactor.timers)
+      return
+    }
+    cluster.counters.add(.connectionConnectTimeout)
+    connectFailed()
+  }
+
+  func close(byPeer: Bool) {
+    guard !closed else { return }
+    closed = true
+    let counters = cluster.counters
+    if let socket {
+      counters.add(.connectionBytesReceived, socket.bytesReceived)
+      counters.add(.connectionBytesSent, socket.bytesSent)
+      socket.close()
+    }
+    timer.cancel(wheel: cluster.context.reactor.timers)
+    counters.subtract(.connectionActive)
+    endpoint.counters.subtract(.connectionActive)
+    if !connecting {
+      counters.add(.connectionDestroy)
+      counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    }
+  }
+}

@@ -1,0 +1,266 @@
+// A worker: one thread with its reactor, listeners, clusters and connections. It builds its own
+// runtime objects from each configuration, so that no reference count is shared between cores.
+import CMartletSystem
+import Model
+
+/// What a worker is told of a listener: its model, and where its sockets come from.
+struct ListenerUpdate: Sendable {
+  let model: Listener
+  /// For each address: a new descriptor, or the index of the socket that it keeps.
+  let sockets: [Socket]
+  struct Socket: Sendable {
+    var descriptor: Int32?
+    var from: Int?
+    var exclusive: Bool
+  }
+}
+
+final class Worker: @unchecked Sendable {
+  let index: Int
+  private let mailbox = Mailbox()
+  private let shared: SharedState
+  private var thread = pthread_t()
+  private var started = false
+  /// Made before the thread, so that a failure is the caller's to tell; the thread's from then on.
+  private var reactor: Reactor?
+
+  // On the worker's thread only.
+  private var context: WorkerContext!
+  private var connections: ConnectionTable!
+  private var listeners: [String: ListenerRuntime] = [:]
+  private var clusters: [String: ClusterRuntime] = [:]
+  private var configuration = ProxyConfiguration()
+  private var drainTimer: DrainTimer?
+
+  /// What all workers share: registries and counts, each safe by itself.
+  struct SharedState: Sendable {
+    let stats: StatRegistry
+    let endpointStats: StatRegistry
+    let counts: SharedCounts
+    let connections: SharedCount
+    let log: Log
+    let options: DataPlaneOptions
+  }
+
+  init(index: Int, shared: SharedState) {
+    self.index = index
+    self.shared = shared
+  }
+
+  func post(_ message: @escaping @Sendable (Worker) -> Void) {
+    mailbox.post { [unowned self] in message(self) }
+  }
+
+  // MARK: Thread
+
+  func start() throws(SystemError) {
+    reactor = try Reactor()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        Unmanaged<Worker>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().main()
+        return nil
+      }, Unmanaged.passRetained(self).toOpaque())
+    if code != 0 { throw SystemError(call: "pthread_create", code: code) }
+    started = true
+  }
+
+  func join() {
+    if started { pthread_join(thread, nil) }
+    started = false
+  }
+
+  private func main() {
+    martlet_name_thread("wrk:worker_\(index)")
+    guard let reactor else { return }
+    context = WorkerContext(
+      index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
+      endpointStats: shared.endpointStats, log: shared.log)
+    connections = ConnectionTable(worker: index)
+    connections.install()
+    mailbox.attach(to: reactor)
+    reactor.run()
+    reactor.unregister(mailbox)
+  }
+
+  // MARK: Configuration
+
+  func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
+    let clustersChanged = applyClusters(next)
+    var kept = Set<String>()
+    for update in updates {
+      kept.insert(update.model.name)
+      let limits = ListenerLimits(
+        global: shared.connections, globalLimit: next.maxDownstreamConnections ?? .max,
+        own: shared.counts.named("listener/\(update.model.name)"),
+        ownLimit: update.model.maxConnections ?? .max)
+      let sockets = update.sockets.map { ($0.descriptor, $0.from, $0.exclusive) }
+      if let listener = listeners[update.model.name] {
+        // A changed cluster changes what is behind every chain.
+        if clustersChanged || listener.model != update.model
+          || configuration.maxDownstreamConnections != next.maxDownstreamConnections
+        {
+          listener.update(model: update.model, limits: limits, chains: chains(of: update.model))
+          drainConnections(of: listener)
+        }
+        listener.setSockets(sockets)
+      } else {
+        let listener = ListenerRuntime(
+          model: update.model, context: context, connections: connections, limits: limits,
+          chains: chains(of: update.model))
+        listener.findListener = { [unowned self] in self.listener(for: $0) }
+        listeners[update.model.name] = listener
+        listener.setSockets(sockets)
+      }
+    }
+    for (name, listener) in listeners where !kept.contains(name) {
+      listeners[name] = nil
+      listener.stopAccepting()
+      drainConnections(of: listener)
+    }
+    configuration = next
+  }
+
+  /// True when any cluster is not what it was.
+  private func applyClusters(_ next: ProxyConfiguration) -> Bool {
+    var changed = false
+    var fresh: [String: ClusterRuntime] = [:]
+    for model in next.clusters {
+      if let old = clusters[model.name], old.model == model {
+        fresh[model.name] = old
+      } else {
+        fresh[model.name] = ClusterRuntime(model: model, context: context)
+        changed = true
+      }
+    }
+    for (name, old) in clusters where fresh[name] !== old {
+      changed = true
+      old.retire()
+    }
+    clusters = fresh
+    return changed
+  }
+
+  private func chains(of listener: Listener) -> FilterChainMatcher<NetworkChain> {
+    var all: [(FilterChainMatch, NetworkChain)] = []
+    for (index, chain) in listener.filterChains.enumerated() {
+      all.append((chain.match, build(chain, "\(listener.name)/\(index)")))
+    }
+    let fallback = listener.defaultFilterChain.map { build($0, "\(listener.name)/default") }
+    return FilterChainMatcher(chains: all, fallback: fallback)
+  }
+
+  private func build(_ chain: FilterChain, _ path: String) -> NetworkChain {
+    var filters: [NetworkFilterFactory] = []
+    var owners: [AnyObject] = []
+    var terminal: TerminalFactory?
+    let find: (String) -> ClusterRuntime? = { [unowned self] in clusters[$0] }
+    for (index, filter) in chain.filters.enumerated() {
+      switch filter {
+      case .echo:
+        filters.append(NetworkFilterFactory(table: EchoFilter.table, config: nil))
+      case .directResponse(let body):
+        let config = DirectResponseFilter.Config(body: body)
+        owners.append(config)
+        filters.append(
+          NetworkFilterFactory(
+            table: DirectResponseFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
+      case .connectionLimit(let model):
+        let config = ConnectionLimitFilter.Config(
+          model: model, active: shared.counts.named("connection_limit/\(path)/\(index)"),
+          counters: context.stats.counters(
+            ConnectionLimitStat.self, scope: .other("connection_limit.\(model.statPrefix)."),
+            worker: self.index))
+        owners.append(config)
+        filters.append(
+          NetworkFilterFactory(
+            table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
+      case .tcpProxy(let model):
+        terminal = TCPProxyFactory(model: model, context: context, clusters: find)
+      case .httpConnectionManager(let model):
+        terminal = HTTPManager(model: model, context: context, clusters: find)
+      }
+    }
+    return NetworkChain(filters: filters, terminal: terminal, owners: owners)
+  }
+
+  /// The listener that stands for a destination: its very address, or its port on any address.
+  private func listener(for destination: SocketAddress) -> ListenerRuntime? {
+    var wildcard: ListenerRuntime?
+    for listener in listeners.values {
+      for address in listener.model.addresses {
+        if address.address == destination { return listener }
+        if case .ip(let ip, let port) = address.address, case .ip(let wanted, let wantedPort) = destination,
+          port == wantedPort, ip.family == wanted.family, ip == .anyV4 || ip == .anyV6
+        {
+          wildcard = listener
+        }
+      }
+    }
+    return wildcard
+  }
+
+  // MARK: Draining and stopping
+
+  private func drainConnections(of listener: ListenerRuntime) {
+    for connection in connections.slab.all where connection.owner === listener { connection.drain() }
+  }
+
+  func drain(stopAccepting: Bool) {
+    if stopAccepting { for listener in listeners.values { listener.stopAccepting() } }
+    guard drainTimer == nil else { return }
+    let timer = DrainTimer(
+      context: context, connections: connections, immediately: shared.options.drainImmediately,
+      length: shared.options.drainTime.clampedNanoseconds)
+    drainTimer = timer
+    timer.start()
+  }
+
+  func stop() {
+    for listener in listeners.values { listener.stopAccepting() }
+    for connection in connections.slab.all { connection.close() }
+    for cluster in clusters.values { cluster.retire() }
+    listeners.removeAll()
+    clusters.removeAll()
+    context.reactor.stop()
+  }
+}
+
+/// Moves a drain on: what share of the connections is told to close grows from none to all over
+/// the drain time, or is all at once.
+private final class DrainTimer: TimerTarget {
+  private let context: WorkerContext
+  private let connections: ConnectionTable
+  private let immediately: Bool
+  private let length: UInt64
+  private var began: UInt64 = 0
+
+  init(context: WorkerContext, connections: ConnectionTable, immediately: Bool, length: UInt64) {
+    self.context = context
+    self.connections = connections
+    self.immediately = immediately
+    self.length = length
+  }
+
+  func start() {
+    began = context.reactor.now
+    step(context.reactor.now)
+  }
+
+  override func timerFired(now: UInt64) { step(now) }
+
+  private func step(_ now: UInt64) {
+    let elapsed = now &- began
+    // In 1/65536: the share of connections that close now.
+    let share: UInt64 =
+      immediately || elapsed >= length || length == 0 ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
+    context.drainShare = share
+    for connection in connections.slab.all where context.random.next(below: 65_536) < share {
+      connection.drain()
+    }
+    if share < 65_536 {
+      let interval = Swift.min(Swift.max(length / 50, 20_000_000), 2_000_000_000)
+      _ = context.reactor.timers.add(self, at: now &+ interval)
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// The way from files to a configuration:
+//
+//   bytes -> YAMLReader or JSONReader -> tree -> Upgrader (files of the v2 age)
+//         -> SchemaWalker (names, types, rules; writes the wire format) -> PresenceCheck
+//         -> SwiftProtobuf (typed messages) -> Conversion (meaning) -> ProxyConfiguration
+//
+// Each step adds its findings to one list. The later steps run only where the earlier ones
+// found no error, for they rely on what the earlier ones promise; within a step all findings
+// come at once. Presence is checked although the walk found errors: a person wants to know.
+
+public import Model
+internal import SwiftProtobuf
+
+/// What a load gave.
+public struct LoadedConfiguration: Sendable {
+  public let configuration: ProxyConfiguration
+  /// Things to tell the person who wrote the file: upgrades, values that have no effect.
+  public let warnings: [Diagnostic]
+}
+
+/// Loads Envoy v3 bootstrap files, and those of the v2 age.
+public struct ConfigurationLoader: Sendable {
+  public struct Options: Sendable {
+    /// Unknown and unsupported fields are warnings and not errors
+    /// (Envoy's `--allow-unknown-static-fields`).
+    public var allowUnknownStaticFields = false
+
+    public init() {}
+  }
+
+  /// The name of the overlay in findings.
+  public static let overlayName = "--config-yaml"
+
+  public let options: Options
+
+  public init(options: Options = Options()) { self.options = options }
+
+  /// Loads a file and merges `overlay` (YAML text, Envoy's `--config-yaml`) over it; one of the
+  /// two is enough.
+  public func load(path: String?, overlay: String?) throws(ConfigurationError) -> LoadedConfiguration {
+    let load = Load(options: options)
+    if let path { load.add(path: path) }
+    if let overlay { load.add(yaml: overlay, name: Self.overlayName) }
+    if path == nil, overlay == nil {
+      load.diagnostics.files = ["martlet"]
+      load.diagnostics.error("no configuration: give a file with -c or YAML with --config-yaml", file: 0, line: nil)
+    }
+    return try load.finish()
+  }
+
+  /// Loads YAML text; `name` stands in findings.
+  public func load(yaml: String, name: String) throws(ConfigurationError) -> LoadedConfiguration {
+    let load = Load(options: options)
+    load.add(yaml: yaml, name: name)
+    return try load.finish()
+  }
+}
+
+/// One load: the state that its steps share.
+final class Load {
+  let diagnostics = Diagnostics()
+  private let store = SchemaStore()
+  private let options: ConfigurationLoader.Options
+  private let root = Location(at: SourcePosition(file: 0, line: 1))
+  private var wire: [UInt8] = []
+
+  init(options: ConfigurationLoader.Options) { self.options = options }
+
+  func add(path: String) {
+    let file = diagnostics.files.count
+    diagnostics.files.append(path)
+    switch SourceFile.read(path) {
+    case .failure(let problem): diagnostics.error(problem.message, file: file, line: nil)
+    case .success(let source):
+      source.bytes.withUnsafeBytes { bytes in
+        switch source.format {
+        case .yaml: add(file: file) { () throws(YAMLReader.Failure) in try YAMLReader.read(bytes, file: file) }
+        case .json: add(file: file) { () throws(YAMLReader.Failure) in try JSONReader.read(bytes, file: file) }
+        }
+      }
+    }
+  }
+
+  func add(yaml: String, name: String) {
+    let file = diagnostics.files.count
+    diagnostics.files.append(name)
+    var text = yaml
+    text.withUTF8 { add(yaml: UnsafeRawBufferPointer($0), file: file) }
+  }
+
+  func add(yaml bytes: UnsafeRawBufferPointer, file: Int) {
+    guard bytes.count <= ReadingLimits.fileSize else {
+      diagnostics.error("larger than \(ReadingLimits.fileSize >> 20) MiB", file: file, line: nil)
+      return
+    }
+    add(file: file) { () throws(YAMLReader.Failure) in try YAMLReader.read(bytes, file: file) }
+  }
+
+  private func add(file: Int, _ read: () throws(YAMLReader.Failure) -> ConfigurationNode) {
+    let node: ConfigurationNode
+    do { node = try read() } catch {
+      diagnostics.error(error.message, file: file, line: error.line)
+      return
+    }
+    guard node.entries != nil else {
+      diagnostics.error(
+        "expected a mapping with the fields of Bootstrap, found \(node.summary)", file: file, line: node.position.line)
+      return
+    }
+    let schema = store.required("envoy.config.bootstrap.v3.Bootstrap")
+    let place = Place(root: root)
+    let upgraded = Upgrader(store: store, diagnostics: diagnostics).upgrade(node, schema, at: place)
+    let walker = SchemaWalker(
+      store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields)
+    wire += walker.message(upgraded, schema, at: place).bytes
+  }
+
+  func finish() throws(ConfigurationError) -> LoadedConfiguration {
+    let place = Place(root: root)
+    if root.schema != nil { PresenceCheck(store: store, diagnostics: diagnostics).check(place) }
+    guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
+    let bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap
+    do {
+      bootstrap = try Envoy_Config_Bootstrap_V3_Bootstrap(serializedBytes: wire)
+    } catch {
+      // The walk wrote these bytes, so this is our own mistake and not the file's.
+      diagnostics.error("internal error: the configuration cannot be decoded: \(error)", file: 0, line: nil)
+      throw ConfigurationError(diagnostics: diagnostics.sorted)
+    }
+    let configuration = Conversion(diagnostics: diagnostics).configuration(bootstrap, at: place)
+    guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
+    return LoadedConfiguration(configuration: configuration, warnings: diagnostics.warnings)
+  }
+}

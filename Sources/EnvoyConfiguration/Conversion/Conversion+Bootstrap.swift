@@ -1,0 +1,96 @@
+// The root: node, admin, runtime, limits, and the lists of clusters and listeners.
+
+internal import Model
+internal import SwiftProtobuf
+
+extension Conversion {
+  func configuration(_ bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap, at place: Place) -> ProxyConfiguration {
+    var configuration = ProxyConfiguration()
+    configuration.node.id = bootstrap.node.id
+    configuration.node.cluster = bootstrap.node.cluster
+    configuration.node.zone = bootstrap.node.locality.zone
+    readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
+
+    let resources = bootstrap.staticResources
+    let resourcesPlace = place.field("static_resources")
+    clusterNames = Set(resources.clusters.map(\.name))
+    configuration.clusters = clusters(resources.clusters, at: resourcesPlace.field("clusters"))
+    configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
+    configuration.maxDownstreamConnections = maxDownstreamConnections(
+      bootstrap.overloadManager, at: place.field("overload_manager"))
+    for (key, place) in runtime.unused {
+      warning("the runtime key `\(key)` has no meaning here; ignored", at: place)
+    }
+    return configuration
+  }
+
+  private func readRuntime(_ layered: Envoy_Config_Bootstrap_V3_LayeredRuntime, at place: Place) {
+    var names: [String: Int] = [:]
+    var adminLayers = 0
+    for (index, layer) in layered.layers.enumerated() {
+      let layerPlace = place.field("layers").element(index)
+      if let first = names[layer.name] {
+        error("the layer name \"\(layer.name)\" stands at index \(first) already", at: layerPlace.field("name"))
+      }
+      names[layer.name] = index
+      switch layer.layerSpecifier {
+      case .staticLayer(let values)?: runtime.add(values, at: layerPlace.field("static_layer"))
+      case .adminLayer?:
+        adminLayers += 1
+        if adminLayers > 1 { error("only one layer may be the admin layer", at: layerPlace) }
+      case nil: break
+      }
+    }
+  }
+
+  private func admin(_ admin: Envoy_Config_Bootstrap_V3_Admin, at place: Place) -> AdminEndpoint? {
+    let path = adminAccessLog(admin, at: place)
+    guard admin.hasAddress else {
+      if !path.isEmpty { warning("without `address` there is no admin listener; ignored", at: place) }
+      return nil
+    }
+    guard let address = address(admin.address, at: place.field("address"), isListener: true) else { return nil }
+    var endpoint = AdminEndpoint(address: address.address)
+    endpoint.accessLogPath = path
+    return endpoint
+  }
+
+  private func adminAccessLog(_ admin: Envoy_Config_Bootstrap_V3_Admin, at place: Place) -> String {
+    let logs = place.field("access_log")
+    if admin.accessLog.count > 1 {
+      error("one access log at most is supported here", at: logs.element(1))
+    } else if !admin.accessLog.isEmpty, !admin.accessLogPath.isEmpty {
+      error("`access_log_path` and `access_log` name two access logs; one at most is supported here", at: logs)
+    }
+    if let log = admin.accessLog.first {
+      let file = try? Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog(serializedBytes: log.typedConfig.value)
+      return file?.path ?? ""
+    }
+    return admin.accessLogPath
+  }
+
+  /// The overload manager's monitor, or else the runtime key that Envoy had before it.
+  private func maxDownstreamConnections(
+    _ manager: Envoy_Config_Overload_V3_OverloadManager, at place: Place
+  ) -> UInt64? {
+    var limit: UInt64?
+    for (index, monitor) in manager.resourceMonitors.enumerated() {
+      let monitorPlace = place.field("resource_monitors").element(index)
+      // The category has this one message.
+      if limit != nil { error("this resource has a monitor already", at: monitorPlace) }
+      let config = try? Envoy_Extensions_ResourceMonitors_DownstreamConnections_V3_DownstreamConnectionsConfig(
+        serializedBytes: monitor.typedConfig.value)
+      limit = config.map { UInt64(max(0, $0.maxActiveDownstreamConnections)) }
+    }
+    let key = runtimeLimit("overload.global_downstream_max_connections")
+    return limit ?? key
+  }
+
+  /// A connection limit from runtime; nil where there is none.
+  func runtimeLimit(_ key: String) -> UInt64? {
+    guard let (value, place) = runtime.number(key) else { return nil }
+    if value == nil { error("expected a whole number of 0 or more", at: place) }
+    return value
+  }
+}

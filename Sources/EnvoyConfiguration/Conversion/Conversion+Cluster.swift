@@ -1,0 +1,126 @@
+// Clusters and their endpoints.
+
+internal import Model
+internal import SwiftProtobuf
+
+extension Conversion {
+  func clusters(_ clusters: [Envoy_Config_Cluster_V3_Cluster], at place: Place) -> [Cluster] {
+    var names: [String: Int] = [:]
+    return clusters.enumerated().map { index, message in
+      let clusterPlace = place.element(index)
+      if let first = names[message.name] {
+        error("the name \"\(message.name)\" is taken by the cluster at index \(first)", at: clusterPlace.field("name"))
+      }
+      names[message.name] = index
+      return cluster(message, at: clusterPlace)
+    }
+  }
+
+  private func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at place: Place) -> Cluster {
+    var cluster = Cluster(
+      name: message.name, endpoints: endpoints(message.loadAssignment, at: place.field("load_assignment")))
+    if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
+    if message.hasConnectTimeout { cluster.connectTimeout = Duration(message.connectTimeout) }
+    if message.hasPerConnectionBufferLimitBytes {
+      cluster.perConnectionBufferLimit = bufferLimit(
+        message.perConnectionBufferLimitBytes.value, at: place.field("per_connection_buffer_limit_bytes"))
+    }
+    readDeprecatedOptions(message, into: &cluster, at: place)
+    readTypedOptions(message, into: &cluster, at: place)
+    return cluster
+  }
+
+  /// The options that stood in the cluster itself before Envoy 1.17.
+  private func readDeprecatedOptions(
+    _ message: Envoy_Config_Cluster_V3_Cluster, into cluster: inout Cluster, at place: Place
+  ) {
+    if message.hasCommonHTTPProtocolOptions {
+      apply(message.commonHTTPProtocolOptions, to: &cluster, at: place.field("common_http_protocol_options"))
+    }
+    if message.hasHTTPProtocolOptions { cluster.http1 = http1Options(message.httpProtocolOptions) }
+    if message.hasMaxRequestsPerConnection {
+      let value = message.maxRequestsPerConnection.value
+      cluster.maxRequestsPerConnection = value == 0 ? nil : value
+    }
+  }
+
+  private func readTypedOptions(
+    _ message: Envoy_Config_Cluster_V3_Cluster, into cluster: inout Cluster, at place: Place
+  ) {
+    let options = place.field("typed_extension_protocol_options")
+    for (key, any) in message.typedExtensionProtocolOptions.sorted(by: { $0.key < $1.key }) {
+      let optionsPlace = options.key(key)
+      guard key == "envoy.extensions.upstreams.http.v3.HttpProtocolOptions" else {
+        error("expected the key \"envoy.extensions.upstreams.http.v3.HttpProtocolOptions\"", at: optionsPlace)
+        continue
+      }
+      for name in ["common_http_protocol_options", "http_protocol_options", "max_requests_per_connection"]
+      where place.field(name).exists {
+        error("it cannot stand beside `typed_extension_protocol_options`", at: place.field(name))
+      }
+      guard let http = try? Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions(serializedBytes: any.value)
+      else { continue }
+      if http.hasCommonHTTPProtocolOptions {
+        apply(http.commonHTTPProtocolOptions, to: &cluster, at: optionsPlace.field("common_http_protocol_options"))
+      }
+      if case .explicitHTTPConfig(let explicit)? = http.upstreamProtocolOptions {
+        cluster.http1 = http1Options(explicit.httpProtocolOptions)
+      }
+    }
+  }
+
+  private func apply(_ options: Envoy_Config_Core_V3_HttpProtocolOptions, to cluster: inout Cluster, at place: Place) {
+    cluster.idleTimeout = timeout(options.idleTimeout, isSet: options.hasIdleTimeout, absent: .seconds(3600))
+    if options.hasMaxHeadersCount { cluster.maxResponseHeaders = Int(options.maxHeadersCount.value) }
+    if options.hasMaxResponseHeadersKb {
+      cluster.maxResponseHeadersBytes = Int(options.maxResponseHeadersKb.value) << 10
+    }
+    if options.hasMaxRequestsPerConnection {
+      let value = options.maxRequestsPerConnection.value
+      cluster.maxRequestsPerConnection = value == 0 ? nil : value
+    }
+    if options.hasMaxConnectionDuration {
+      error("the duration of upstream connections is not limited in this version", at: place.field("max_connection_duration"))
+    }
+  }
+
+  func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions) -> HTTP1Options {
+    var result = HTTP1Options()
+    result.acceptHTTP10 = options.acceptHTTP10
+    result.defaultHostForHTTP10 = options.defaultHostForHTTP10
+    if options.hasAllowAbsoluteURL { result.allowAbsoluteURL = options.allowAbsoluteURL.value }
+    result.enableTrailers = options.enableTrailers
+    return result
+  }
+
+  private func endpoints(
+    _ assignment: Envoy_Config_Endpoint_V3_ClusterLoadAssignment, at place: Place
+  ) -> [Endpoint] {
+    var result: [Endpoint] = []
+    var weights: UInt64 = 0
+    for (index, locality) in assignment.endpoints.enumerated() {
+      let localityPlace = place.field("endpoints").element(index)
+      for (index, host) in locality.lbEndpoints.enumerated() {
+        let hostPlace = localityPlace.field("lb_endpoints").element(index)
+        let endpointPlace = hostPlace.field("endpoint")
+        guard case .endpoint(let message)? = host.hostIdentifier, message.hasAddress else {
+          error("is required", at: endpointPlace.field("address"))
+          continue
+        }
+        guard let address = address(message.address, at: endpointPlace.field("address"), isListener: false)
+        else { continue }
+        var endpoint = Endpoint(address: address.address)
+        if case .ip(_, 0) = address.address {
+          error("an endpoint has a port", at: endpointPlace.field("address").field("socket_address").field("port_value"))
+        }
+        if host.hasLoadBalancingWeight { endpoint.weight = host.loadBalancingWeight.value }
+        weights += UInt64(endpoint.weight)
+        endpoint.hostname = message.hostname
+        endpoint.zone = locality.locality.zone
+        result.append(endpoint)
+      }
+    }
+    if weights > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: place) }
+    return result
+  }
+}

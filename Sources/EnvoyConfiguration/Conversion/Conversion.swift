@@ -1,0 +1,42 @@
+// From typed messages to the model: the meaning of a configuration. What a single value may be
+// has been checked by the walk; here stand the rules between values, and Envoy's defaults.
+//
+// Each aspect is a file. Every function takes the message and its place, adds findings and gives
+// the best value it can, so that one mistake does not hide the next; a load with findings of
+// severity error is refused in the end and its values are never seen.
+
+internal import Model
+internal import SwiftProtobuf
+
+final class Conversion {
+  let diagnostics: Diagnostics
+  /// Runtime values of the static layers.
+  var runtime = RuntimeValues()
+  /// Names of all clusters, for the references of routes.
+  var clusterNames: Set<String> = []
+
+  init(diagnostics: Diagnostics) { self.diagnostics = diagnostics }
+
+  func error(_ message: String, at place: Place) { diagnostics.error(message, at: place) }
+  func warning(_ message: String, at place: Place) { diagnostics.warning(message, at: place) }
+
+  /// Nil for absent and for zero, where zero means "none".
+  func timeout(_ duration: Google_Protobuf_Duration, isSet: Bool, absent: Duration? = nil) -> Duration? {
+    guard isSet else { return absent }
+    let value = Duration(duration)
+    return value == .zero ? nil : value
+  }
+
+  /// A reference to a cluster that must exist.
+  func checkCluster(_ name: String, at place: Place) {
+    guard !clusterNames.contains(name) else { return }
+    let near = Suggestion.nearest(to: name, among: clusterNames.sorted())
+    error("the cluster \"\(name)\" does not exist" + (near.map { "; did you mean \"\($0)\"?" } ?? ""), at: place)
+  }
+}
+
+extension Duration {
+  init(_ duration: Google_Protobuf_Duration) {
+    self = .seconds(duration.seconds) + .nanoseconds(Int64(duration.nanos))
+  }
+}

@@ -1,0 +1,76 @@
+// The HTTP connection manager: its codec, limits, timeouts, route table and HTTP filters.
+
+internal import Model
+
+private typealias Message =
+  Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager
+
+extension ConfigurationExtension where Output == NetworkFilter {
+  static var httpConnectionManager: Self {
+    Self(Message.self) { message, conversion, place in
+      guard case .routeConfig(let table)? = message.routeSpecifier else { return nil }  // required by the proto file
+      let routes = conversion.routeConfiguration(table, at: place.field("route_config"))
+      var manager = HTTPConnectionManager(statPrefix: message.statPrefix, routes: routes)
+      conversion.readCodec(message, into: &manager, at: place)
+      conversion.readTimeouts(message, into: &manager)
+      conversion.readHTTPFilters(message, into: &manager, at: place.field("http_filters"))
+      return .httpConnectionManager(manager)
+    }
+  }
+}
+
+extension Conversion {
+  fileprivate func readCodec(_ message: Message, into manager: inout HTTPConnectionManager, at place: Place) {
+    manager.codec = message.codecType == .http1 ? .http1 : .auto
+    if !message.serverName.isEmpty { manager.serverName = message.serverName }
+    manager.serverHeaderTransformation =
+      switch message.serverHeaderTransformation {
+      case .appendIfAbsent: .appendIfAbsent
+      case .passThrough: .passThrough
+      default: .overwrite
+      }
+    if message.hasHTTPProtocolOptions { manager.http1 = http1Options(message.httpProtocolOptions) }
+    if message.hasMaxRequestHeadersKb {
+      manager.maxRequestHeadersBytes = Int(message.maxRequestHeadersKb.value) << 10
+    }
+    if message.hasGenerateRequestID { manager.generateRequestID = message.generateRequestID.value }
+    let common = message.commonHTTPProtocolOptions
+    let commonPlace = place.field("common_http_protocol_options")
+    if common.hasMaxHeadersCount { manager.maxRequestHeaders = Int(common.maxHeadersCount.value) }
+    if common.hasMaxResponseHeadersKb {
+      error("it has a meaning only in a cluster", at: commonPlace.field("max_response_headers_kb"))
+    }
+    if common.hasMaxRequestsPerConnection {
+      let value = common.maxRequestsPerConnection.value
+      manager.maxRequestsPerConnection = value == 0 ? nil : value
+    }
+    manager.maxConnectionDuration = timeout(common.maxConnectionDuration, isSet: common.hasMaxConnectionDuration)
+    manager.idleTimeout = timeout(common.idleTimeout, isSet: common.hasIdleTimeout, absent: .seconds(3600))
+  }
+
+  fileprivate func readTimeouts(_ message: Message, into manager: inout HTTPConnectionManager) {
+    manager.streamIdleTimeout = timeout(
+      message.streamIdleTimeout, isSet: message.hasStreamIdleTimeout, absent: .seconds(300))
+    manager.requestTimeout = timeout(message.requestTimeout, isSet: message.hasRequestTimeout)
+    manager.requestHeadersTimeout = timeout(message.requestHeadersTimeout, isSet: message.hasRequestHeadersTimeout)
+    if message.hasDrainTimeout { manager.drainTimeout = Duration(message.drainTimeout) }
+    manager.delayedCloseTimeout = timeout(
+      message.delayedCloseTimeout, isSet: message.hasDelayedCloseTimeout, absent: .seconds(1))
+  }
+
+  /// The router is the only HTTP filter of this version, and ends the chain.
+  fileprivate func readHTTPFilters(_ message: Message, into manager: inout HTTPConnectionManager, at place: Place) {
+    guard !message.httpFilters.isEmpty else {
+      error("the router is missing: expected the filter envoy.filters.http.router as the last one", at: place)
+      return
+    }
+    for (index, filter) in message.httpFilters.enumerated() {
+      let filterPlace = place.element(index)
+      if index < message.httpFilters.count - 1 {
+        error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
+      }
+      let router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(serializedBytes: filter.typedConfig.value)
+      manager.suppressEnvoyHeaders = router?.suppressEnvoyHeaders ?? false
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// The PROXY protocol listener filter.
+
+internal import Model
+
+extension ConfigurationExtension where Output == ListenerFilter {
+  static var proxyProtocol: Self {
+    Self(Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.self) { message, conversion, place in
+      var filter = ListenerFilter.ProxyProtocol()
+      filter.allowRequestsWithoutProxyProtocol = message.allowRequestsWithoutProxyProtocol
+      filter.statPrefix = message.statPrefix
+      for version in message.disallowedVersions {
+        if version == .v1 { filter.acceptV1 = false }
+        if version == .v2 { filter.acceptV2 = false }
+      }
+      if !filter.acceptV1, !filter.acceptV2 {
+        conversion.error("one version at least must be allowed", at: place.field("disallowed_versions"))
+      }
+      filter.passThroughTLVs = conversion.passThrough(message, at: place.field("pass_through_tlvs"))
+      for (index, rule) in message.rules.enumerated() {
+        guard rule.hasOnTlvPresent else {
+          conversion.error("is required", at: place.field("rules").element(index).field("on_tlv_present"))
+          continue
+        }
+        let present = rule.onTlvPresent
+        filter.rules.append(
+          .init(
+            type: UInt8(clamping: rule.tlvType),
+            metadataNamespace: present.metadataNamespace.isEmpty
+              ? "envoy.filters.listener.proxy_protocol" : present.metadataNamespace,
+            key: present.key))
+      }
+      return .proxyProtocol(filter)
+    }
+  }
+}
+
+extension Conversion {
+  fileprivate func passThrough(
+    _ message: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol, at place: Place
+  ) -> ListenerFilter.ProxyProtocol.PassThrough {
+    guard message.hasPassThroughTlvs else { return .none }
+    let tlvs = message.passThroughTlvs
+    guard tlvs.matchType == .include else {
+      if !tlvs.tlvType.isEmpty { error("has a meaning only with `match_type: INCLUDE`", at: place.field("tlv_type")) }
+      return .all
+    }
+    return .types(Set(tlvs.tlvType.map { UInt8(clamping: $0) }))
+  }
+}

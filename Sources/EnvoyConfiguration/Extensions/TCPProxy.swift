@@ -1,0 +1,45 @@
+// The TCP proxy network filter.
+
+internal import Model
+
+extension ConfigurationExtension where Output == NetworkFilter {
+  static var tcpProxy: Self {
+    Self(Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.self) { message, conversion, place in
+      guard let choice = conversion.clusterChoice(message, at: place) else { return nil }
+      var proxy = TCPProxy(statPrefix: message.statPrefix, cluster: choice)
+      proxy.idleTimeout = conversion.timeout(message.idleTimeout, isSet: message.hasIdleTimeout, absent: .seconds(3600))
+      if message.hasMaxConnectAttempts { proxy.maxConnectAttempts = Int(message.maxConnectAttempts.value) }
+      proxy.maxConnectionDuration = conversion.timeout(
+        message.maxDownstreamConnectionDuration, isSet: message.hasMaxDownstreamConnectionDuration)
+      return .tcpProxy(proxy)
+    }
+  }
+}
+
+extension Conversion {
+  fileprivate func clusterChoice(
+    _ message: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy, at place: Place
+  ) -> TCPProxy.ClusterChoice? {
+    switch message.clusterSpecifier {
+    case .cluster(let name)?:
+      if name.isEmpty {
+        error("must not be empty", at: place.field("cluster"))
+      } else {
+        checkCluster(name, at: place.field("cluster"))
+      }
+      return .single(name)
+    case .weightedClusters(let weighted)?:
+      let clusters = place.field("weighted_clusters").field("clusters")
+      var total: UInt64 = 0
+      var result: [TCPProxy.Weighted] = []
+      for (index, cluster) in weighted.clusters.enumerated() {
+        checkCluster(cluster.name, at: clusters.element(index).field("name"))
+        total += UInt64(cluster.weight)
+        result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight))
+      }
+      if total > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: clusters) }
+      return .weighted(result)
+    case nil: return nil  // required by the proto file
+    }
+  }
+}

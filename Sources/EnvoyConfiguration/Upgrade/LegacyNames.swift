@@ -1,0 +1,35 @@
+// Names of the v2 age and what they are called today.
+
+enum LegacyNames {
+  /// Extension names as they were before Envoy 1.14.
+  static let extensions: [String: String] = [
+    "envoy.connection_limit": "envoy.filters.network.connection_limit",
+    "envoy.echo": "envoy.filters.network.echo",
+    "envoy.http_connection_manager": "envoy.filters.network.http_connection_manager",
+    "envoy.tcp_proxy": "envoy.filters.network.tcp_proxy",
+    "envoy.router": "envoy.filters.http.router",
+    "envoy.listener.original_dst": "envoy.filters.listener.original_dst",
+    "envoy.listener.proxy_protocol": "envoy.filters.listener.proxy_protocol",
+    "envoy.file_access_log": "envoy.access_loggers.file",
+    "raw_buffer": "envoy.transport_sockets.raw_buffer",
+  ]
+
+  /// Full names of v2 messages that stand in an Any.
+  static let types: [String: String] = [
+    "envoy.config.accesslog.v2.FileAccessLog": "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+    "envoy.config.filter.http.router.v2.Router": "envoy.extensions.filters.http.router.v3.Router",
+    "envoy.config.filter.listener.original_dst.v2.OriginalDst":
+      "envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
+    "envoy.config.filter.listener.proxy_protocol.v2.ProxyProtocol":
+      "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+    "envoy.config.filter.network.direct_response.v2.Config":
+      "envoy.extensions.filters.network.direct_response.v3.Config",
+    "envoy.config.filter.network.echo.v2.Echo": "envoy.extensions.filters.network.echo.v3.Echo",
+    "envoy.config.filter.network.http_connection_manager.v2.HttpConnectionManager":
+      "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    "envoy.config.filter.network.tcp_proxy.v2.TcpProxy":
+      "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+    "envoy.config.transport_socket.raw_buffer.v2.RawBuffer":
+      "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+  ]
+}

@@ -1,0 +1,103 @@
+// google.protobuf.Any: an extension with `@type`. The type is looked up among the messages of
+// the field's category, so that a listener filter in a network filter's place is found here.
+//
+// Two older forms carry the configuration as a Struct and are read the same way:
+// `google.protobuf.Struct` (the type then follows from the extension's name) and TypedStruct of
+// udpa or xds (the type stands in `type_url`).
+
+extension SchemaWalker {
+  private static let typedStructs: Set<Substring> = ["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"]
+
+  /// An Any, or nil where the extension is not known.
+  func anyMessage(
+    _ node: ConfigurationNode, category: String, name: String?, at place: Place
+  ) -> WireWriter? {
+    guard let entries = node.entries else {
+      diagnostics.error("expected a mapping with `@type`, found \(node.summary)", at: place)
+      return nil
+    }
+    guard let type = node["@type"] else {
+      let known = store.extensions(in: category).filter { $0.extensionName == name }
+      let hint = known.first.map { ": \"type.googleapis.com/\($0.name)\"" } ?? ""
+      diagnostics.error("expected `@type` with the name of the extension's message\(hint)", at: place)
+      return nil
+    }
+    guard let url = type.text else {
+      diagnostics.error("expected text, found \(type.summary)", at: place.beside(field: "@type", at: type.position))
+      return nil
+    }
+    let typeName = Self.typeName(of: url)
+    let rest = entries.filter { $0.key != "@type" }
+    if typeName == "google.protobuf.Struct" {
+      return untyped(rest, category: category, name: name, in: node, at: place)
+    }
+    if Self.typedStructs.contains(typeName) { return typedStruct(rest, category: category, in: node, at: place) }
+    guard let schema = known(typeName, category: category, at: place.beside(field: "@type", at: type.position))
+    else { return nil }
+    return packed(ConfigurationNode(.mapping(rest), at: node.position), schema, at: place)
+  }
+
+  static func typeName(of url: String) -> Substring { url.split(separator: "/").last ?? "" }
+
+  private func packed(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place) -> WireWriter {
+    var writer = WireWriter()
+    writer.data(1, "type.googleapis.com/\(schema.name)".utf8)
+    writer.message(2, message(node, schema, at: place))
+    return writer
+  }
+
+  /// The schema of an extension, where it belongs into the category.
+  private func known(_ name: Substring, category: String, at place: Place) -> MessageSchema? {
+    let schemas = store.extensions(in: category)
+    if let schema = schemas.first(where: { $0.name == name }) { return schema }
+    if let other = store.message(String(name)), !other.category.isEmpty {
+      diagnostics.error(
+        "`\(name)` is an extension of the category \(other.category); expected one of \(category)", at: place)
+    } else {
+      let names = schemas.map(\.name)
+      let near = Suggestion.nearest(to: String(name), among: names).map { "; did you mean `\($0)`?" }
+      let list = names.isEmpty ? "" : "; known here: \(names.joined(separator: ", "))"
+      diagnostics.error("the extension type `\(name)` is not supported\(near ?? list)", at: place)
+    }
+    return nil
+  }
+
+  private func untyped(
+    _ entries: [ConfigurationNode.Entry], category: String, name: String?, in node: ConfigurationNode,
+    at place: Place
+  ) -> WireWriter? {
+    guard let schema = store.extensions(in: category).first(where: { $0.extensionName == name }) else {
+      diagnostics.error(
+        "a google.protobuf.Struct says no type, and `\(name ?? "")` is not the name of a known extension", at: place)
+      return nil
+    }
+    diagnostics.warning("google.protobuf.Struct is deprecated; use \"type.googleapis.com/\(schema.name)\"", at: place)
+    // `value` is the mapping's own form; older files write the fields beside `@type`.
+    let inner = entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
+      ? entries[0].value : ConfigurationNode(.mapping(entries), at: node.position)
+    return packed(inner, schema, at: place)
+  }
+
+  private func typedStruct(
+    _ entries: [ConfigurationNode.Entry], category: String, in node: ConfigurationNode, at place: Place
+  ) -> WireWriter? {
+    var url: String?
+    var value = ConfigurationNode(.mapping([]), at: node.position)
+    for entry in entries {
+      switch entry.key {
+      case "type_url", "typeUrl": url = entry.value.text
+      case "value": value = entry.value
+      default:
+        diagnostics.error(
+          "`\(entry.key)` is not a field of TypedStruct; its fields are `type_url`, `value`",
+          at: place.beside(field: entry.key, at: entry.position))
+      }
+    }
+    guard let url else {
+      diagnostics.error("expected `type_url` with the name of the extension's message", at: place)
+      return nil
+    }
+    guard let schema = known(Self.typeName(of: url), category: category, at: place) else { return nil }
+    return packed(value, schema, at: place)
+  }
+}

@@ -1,0 +1,198 @@
+"""The rows of the table: what is done to a proxy, what is read from it, and the goal.
+
+Goals are those of the project's performance plan. A goal against a peer is a ratio of the row's
+figure, Martlet's divided by the peer's; a goal against no peer is the figure itself.
+"""
+
+import dataclasses
+import json
+import re
+import subprocess
+import time
+
+import http_probe
+from processes import LOAD_CORE, PROXY_CORE, Failure, cpu_seconds, resident_kib, start, stolen_seconds
+from peers import Running
+
+MIB = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    limit: float
+    peer: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One line of the table. `key` names it in the samples."""
+    key: str
+    title: str
+    goals: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    kind: str            # of configuration: http, tcp, start
+    measure: object      # (row, running, origin, seconds) -> sample; see below
+    figures: tuple
+    without: tuple = ()  # peers that take no part
+    load: tuple = ()     # the load client's arguments after the seconds; empty: wrk
+    connections: int = 0
+    resident: bool = True  # one process serves all rounds; otherwise each round starts its own
+    most_rounds: int = 99
+
+
+
+# --- load rows -------------------------------------------------------------------------------
+
+
+def run_client(tools, arguments, seconds):
+    command = [tools["client"], *(str(a) for a in arguments)]
+    return json.loads(run(command, seconds))
+
+
+def run(command, seconds):
+    process = start(command, LOAD_CORE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = process.communicate(timeout=seconds + 30)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{command[0]} did not end") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        raise Failure(f"{command[0]} failed: {output.strip()[-300:]}")
+    return output
+
+
+def run_wrk(tools, port, connections, seconds):
+    url = f"http://127.0.0.1:{port}/small"
+    text = run([tools["wrk"], "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url],
+               seconds)
+    scale = {"us": 1, "ms": 1e3, "s": 1e6}
+
+    def latency(percent):
+        value, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
+        return float(value) * scale[unit]
+
+    def number(pattern):
+        found = re.search(pattern, text)
+        return sum(int(n) for n in found.groups()) if found else 0
+
+    return {
+        "requests": number(r"(\d+) requests in"),
+        "errors": number(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"),
+        "non2xx": number(r"Non-2xx or 3xx responses: (\d+)"),
+        "p50": latency(50), "p99": latency(99), "up": 0, "down": 0,
+    }
+
+
+def generate(row, port, tools, seconds):
+    if not row.load and tools["load"] == "wrk":
+        return run_wrk(tools, port, row.connections, seconds)
+    mode, *rest = row.load or ("http", "GET", "/small", 0)
+    return run_client(tools, [mode, port, row.connections, seconds, *rest], seconds)
+
+
+def measure_load(row, running, origin, seconds):
+    """CPU of the proxy's processes over a window of load, for each request (or MiB)."""
+    generate(row, running.port, origin.tools, min(1.0, seconds))  # warm-up
+    pids = running.pids()
+    seen = http_probe.origin_counters(origin.ports[0])
+    cpu, waited = cpu_seconds(pids)
+    stolen, began = stolen_seconds(PROXY_CORE), time.perf_counter()
+    load = generate(row, running.port, origin.tools, seconds)
+    elapsed = time.perf_counter() - began
+    cpu, waited = (after - before for after, before in zip(cpu_seconds(pids), (cpu, waited)))
+    stolen = stolen_seconds(PROXY_CORE) - stolen
+    if load["errors"] or load["non2xx"] or not load["requests"]:
+        raise Failure(f"{load['requests']} answers, {load['errors']} errors, {load['non2xx']} not 2xx")
+    check_origin(row, load, seen, http_probe.origin_counters(origin.ports[0]))
+    count = (load["up"] + load["down"]) / MIB if row.name == "tcp-large" else load["requests"]
+    return {"cpu": cpu * 1e6 / count, "rate": count / elapsed, "busy": cpu / elapsed,
+            "disturbed": (waited + stolen) / elapsed, "p50": load["p50"], "p99": load["p99"]}
+
+
+def check_origin(row, load, before, after):
+    """What the clients count as answered, the origin must have seen: no cache, no lost bodies."""
+    requests, bodies = (b - a for a, b in zip(before, after))
+    if requests < load["requests"]:
+        raise Failure(f"{load['requests']} answers, but the origin saw {requests} requests")
+    body = int(row.load[-1]) if row.name == "post-64k" else 0
+    if bodies < body * load["requests"]:
+        raise Failure(f"the origin saw {bodies} body bytes of {body * load['requests']}")
+
+
+# --- memory and start ------------------------------------------------------------------------
+
+
+def measure_idle(row, running, origin, _seconds):
+    """Resident memory for each idle connection, each of which has had one request answered."""
+    http_probe.request(running.port, "GET", "/small")
+    time.sleep(0.5)
+    empty = resident_kib(running.pids())
+    command = [origin.tools["client"], "idle", str(running.port), str(row.connections), "/small"]
+    client = start(command, LOAD_CORE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if client.stdout.readline().strip() != "ready":
+            raise Failure(f"could not open {row.connections} connections")
+        time.sleep(1.0)
+        full = resident_kib(running.pids())
+        held, _ = client.communicate(timeout=60)
+        held = json.loads(held)
+    finally:
+        if client.poll() is None:
+            client.kill()
+            client.wait()
+    if held["open"] != row.connections or held["errors"] or held["non2xx"]:
+        raise Failure(f"{held} of {row.connections} connections")
+    return {"idle": (full - empty) / row.connections}
+
+
+def measure_start(_row, running, _origin, _seconds):
+    """From just before exec to the first 200 through the front listener; memory then."""
+    def attempt():
+        status, body = http_probe.request(running.port, "GET", "/")
+        if status != 200:
+            raise ConnectionError(f"status {status}")
+        return body
+
+    running.poll(attempt, 20)
+    return {"start": (time.perf_counter() - running.started) * 1e3,
+            "memory": resident_kib(running.pids()) / 1024}
+
+
+# --- the table -------------------------------------------------------------------------------
+
+MOST = (Goal(1.0, "nginx"), Goal(0.30, "envoy"))
+BULK = (Goal(1.0, "nginx"), Goal(1.0, "haproxy"))
+TCP = (Goal(1.0, "haproxy"),)
+
+
+def load_row(name, title, kind, goals, connections, load=(), without=(), unit="request"):
+    return Row(name, title, kind, measure_load, (Figure("cpu", f"CPU µs a {unit}", goals),),
+               without, load, connections)
+
+
+ROWS = [
+    load_row("http1-16", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections", "http", MOST, 16),
+    load_row("http1-128", "HTTP/1.1 keep-alive GET, 70 bytes, 128 connections", "http", MOST, 128),
+    load_row("post-64k", "HTTP/1.1 POST 64 KiB, 16 connections", "http", BULK, 16,
+             ("http", "POST", "/post", 65536)),
+    load_row("get-1m", "HTTP/1.1 GET 1 MiB, 16 connections", "http", BULK, 16,
+             ("http", "GET", "/1m", 0)),
+    load_row("tcp-large", "TCP proxy, 8 MiB up and 8 MiB down, 4 connections", "tcp", TCP, 4,
+             ("exchange", 8 * MIB, 8 * MIB), ("nginx",), "MiB"),
+    load_row("tcp-small", "TCP proxy, 64 bytes up and 64 down, 16 connections", "tcp", TCP, 16,
+             ("exchange", 48, 64), ("nginx",), "exchange"),
+    Row("idle", "10,000 idle connections", "http", measure_idle,
+        (Figure("idle", "KiB a connection", (Goal(2.0),)),), connections=10_000, resident=False,
+        most_rounds=3),
+    Row("start", "Start with the quickstart", "start", measure_start,
+        (Figure("start", "ms to the first 200", (Goal(100.0),)),
+         Figure("memory", "MiB resident then", (Goal(40.0),))), resident=False),
+]

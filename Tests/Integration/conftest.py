@@ -1,0 +1,114 @@
+"""Options and fixtures of the integration tests; see README.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from harness import differs as differs_module  # noqa: E402
+from harness import process  # noqa: E402
+from harness.upstream import Upstream  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--proxy", default="martlet", choices=["martlet", "envoy"], help="which proxy to test")
+    parser.addoption("--write-differences", action="store_true",
+                     help="write Docs/differences-from-envoy.md from the tests' expectations and stop")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "only(kind, why): the test has a meaning for one proxy alone")
+    config.addinivalue_line("markers", "later(why): Martlet refuses this configuration until a later issue; when it "
+                                       "does not any more, the test fails and the mark goes")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--write-differences"):
+        with open(os.path.join(process.ROOT, "Docs/differences-from-envoy.md"), "w") as f:
+            f.write(differs_module.page())
+        items.clear()
+        return
+    kind = config.getoption("--proxy")
+    for item in items:
+        mark = item.get_closest_marker("later")
+        if mark and kind == "martlet":
+            item.add_marker(pytest.mark.xfail(reason=f"later: {mark.args[0]}", strict=True))
+        mark = item.get_closest_marker("only")
+        if mark and mark.args[0] != kind:
+            item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} only: {mark.args[1]}"))
+
+
+@pytest.fixture(scope="session")
+def kind(request) -> str:
+    return request.config.getoption("--proxy")
+
+
+@pytest.fixture(scope="session")
+def settle(kind):
+    """Resolves an expectation for the proxy under test."""
+    return lambda value: differs_module.expected(value, kind)
+
+
+def _launcher(kind):
+    started = []
+
+    def launch(config, **options) -> process.Proxy:
+        proxy = process.Proxy(kind, config, **options)
+        started.append(proxy)
+        return proxy
+
+    return launch, started
+
+
+@pytest.fixture(scope="module")
+def launch(kind):
+    """Starts proxies that live until the module ends."""
+    launch, started = _launcher(kind)
+    yield launch
+    for proxy in started:
+        crashed = proxy.process.poll()
+        output = proxy.output() if crashed not in (None, 0) else ""
+        proxy.stop()
+        if crashed is not None and crashed < 0 and crashed not in (-9, -15, -2):
+            pytest.fail(f"proxy died by signal {-crashed}: {output[-4000:]}")
+
+
+@pytest.fixture
+def launch_once(kind):
+    """Starts proxies that live for one test."""
+    launch, started = _launcher(kind)
+    yield launch
+    for proxy in started:
+        proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def upstreams():
+    """Makes upstreams that live until the module ends."""
+    made = []
+
+    def make(**options) -> Upstream:
+        upstream = Upstream(**options)
+        made.append(upstream)
+        return upstream
+
+    yield make
+    for upstream in made:
+        upstream.stop()
+
+
+@pytest.fixture(scope="module")
+def upstream(upstreams) -> Upstream:
+    return upstreams()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_upstream(request):
+    """Each test begins with an upstream that answers 200 and has seen nothing."""
+    if "upstream" in request.fixturenames:
+        request.getfixturevalue("upstream").reset()
+    yield

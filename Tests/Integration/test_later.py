@@ -1,0 +1,162 @@
+"""Configuration that Martlet refuses today and other issues bring.
+
+Each test starts its own proxy, so that what is refused here spoils nothing else. For Martlet
+they are expected to fail, strictly: the day one passes, its mark has to go.
+"""
+
+import collections
+import re
+
+import pytest
+
+from harness import config as k
+from harness.client import Client, make_request
+from harness.upstream import OK, ok
+
+
+def ask(proxy, path="/", headers=(), host="example.com"):
+    with Client(proxy.address()) as client:
+        return client.request("GET", path, headers, host=host)
+
+
+@pytest.fixture
+def serve(launch_once, upstream):
+    def start(routes=None, clusters=(), **fields):
+        manager = k.hcm(routes or [k.route()], **fields)
+        return launch_once(k.bootstrap([k.listener("main", manager)], [k.cluster("up", [upstream]), *clusters]))
+    return start
+
+
+def tagged(tag, match):
+    return k.direct(tag, match=match)
+
+
+ROUTES = pytest.mark.later("routes in full")
+REMOTE = pytest.mark.later("client addresses and forwarding headers")
+
+
+@ROUTES
+def test_path_separated_prefix(serve):
+    proxy = serve([tagged("separated", {"path_separated_prefix": "/sep"})])
+    assert [ask(proxy, p).status for p in ("/sep", "/sep/", "/sep/x", "/sep?x", "/separate")] == [200, 200, 200, 200, 404]
+
+
+@ROUTES
+def test_query_parameters(serve):
+    proxy = serve([tagged("exact", {"prefix": "/", "query_parameters": [{"name": "k", "string_match": {"exact": "v"}}]}),
+                   tagged("present", {"prefix": "/", "query_parameters": [{"name": "p", "present_match": True}]})])
+    for path, tag in {"/?k=v": "exact", "/?a=b&k=v": "exact", "/?k=v&k=w": "exact", "/?k=w": "", "/?p": "present", "/?p=": "present",
+                      "/": "", "/?k=%76": ""}.items():
+        assert ask(proxy, path).text == tag, path
+
+
+@ROUTES
+def test_regex_header_match(serve):
+    proxy = serve([tagged("regex", {"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "a+b"}}}]})])
+    assert [ask(proxy, headers={"x": v}).status for v in ("aab", "aabc", "xaab")] == [200, 404, 404]
+
+
+@ROUTES
+def test_response_headers_to_add(serve):
+    proxy = serve([{**k.direct("x"), "response_headers_to_add": [{"header": {"key": "x-added", "value": "yes"}}]}])
+    assert ask(proxy).get("x-added") == "yes"
+
+
+@ROUTES
+def test_host_rewrite(serve, upstream):
+    proxy = serve([k.route(host_rewrite_literal="rewritten.example")])
+    ask(proxy, host="orig.example")
+    assert upstream.last.get("host") == "rewritten.example"
+
+
+@ROUTES
+def test_cluster_header(serve):
+    proxy = serve([{"match": {"prefix": "/"}, "route": {"cluster_header": "x-cluster"}}])
+    assert ask(proxy, headers={"x-cluster": "up"}).status == 200
+    answer = ask(proxy, headers={"x-cluster": "nosuch"})
+    assert (answer.status, answer.text) == (503, "")
+
+
+@ROUTES
+def test_port_ignored_in_domains(serve):
+    proxy = serve(hosts=[k.virtual_host("one", ["one.example"], [k.direct("one")]), k.virtual_host("any", ["*"], [k.direct("any")])],
+                  route_config={"ignore_port_in_host_matching": True})
+    for host, tag in {"one.example:81": "one", "one.example": "one", "two.example:1": "any", "ONE.example:99": "one"}.items():
+        assert ask(proxy, host=host).text == tag, host
+
+
+@REMOTE
+def test_forwarded_headers_with_remote_address(serve, upstream):
+    proxy = serve(use_remote_address=True)
+    ask(proxy)
+    # For a client on loopback Envoy names the machine's own address; the client's is as good.
+    own = upstream.last.get("x-forwarded-for")
+    assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+", own)
+    ask(proxy, headers={"x-forwarded-for": "1.2.3.4", "x-forwarded-proto": "https"})
+    assert upstream.last.all("x-forwarded-for") == [f"1.2.3.4,{own}"]
+    assert upstream.last.get("x-forwarded-proto") == "http"
+
+
+@REMOTE
+def test_skip_xff_append(serve, upstream):
+    ask(serve(use_remote_address=True, skip_xff_append=True), headers={"x-forwarded-for": "1.2.3.4"})
+    assert upstream.last.all("x-forwarded-for") == ["1.2.3.4"]
+
+
+@REMOTE
+def test_preserve_external_request_id(serve, upstream):
+    ask(serve(use_remote_address=True, preserve_external_request_id=True), headers={"x-request-id": "mine"})
+    assert upstream.last.all("x-request-id") == ["mine"]
+
+
+@REMOTE
+def test_via(serve, upstream):
+    answer = ask(serve(via="mine"))
+    assert upstream.last.get("via") == "mine" and answer.get("via") == "mine"
+
+
+@REMOTE
+@pytest.mark.parametrize("header,source", [(b"PROXY TCP4 1.2.3.4 5.6.7.8 1111 2222\r\n", "1.2.3.4"),
+                                           (b"PROXY TCP6 2001:db8::1 2001:db8::2 1111 2222\r\n", "2001:db8::1")])
+def test_proxy_protocol_reaches_the_forwarding_headers(launch_once, upstream, header, source):
+    manager = k.hcm([k.route()], use_remote_address=True)
+    proxy = launch_once(k.bootstrap([k.listener("main", manager, listener_filters=[k.proxy_protocol()])], [k.cluster("up", [upstream])]))
+    with Client(proxy.address()) as client:
+        client.send(header + make_request())
+        assert client.response().status == 200
+    assert upstream.last.get("x-forwarded-for") == source
+
+
+EXPECT = [("Expect", "100-continue"), ("Content-Length", "2")]
+
+
+@pytest.mark.later("proxy_100_continue")
+def test_expect_passes_with_proxy_100_continue(serve, upstream):
+    proxy = serve(proxy_100_continue=True)
+    bodies = []
+    upstream.wait_for_body = False
+    try:
+        upstream.respond = [b"HTTP/1.1 100 Continue\r\n\r\n", lambda c: bodies.append(c.take(2)) or True, OK]
+        with Client(proxy.address()) as client:
+            client.send(make_request("POST", headers=EXPECT))
+            assert client.response(interim=True).status == 100
+            assert upstream.last.get("expect") == "100-continue"
+            client.send(b"ok")
+            assert client.response().status == 200
+            assert bodies == [b"ok"]
+            upstream.respond = [b"HTTP/1.1 417 No\r\ncontent-length: 0\r\n\r\n"]
+        with Client(proxy.address()) as client:
+            client.send(make_request("POST", headers=EXPECT))
+            assert client.response(interim=True).status == 417
+    finally:
+        upstream.wait_for_body = True
+
+
+@pytest.mark.later("load balancing policies")
+def test_random_reaches_all(serve, upstreams):
+    three = [upstreams(name=name) for name in "abc"]
+    for one in three:
+        one.respond = ok(one.name.encode())
+    proxy = serve([k.route("random")], [k.cluster("random", three, lb_policy="RANDOM")])
+    with Client(proxy.address()) as client:
+        assert set(collections.Counter(client.request().text for _ in range(60))) == set("abc")
