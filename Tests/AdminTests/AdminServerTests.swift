@@ -77,7 +77,8 @@ import Testing
       defer { server.stop() }
       let body = String(repeating: "a", count: AdminServer.maximumBodyBytes + 1)
       let answer = try Client.exchange(
-        server.address, "POST /ready HTTP/1.1\r\nhost: a\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+        server.address,
+        "POST /ready HTTP/1.1\r\nhost: a\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
       #expect(answer.hasPrefix("HTTP/1.1 413 "))
     }
   }

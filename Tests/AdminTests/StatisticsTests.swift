@@ -47,6 +47,18 @@ import Testing
     #expect(Statistic(root: "a", name: "worker_x.b", kind: .gauge, value: 0).tags.isEmpty)
   }
 
+  @Test(arguments: [
+    ("127.0.0.1:80", "127.0.0.1_80"), ("[::1]:80", "[__1]_80"), ("http://a", "http_a"),
+    ("a:/b", "a_b"), ("/tmp/a.sock", "/tmp/a.sock"), ("a:///b", "a_/b"),
+  ])
+  func colons(_ value: String, _ expected: String) {
+    let statistic = Statistic(
+      root: "listener", owner: .init("envoy_listener_address", value), name: "x", kind: .gauge,
+      value: 0)
+    #expect(statistic.name == "listener.\(expected).x")
+    #expect(statistic.tags.first?.value == expected)
+  }
+
   @Test func text() {
     #expect(
       fixture.get("/stats") == """

@@ -1,4 +1,4 @@
-// `--log-format`.
+// `--log-format`: what each flag of a pattern prints, and which are refused.
 import DataPlane
 import Glibc
 import Testing
