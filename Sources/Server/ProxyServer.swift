@@ -86,17 +86,16 @@ public final class ProxyServer: Sendable {
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
     configuration = try Self.loadConfiguration(options, log)
+    let lifecycle = Lifecycle(
+      drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
     var plane = DataPlaneOptions()
     plane.workers = options.concurrency
     plane.log = log.sink
     plane.logLevel = log.minimumLevel
-    plane.drainTime = options.drainTime
+    plane.drainTime = lifecycle.drainLimit
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
-    shared = Mutex(
-      Shared(
-        lifecycle: Lifecycle(
-          drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)))
+    shared = Mutex(Shared(lifecycle: lifecycle))
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {

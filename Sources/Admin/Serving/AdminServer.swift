@@ -25,7 +25,8 @@ public final class AdminServer: Sendable {
   /// Connections at once; above it they are closed unanswered. A scraper, a health checker and
   /// a person need a handful.
   static let maximumConnections = 128
-  /// A connection without a complete request for so long is closed.
+  /// A connection without a request for so long is closed; a request may take as long, from its
+  /// head to the last byte of its answer.
   static let idleTimeout = TimeAmount.seconds(60)
   /// All header fields of a request, in bytes. A tenth of what the data plane takes.
   static let maximumHeaderBytes = 8 << 10
@@ -150,6 +151,12 @@ public final class AdminServer: Sendable {
     to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
   ) async throws {
     let began = ContinuousClock.now
+    // The channel's own timer rests while a request is answered: a client that sends its body by
+    // the drop, or never reads, would stay for ever.
+    let deadline = channel.eventLoop.scheduleTask(in: Self.idleTimeout) {
+      channel.close(promise: nil)
+    }
+    defer { deadline.cancel() }
     let response = await answer(request)
     let tooLarge = response.status == 413
     let bytes = ByteBuffer(string: response.body)
