@@ -71,5 +71,11 @@ let package = Package(
     .testTarget(
       name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
       path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
+    .testTarget(
+      name: "AdminTests", dependencies: ["Admin", "Model"], path: "Tests/AdminTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane"], path: "Tests/ServerTests",
+      swiftSettings: strict),
   ]
 )
