@@ -33,6 +33,8 @@ public struct Statistic: Sendable, Hashable {
   ///   - owner: What the statistic belongs to, as a tag; its value is the name's second part.
   ///   - name: The rest; may hold further dots.
   public init(root: String, owner: Tag? = nil, name: String, kind: Kind, value: UInt64) {
+    let root = Self.sanitized(root)
+    let name = Self.sanitized(name)
     let owner = owner.map { Tag($0.name, Self.sanitized($0.value)) }
     var tags: [Tag] = []
     var rest = Substring(name)
