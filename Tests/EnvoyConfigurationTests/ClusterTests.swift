@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func hosts() throws {
-    let cluster = try cluster(endpoints("{endpoint: {hostname: h, address: {socket_address: {address: ::1, port_value: 1}}}, load_balancing_weight: 3}"))
+    let cluster = try cluster(endpoints("{endpoint: {hostname: h, address: {socket_address: {address: '::1', port_value: 1}}}, load_balancing_weight: 3}"))
     #expect(cluster.endpoints.map(\.address.description) == ["[::1]:1"])
     #expect(cluster.endpoints.first?.weight == 3)
     #expect(cluster.endpoints.first?.hostname == "h")
@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: [
     "{}", "{endpoint: {}}", "{endpoint: {address: {socket_address: {address: example.com, port_value: 1}}}}",
-    "{endpoint: {address: {socket_address: {address: ::1, port_value: 0}}}}",
+    "{endpoint: {address: {socket_address: {address: '::1', port_value: 0}}}}",
     "{endpoint: {address: {socket_address: {address: '::', port_value: 1, ipv4_compat: true}}}}",
     "{endpoint: {address: {pipe: {path: /a}}}, load_balancing_weight: 0}", "{endpoint: {address: {pipe: {path: /a}}}, health_status: DRAINING}",
     "{endpoint_name: a}",

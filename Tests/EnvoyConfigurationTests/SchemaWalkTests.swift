@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func oneofConflicts() {
-    #expect(errorLines("admin: {address: {socket_address: {address: ::1, port_value: 1}, pipe: {path: /a}}}") == [
+    #expect(errorLines("admin: {address: {socket_address: {address: '::1', port_value: 1}, pipe: {path: /a}}}") == [
       "1: admin.address.pipe: only one of `socket_address` and `pipe` may be given"
     ])
     #expect(errorLines("admin: {address: {}}") == ["1: admin.address: one of `socket_address`, `pipe` is required"])

@@ -13,6 +13,7 @@ import Testing
     var key: String
     var path: [Int]
     var field: FieldSchema
+    var isRequired: Bool
   }
 
   private static func run(_ node: ConfigurationNode) -> ProxyConfiguration? {
@@ -26,7 +27,11 @@ import Testing
     var found: [Occurrence] = []
     for (index, entry) in (node.entries ?? []).enumerated() {
       guard let field = schema.field(named: entry.key) else { continue }
-      found.append(Occurrence(key: "\(schema.name).\(field.name)", path: path + [index], field: field))
+      let rules = field.rules
+      let isRequired = rules.required || rules.minLength > 0 || rules.minItems > 0 || rules.hasAtLeast
+        || !rules.extensions.isEmpty || field.oneof.map { schema.oneofs[$0].isRequired } == true
+      found.append(
+        Occurrence(key: "\(schema.name).\(field.name)", path: path + [index], field: field, isRequired: isRequired))
       guard case .message(let name) = field.kind, field.wrapped == nil, let inner = store.message(name) else { continue }
       found += values(entry.value, inner, path + [index], store)
     }
@@ -80,8 +85,11 @@ import Testing
 
   private static func hasEffect(_ occurrence: Occurrence, in tree: ConfigurationNode, _ whole: ProxyConfiguration) -> Bool {
     if let without = run(edited(tree, occurrence.path[...]) { _ in nil }) { return without != whole }
-    // It may not be absent. A message then has an effect by that alone; a scalar is changed.
-    if case .message = occurrence.field.kind, occurrence.field.wrapped == nil { return true }
+    guard occurrence.isRequired else { return true }
+    // It may not be absent, which says nothing of its effect; so a scalar is changed. A message
+    // that must be there is as its fields are.
+    let rules = occurrence.field.rules
+    if case .message = occurrence.field.kind, occurrence.field.wrapped == nil { return rules.noEffect.isEmpty }
     if occurrence.field.isRepeated { return true }
     return run(edited(tree, occurrence.path[...], other)) != whole
   }
@@ -127,6 +135,8 @@ import Testing
     "envoy.config.endpoint.v3.LbEndpoint.health_status",
     // Plain TCP is what there is without it.
     "envoy.config.cluster.v3.Cluster.transport_socket", "envoy.config.listener.v3.FilterChain.transport_socket",
+    // The upgrade puts it back where the name is known.
+    "envoy.config.core.v3.TransportSocket.typed_config",
     // Read and checked against the other layers.
     "envoy.config.bootstrap.v3.RuntimeLayer.name",
   ]

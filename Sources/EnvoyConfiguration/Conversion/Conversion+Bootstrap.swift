@@ -50,7 +50,7 @@ extension Conversion {
       if !path.isEmpty { warning("without `address` there is no admin listener; ignored", at: place) }
       return nil
     }
-    guard let address = address(admin.address, at: place.field("address"), isListener: true) else { return nil }
+    guard let address = address(admin.address, at: place.field("address"), isListener: false) else { return nil }
     var endpoint = AdminEndpoint(address: address.address)
     endpoint.accessLogPath = path
     return endpoint

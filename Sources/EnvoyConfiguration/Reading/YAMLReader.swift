@@ -102,6 +102,9 @@ struct YAMLReader {
       guard var target = anchors[name] else {
         throw Failure(line: position.line, message: "the alias *\(name) has no anchor before it")
       }
+      if let parent = stack.last, parent.isMapping, parent.key == nil, target.height > 1 {
+        throw Failure(line: position.line, message: "a mapping's key must be a scalar")
+      }
       // Findings inside an alias are shown where the text stands: at the anchor.
       if case .scalar = target.node.content { target.node.position = position }
       try complete(target, anchor: nil)

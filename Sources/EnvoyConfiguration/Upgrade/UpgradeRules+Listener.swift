@@ -46,12 +46,12 @@ extension UpgradeRules {
       chains[number].content = .mapping(fields)
     }
     guard let found else { return }
+    entries[index].value = list(chains, at: entries[index].value.position)
     guard asking == chains.count else {
       scope.refused("`use_proxy_proto` is set on some filter chains and not on others, which no listener filter can do", found)
       return
     }
     scope.changed("`use_proxy_proto` is now the listener filter envoy.filters.listener.proxy_protocol", found)
-    entries[index].value = list(chains, at: entries[index].value.position)
     addProxyProtocolFilter(&entries, at: found.position)
   }
 

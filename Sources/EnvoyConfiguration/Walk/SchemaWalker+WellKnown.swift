@@ -7,8 +7,8 @@ extension SchemaWalker {
     var nanos: Int64 = 0
     if node.entries != nil {
       let writer = message(node, store.required("google.protobuf.Duration"), at: place)
-      seconds = Int64(node["seconds"]?.text ?? "0") ?? 0
-      nanos = Int64(node["nanos"]?.text ?? "0") ?? 0
+      seconds = Self.signed(node["seconds"])
+      nanos = Self.signed(node["nanos"])
       return check(seconds: seconds, nanos: nanos, rules, at: place) ? writer : nil
     }
     guard let text = node.text, let parsed = Self.parseDuration(text) else {
@@ -21,6 +21,14 @@ extension SchemaWalker {
     if seconds != 0 { writer.integer(1, UInt64(bitPattern: seconds)) }
     if nanos != 0 { writer.integer(2, UInt64(bitPattern: nanos)) }
     return writer
+  }
+
+  /// A whole number that the walk has checked already.
+  private static func signed(_ node: ConfigurationNode?) -> Int64 {
+    guard case .scalar(let scalar)? = node?.content,
+      case .number(let number) = YAMLScalar.integer(scalar.text, isQuoted: scalar.isQuoted)
+    else { return 0 }
+    return Int64(truncatingIfNeeded: number.isNegative ? 0 &- number.magnitude : number.magnitude)
   }
 
   /// `-?[0-9]+(.[0-9]{1,9})?s`.
@@ -46,8 +54,11 @@ extension SchemaWalker {
   private func check(seconds: Int64, nanos: Int64, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
     // protobuf's own range is 10000 years; nanoseconds of that do not fit 64 bits, so a bound
     // is compared in a wider type.
-    guard abs(seconds) <= 315_576_000_000, abs(nanos) <= 999_999_999 else {
-      diagnostics.error("a duration has at most 315576000000 seconds", at: place)
+    guard seconds.magnitude <= 315_576_000_000, nanos.magnitude <= 999_999_999,
+      seconds.signum() * nanos.signum() >= 0
+    else {
+      diagnostics.error(
+        "a duration has at most 315576000000 seconds and 999999999 nanoseconds, of the same sign", at: place)
       return false
     }
     let total = Int128(seconds) * 1_000_000_000 + Int128(nanos)
