@@ -81,12 +81,13 @@ def clusters(text):
 
 
 def hosted(text):
-    return clusters(f"{{name: c, load_assignment: {{cluster_name: c, endpoints: [{{lb_endpoints: [{text}]}}]}}}}")
+    endpoints = f"[{{lb_endpoints: [{text}]}}]"
+    return clusters(f"{{name: c, load_assignment: {{cluster_name: c, endpoints: {endpoints}}}}}")
 
 
 def typed(fields, key=OPTIONS):
-    return clusters(
-        f"{{name: c, typed_extension_protocol_options: {{{key}: {{{TYPE}.upstreams.http.v3.HttpProtocolOptions, {fields}}}}}}}")
+    options = f"{{{TYPE}.upstreams.http.v3.HttpProtocolOptions, {fields}}}"
+    return clusters(f"{{name: c, typed_extension_protocol_options: {{{key}: {options}}}}}")
 
 
 def port(text):
@@ -105,7 +106,8 @@ CASES = {
     "list": ("- a", NO, NO, ""),
     "text": ("abc", NO, NO, ""),
     "broken": ("node: {id: [a", NO, NO, ""),
-    "two documents": ("node: {id: a}\n---\nnode: {id: b}", OK, NO, "Envoy drops the second document silently"),
+    "two documents": (
+        "node: {id: a}\n---\nnode: {id: b}", OK, NO, "Envoy drops the second document silently"),
     "unknown field": ("node: {idd: a}", NO, NO, ""),
     "camel names": ("staticResources: {}", OK, OK, ""),
     "duplicate key": ("node: {id: a, id: b}", OK, NO, "Envoy takes one of the two"),
@@ -167,18 +169,26 @@ CASES = {
     "oneof twice": (at("{pipe: {path: /a}, socket_address: {address: '::1', port_value: 1}}"), NO, NO, ""),
     # Listeners
     "no chains": (listeners(f"{{name: l, {ADDRESS}}}"), NO, NO, ""),
-    "default chain": (listeners(f"{{name: l, {ADDRESS}, default_filter_chain: {{filters: [{ECHO}]}}}}"), OK, OK, ""),
+    "default chain": (
+        listeners(f"{{name: l, {ADDRESS}, default_filter_chain: {{filters: [{ECHO}]}}}}"), OK, OK, ""),
     "empty chain": (chains("{}"), OK, OK, ""),
     "no address": (listeners(f"{{name: l, filter_chains: [{{filters: [{ECHO}]}}]}}"), NO, NO, ""),
-    "name twice": (listeners(f"{{name: l, {ADDRESS}, filter_chains: [{{}}]}}, {{name: l, {ADDRESS}, filter_chains: [{{}}]}}"), OK, NO,
-                   "Envoy drops the first listener silently"),
-    "address twice": (listeners(", ".join(
-        f"{{name: {n}, address: {{socket_address: {{address: 127.0.0.1, port_value: 1234}}}}, filter_chains: [{{}}]}}" for n in "ab")), NO, NO, ""),
+    "name twice": (
+        listeners(", ".join([f"{{name: l, {ADDRESS}, filter_chains: [{{}}]}}"] * 2)),
+        OK, NO, "Envoy drops the first listener silently"),
+    "address twice": (
+        listeners(", ".join(
+            f"{{name: {name}, address: {{socket_address: {{address: 127.0.0.1, port_value: 1234}}}},"
+            " filter_chains: [{}]}" for name in "ab")),
+        NO, NO, ""),
     "name as address": (at("{socket_address: {address: localhost, port_value: 1}}"), NO, NO, ""),
     "IPv4 leading zero": (at("{socket_address: {address: 127.0.0.01, port_value: 1}}"), NO, NO, ""),
-    "compatible IPv6": (at("{socket_address: {address: '::', port_value: 0, ipv4_compat: true}}"), OK, OK, ""),
-    "compatible IPv4": (at("{socket_address: {address: 127.0.0.1, port_value: 0, ipv4_compat: true}}"), NO, NO, ""),
-    "compatible loopback": (at("{socket_address: {address: '::1', port_value: 0, ipv4_compat: true}}"), NO, NO, ""),
+    "compatible IPv6": (
+        at("{socket_address: {address: '::', port_value: 0, ipv4_compat: true}}"), OK, OK, ""),
+    "compatible IPv4": (
+        at("{socket_address: {address: 127.0.0.1, port_value: 0, ipv4_compat: true}}"), NO, NO, ""),
+    "compatible loopback": (
+        at("{socket_address: {address: '::1', port_value: 0, ipv4_compat: true}}"), NO, NO, ""),
     "pipe": (at("{pipe: {path: /tmp/a, mode: 0644}}"), OK, OK, ""),
     "pipe mode": (at("{pipe: {path: /tmp/a, mode: 01000}}"), NO, NO, ""),
     "abstract": (at("{pipe: {path: '@a'}}"), OK, OK, ""),
@@ -188,43 +198,79 @@ CASES = {
     "named port": (at("{socket_address: {address: '::1', named_port: http}}"), NO, NO, ""),
     "socket option": (listener("socket_options: [{level: 1, name: 2, int_value: 3}]"), OK, OK, ""),
     "socket option without value": (listener("socket_options: [{level: 1, name: 2}]"), NO, NO, ""),
-    "socket option too large": (listener("socket_options: [{level: 1, name: 2, int_value: 99999999999}]"), OK, NO,
-                                "setsockopt(2) takes 32 bits; Envoy cuts the value"),
+    "socket option too large": (
+        listener("socket_options: [{level: 1, name: 2, int_value: 99999999999}]"),
+        OK, NO, "setsockopt(2) takes 32 bits; Envoy cuts the value"),
     "backlog 0": (listener("tcp_backlog_size: 0"), OK, NO, STRICT),
-    "buffer limit 0": (listener("per_connection_buffer_limit_bytes: 0"), OK, NO, "no limit would let one client take all memory"),
+    "buffer limit 0": (
+        listener("per_connection_buffer_limit_bytes: 0"),
+        OK, NO, "no limit would let one client take all memory"),
     "accept 0": (listener("max_connections_to_accept_per_socket_event: 0"), NO, NO, ""),
     "filter timeout negative": (listener("listener_filters_timeout: -1s"), NO, NO, ""),
-    "PROXY versions": (listener(f"listener_filters: [{{name: p, typed_config: {{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, disallowed_versions: [V1, V2]}}}}]"), NO, NO, ""),
-    "PROXY rule without key": (listener(f"listener_filters: [{{name: p, typed_config: {{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{tlv_type: 5}}]}}}}]"), OK, NO, STRICT),
-    "access log": (listener(f"access_log: [{{name: f, typed_config: {{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, NO, V11),
+    "PROXY versions": (
+        listener(f"listener_filters: [{{name: p, typed_config: "
+        f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, disallowed_versions: "
+        f"[V1, V2]}}}}]"), NO, NO, ""),
+    "PROXY rule without key": (
+        listener(f"listener_filters: [{{name: p, typed_config: "
+        f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{tlv_type: "
+        f"5}}]}}}}]"), OK, NO, STRICT),
+    "access log": (
+        listener(f"access_log: [{{name: f, typed_config: "
+        f"{{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, NO, V11),
     # Filter chains
     "two terminal filters": (filters(f"{ECHO}, {ECHO}"), NO, NO, ""),
-    "no terminal filter": (filters(network("connection_limit.v3.ConnectionLimit", "stat_prefix: a, max_connections: 1")), NO, NO, ""),
+    "no terminal filter": (
+        filters(network("connection_limit.v3.ConnectionLimit", "stat_prefix: a, max_connections: 1")),
+        NO, NO, ""),
     "filter without type": (filters("{name: envoy.filters.network.tcp_proxy}"), NO, NO, ""),
-    "echo without type": (filters("{name: envoy.filters.network.echo}"), NO, OK, "upgraded from v2, with a warning"),
-    "filter without name": (filters(f"{{typed_config: {{{TYPE}.filters.network.echo.v3.Echo}}}}"), NO, NO, ""),
-    "unknown type": (filters(f"{{name: e, typed_config: {{{TYPE}.filters.network.foo.v3.Foo}}}}"), NO, NO, ""),
+    "echo without type": (
+        filters("{name: envoy.filters.network.echo}"), NO, OK, "upgraded from v2, with a warning"),
+    "filter without name": (
+        filters(f"{{typed_config: {{{TYPE}.filters.network.echo.v3.Echo}}}}"), NO, NO, ""),
+    "unknown type": (
+        filters(f"{{name: e, typed_config: {{{TYPE}.filters.network.foo.v3.Foo}}}}"), NO, NO, ""),
     "wrong category": (filters(ROUTER), NO, NO, ""),
-    "typed struct": (filters("{name: t, typed_config: {'@type': type.googleapis.com/xds.type.v3.TypedStruct, type_url: type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, value: {stat_prefix: a, cluster: c}}}"), OK, OK, ""),
-    "plain struct": (filters("{name: envoy.filters.network.tcp_proxy, typed_config: {'@type': type.googleapis.com/google.protobuf.Struct, value: {stat_prefix: a, cluster: c}}}"), NO, OK, "upgraded from v2, with a warning"),
+    "typed struct": (
+        filters("{name: t, typed_config: {'@type': type.googleapis.com/xds.type.v3.TypedStruct, "
+        "type_url: "
+        "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, value: "
+        "{stat_prefix: a, cluster: c}}}"), OK, OK, ""),
+    "plain struct": (
+        filters("{name: envoy.filters.network.tcp_proxy, typed_config: {'@type': "
+        "type.googleapis.com/google.protobuf.Struct, value: {stat_prefix: a, cluster: c}}}"),
+        NO, OK, "upgraded from v2, with a warning"),
     "same matches": (chains("{name: a}, {name: b}"), NO, NO, ""),
-    "overlapping matches": (chains("{filter_chain_match: {server_names: [a, b]}}, {filter_chain_match: {server_names: [b, c]}}"), NO, NO, ""),
-    "different matches": (chains("{filter_chain_match: {server_names: [a]}}, {filter_chain_match: {server_names: [b]}}"), OK, OK, ""),
-    "chain names twice": (chains("{name: x, filter_chain_match: {server_names: [a]}}, {name: x, filter_chain_match: {server_names: [b]}}"), OK, OK, ""),
+    "overlapping matches": (
+        chains("{filter_chain_match: {server_names: [a, b]}}, {filter_chain_match: {server_names: "
+        "[b, c]}}"), NO, NO, ""),
+    "different matches": (
+        chains("{filter_chain_match: {server_names: [a]}}, {filter_chain_match: {server_names: [b]}}"),
+        OK, OK, ""),
+    "chain names twice": (
+        chains("{name: x, filter_chain_match: {server_names: [a]}}, {name: x, filter_chain_match: "
+        "{server_names: [b]}}"), OK, OK, ""),
     "partial wildcard": (chains("{filter_chain_match: {server_names: ['*a']}}"), NO, NO, ""),
     "star": (chains("{filter_chain_match: {server_names: ['*']}}"), NO, NO, ""),
     "star and dot": (chains("{filter_chain_match: {server_names: ['*.']}}"), OK, NO, STRICT),
     "address suffix": (chains("{filter_chain_match: {address_suffix: a}}"), NO, NO, ""),
-    "prefix too long": (chains("{filter_chain_match: {prefix_ranges: [{address_prefix: 10.0.0.1, prefix_len: 64}]}}"), OK, NO, "Envoy takes 32"),
-    "prefix no address": (chains("{filter_chain_match: {prefix_ranges: [{address_prefix: a, prefix_len: 8}]}}"), NO, NO, ""),
-    "prefix no length": (chains("{filter_chain_match: {prefix_ranges: [{address_prefix: 10.0.0.0}]}}"), OK, OK, ""),
-    "default chain with match": (listeners(f"{{name: l, {ADDRESS}, default_filter_chain: {{filter_chain_match: {{destination_port: 8}}, filters: [{ECHO}]}}}}"), OK, OK, ""),
+    "prefix too long": (
+        chains("{filter_chain_match: {prefix_ranges: [{address_prefix: 10.0.0.1, prefix_len: 64}]}}"),
+        OK, NO, "Envoy takes 32"),
+    "prefix no address": (
+        chains("{filter_chain_match: {prefix_ranges: [{address_prefix: a, prefix_len: 8}]}}"), NO, NO, ""),
+    "prefix no length": (
+        chains("{filter_chain_match: {prefix_ranges: [{address_prefix: 10.0.0.0}]}}"), OK, OK, ""),
+    "default chain with match": (
+        listeners(f"{{name: l, {ADDRESS}, default_filter_chain: {{filter_chain_match: "
+        f"{{destination_port: 8}}, filters: [{ECHO}]}}}}"), OK, OK, ""),
     # TCP proxy
     "tcp": (tcp("stat_prefix: a, cluster: c"), OK, OK, ""),
     "tcp without cluster": (tcp("stat_prefix: a"), NO, NO, ""),
     "tcp empty cluster": (tcp("stat_prefix: a, cluster: ''"), OK, NO, STRICT),
     "tcp without prefix": (tcp("cluster: c"), NO, NO, ""),
-    "tcp weight 0": (tcp("stat_prefix: a, weighted_clusters: {clusters: [{name: c, weight: 0}]}"), NO, NO, ""),
+    "tcp weight 0": (
+        tcp("stat_prefix: a, weighted_clusters: {clusters: [{name: c, weight: 0}]}"), NO, NO, ""),
     "tcp no weights": (tcp("stat_prefix: a, weighted_clusters: {clusters: []}"), NO, NO, ""),
     "tcp attempts 0": (tcp("stat_prefix: a, cluster: c, max_connect_attempts: 0"), NO, NO, ""),
     "tcp idle negative": (tcp("stat_prefix: a, cluster: c, idle_timeout: -1s"), NO, NO, ""),
@@ -232,12 +278,17 @@ CASES = {
     "http": (manager("stat_prefix: h, route_config: {}"), OK, OK, ""),
     "http without routes": (manager("stat_prefix: h"), NO, NO, ""),
     "http without prefix": (manager("route_config: {}"), NO, NO, ""),
-    "http without filters": (manager("stat_prefix: h, route_config: {}", ""), OK, NO, "every request would be answered with 404"),
+    "http without filters": (
+        manager("stat_prefix: h, route_config: {}", ""), OK, NO, "every request would be answered with 404"),
     "router twice": (manager("stat_prefix: h, route_config: {}", f"{ROUTER}, {ROUTER}"), NO, NO, ""),
-    "router without type": (manager("stat_prefix: h, route_config: {}", "{name: envoy.filters.http.router}"), NO, OK, "upgraded from v2, with a warning"),
+    "router without type": (
+        manager("stat_prefix: h, route_config: {}", "{name: envoy.filters.http.router}"),
+        NO, OK, "upgraded from v2, with a warning"),
     "header kb 0": (manager("stat_prefix: h, route_config: {}, max_request_headers_kb: 0"), NO, NO, ""),
     "header kb 9000": (manager("stat_prefix: h, route_config: {}, max_request_headers_kb: 9000"), NO, NO, ""),
-    "header count 0": (manager("stat_prefix: h, route_config: {}, common_http_protocol_options: {max_headers_count: 0}"), NO, NO, ""),
+    "header count 0": (
+        manager("stat_prefix: h, route_config: {}, common_http_protocol_options: {max_headers_count: "
+        "0}"), NO, NO, ""),
     "server name": (manager('stat_prefix: h, route_config: {}, server_name: "a\\nb"'), NO, NO, ""),
     "http2 codec": (manager("stat_prefix: h, route_config: {}, codec_type: HTTP2"), OK, NO, V11),
     "remote address": (manager("stat_prefix: h, route_config: {}, use_remote_address: true"), OK, NO, V11),
@@ -247,13 +298,16 @@ CASES = {
     "domain twice": (hosts("{name: v, domains: [a]}, {name: w, domains: [a]}"), NO, NO, ""),
     "domain case": (hosts("{name: v, domains: [a]}, {name: w, domains: [A]}"), NO, NO, ""),
     "star twice": (hosts("{name: v, domains: ['*']}, {name: w, domains: ['*']}"), NO, NO, ""),
-    "star inside": (hosts("{name: v, domains: ['a*b']}"), OK, NO, "Envoy takes the star as a letter, which no host has"),
+    "star inside": (
+        hosts("{name: v, domains: ['a*b']}"), OK, NO, "Envoy takes the star as a letter, which no host has"),
     "two stars": (hosts("{name: v, domains: ['*a*']}"), OK, NO, "Envoy takes the second star as a letter"),
     "empty domain": (hosts("{name: v, domains: ['']}"), OK, NO, STRICT),
     "no domains": (hosts("{name: v, domains: []}"), NO, NO, ""),
     "no host name": (hosts("{domains: [a]}"), NO, NO, ""),
     "unknown cluster": (route("route: {cluster: d}"), NO, NO, ""),
-    "unknown cluster unchecked": (manager("stat_prefix: h, route_config: {validate_clusters: false, virtual_hosts: [{name: v, domains: [a], routes: [{match: {prefix: /}, route: {cluster: d}}]}]}"), OK, OK, ""),
+    "unknown cluster unchecked": (
+        manager("stat_prefix: h, route_config: {validate_clusters: false, virtual_hosts: [{name: v, "
+        "domains: [a], routes: [{match: {prefix: /}, route: {cluster: d}}]}]}"), OK, OK, ""),
     "empty cluster": (route("route: {cluster: ''}"), NO, NO, ""),
     "no action": (routes("{match: {prefix: /}}"), NO, NO, ""),
     "no match": (routes("{route: {cluster: c}}"), NO, NO, ""),
@@ -264,8 +318,11 @@ CASES = {
     "weights none": (route("route: {weighted_clusters: {clusters: []}}"), NO, NO, ""),
     "weights unknown": (route("route: {weighted_clusters: {clusters: [{name: d, weight: 1}]}}"), NO, NO, ""),
     "weights nameless": (route("route: {weighted_clusters: {clusters: [{weight: 1}]}}"), NO, NO, ""),
-    "weights too many": (route("route: {weighted_clusters: {clusters: [{name: c, weight: 4294967295}, {name: c, weight: 1}]}}"), NO, NO, ""),
-    "total weight": (route("route: {weighted_clusters: {total_weight: 5, clusters: [{name: c, weight: 1}]}}"), OK, OK, ""),
+    "weights too many": (
+        route("route: {weighted_clusters: {clusters: [{name: c, weight: 4294967295}, {name: c, "
+        "weight: 1}]}}"), NO, NO, ""),
+    "total weight": (
+        route("route: {weighted_clusters: {total_weight: 5, clusters: [{name: c, weight: 1}]}}"), OK, OK, ""),
     "timeout negative": (route("route: {cluster: c, timeout: -1s}"), NO, NO, ""),
     "prefix rewrite": (route("route: {cluster: c, prefix_rewrite: /a}"), OK, OK, ""),
     "prefix rewrite with line end": (route('route: {cluster: c, prefix_rewrite: "/a\\nb"}'), NO, NO, ""),
@@ -278,9 +335,12 @@ CASES = {
     "direct response 99": (route("direct_response: {status: 99}"), NO, NO, ""),
     "direct response 600": (route("direct_response: {status: 600}"), NO, NO, ""),
     "direct response no body": (route("direct_response: {status: 200, body: {}}"), NO, NO, ""),
-    "direct response large": (route("direct_response: {status: 200, body: {inline_string: " + "a" * 5000 + "}}"), NO, NO, ""),
-    "direct response no file": (route("direct_response: {status: 200, body: {filename: /nonexistent}}"), NO, NO, ""),
-    "direct response no variable": (route("direct_response: {status: 200, body: {environment_variable: MARTLET_NOT_SET}}"), NO, NO, ""),
+    "direct response large": (
+        route("direct_response: {status: 200, body: {inline_string: " + "a" * 5000 + "}}"), NO, NO, ""),
+    "direct response no file": (
+        route("direct_response: {status: 200, body: {filename: /nonexistent}}"), NO, NO, ""),
+    "direct response no variable": (
+        route("direct_response: {status: 200, body: {environment_variable: MARTLET_NOT_SET}}"), NO, NO, ""),
     "header without name": (headers("{name: ''}"), NO, NO, ""),
     "header present": (headers("{name: a, present_match: false}"), OK, OK, ""),
     "header exact empty": (headers("{name: a, exact_match: ''}"), OK, OK, ""),
@@ -295,32 +355,47 @@ CASES = {
     "cluster nameless": (clusters("{type: STATIC}"), NO, NO, ""),
     "assignment nameless": (clusters("{name: c, load_assignment: {}}"), NO, NO, ""),
     "assignment of another": (clusters("{name: c, load_assignment: {cluster_name: d}}"), OK, OK, ""),
-    "host by name": (hosted("{endpoint: {address: {socket_address: {address: example.com, port_value: 1}}}}"), NO, NO, ""),
-    "host port 0": (hosted("{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}}"), OK, NO, STRICT),
+    "host by name": (
+        hosted("{endpoint: {address: {socket_address: {address: example.com, port_value: 1}}}}"), NO, NO, ""),
+    "host port 0": (
+        hosted("{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}}"),
+        OK, NO, STRICT),
     "host nowhere": (hosted("{endpoint: {}}"), NO, NO, ""),
     "host empty": (hosted("{}"), NO, NO, ""),
     "host pipe": (hosted("{endpoint: {address: {pipe: {path: /tmp/a}}}}"), OK, OK, ""),
-    "host weight 0": (hosted("{load_balancing_weight: 0, endpoint: {address: {pipe: {path: /tmp/a}}}}"), NO, NO, ""),
+    "host weight 0": (
+        hosted("{load_balancing_weight: 0, endpoint: {address: {pipe: {path: /tmp/a}}}}"), NO, NO, ""),
     "connect timeout 0": (clusters("{name: c, connect_timeout: 0s}"), NO, NO, ""),
-    "priority": (clusters("{name: c, load_assignment: {cluster_name: c, endpoints: [{priority: 129}]}}"), NO, NO, ""),
+    "priority": (
+        clusters("{name: c, load_assignment: {cluster_name: c, endpoints: [{priority: 129}]}}"), NO, NO, ""),
     "least request": (clusters("{name: c, lb_policy: LEAST_REQUEST}"), OK, NO, V11),
     "typed options": (typed("explicit_http_config: {http_protocol_options: {}}"), OK, OK, ""),
     "typed options empty": (typed("common_http_protocol_options: {}"), NO, NO, ""),
     "typed options key": (typed("explicit_http_config: {http_protocol_options: {}}", "a"), NO, NO, ""),
     "typed options http2": (typed("explicit_http_config: {http2_protocol_options: {}}"), OK, NO, V11),
-    "old options": (clusters("{name: c, http_protocol_options: {}, common_http_protocol_options: {idle_timeout: 1s}}"), OK, OK, ""),
-    "response header kb": (clusters("{name: c, common_http_protocol_options: {max_response_headers_kb: 9000}}"), NO, NO, ""),
-    "raw buffer": (clusters(f"{{name: c, transport_socket: {{name: x, typed_config: {{{TYPE}.transport_sockets.raw_buffer.v3.RawBuffer}}}}}}"), OK, OK, ""),
+    "old options": (
+        clusters("{name: c, http_protocol_options: {}, common_http_protocol_options: {idle_timeout: "
+        "1s}}"), OK, OK, ""),
+    "response header kb": (
+        clusters("{name: c, common_http_protocol_options: {max_response_headers_kb: 9000}}"), NO, NO, ""),
+    "raw buffer": (
+        clusters(f"{{name: c, transport_socket: {{name: x, typed_config: "
+        f"{{{TYPE}.transport_sockets.raw_buffer.v3.RawBuffer}}}}}}"), OK, OK, ""),
     # Bootstrap
     "admin": ("admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}", OK, OK, ""),
     "admin nowhere": ("admin: {access_log_path: /dev/null}", OK, OK, ""),
-    "layer twice": ("layered_runtime: {layers: [{name: a, static_layer: {}}, {name: a, static_layer: {}}]}", NO, NO, ""),
-    "admin layers": ("layered_runtime: {layers: [{name: a, admin_layer: {}}, {name: b, admin_layer: {}}]}", NO, NO, ""),
+    "layer twice": (
+        "layered_runtime: {layers: [{name: a, static_layer: {}}, {name: a, static_layer: {}}]}", NO, NO, ""),
+    "admin layers": (
+        "layered_runtime: {layers: [{name: a, admin_layer: {}}, {name: b, admin_layer: {}}]}", NO, NO, ""),
     "layer without values": ("layered_runtime: {layers: [{name: a}]}", NO, NO, ""),
     "unknown monitor": ("overload_manager: {resource_monitors: [{name: a}]}", NO, NO, ""),
     # The v2 age, which Envoy has left behind
-    "v2 hosts": (clusters("{name: c, hosts: [{pipe: {path: /a}}]}"), NO, OK, "upgraded from v2, with a warning"),
-    "v2 config": (filters("{name: envoy.tcp_proxy, config: {stat_prefix: a, cluster: c}}"), NO, OK, "upgraded from v2, with a warning"),
+    "v2 hosts": (
+        clusters("{name: c, hosts: [{pipe: {path: /a}}]}"), NO, OK, "upgraded from v2, with a warning"),
+    "v2 config": (
+        filters("{name: envoy.tcp_proxy, config: {stat_prefix: a, cluster: c}}"),
+        NO, OK, "upgraded from v2, with a warning"),
     "v2 tls_context": (clusters("{name: c, tls_context: {}}"), NO, NO, ""),
 }
 
