@@ -33,7 +33,8 @@ final class FieldSchema {
     number = Int(descriptor.number)
     isRepeated = descriptor.label == .repeated
     isDeprecated = descriptor.options.deprecated
-    oneof = descriptor.hasOneofIndex && !descriptor.proto3Optional ? Int(descriptor.oneofIndex) : nil
+    oneof =
+      descriptor.hasOneofIndex && !descriptor.proto3Optional ? Int(descriptor.oneofIndex) : nil
     rules = descriptor.options.Martlet_field
     kind = Self.kind(of: descriptor)
   }
