@@ -63,27 +63,33 @@ final class Load {
   private let options: ConfigurationLoader.Options
   private let root = Location(at: SourcePosition(file: 0, line: 1))
   private var wire: [UInt8] = []
+  /// Data sources may name files; a fuzz run must not open what the input names.
+  var readsFiles = true
 
   init(options: ConfigurationLoader.Options) { self.options = options }
 
+  /// Makes a file known by name; its number stands in positions.
+  func begin(file name: String) -> Int {
+    diagnostics.files.append(name)
+    return diagnostics.files.count - 1
+  }
+
   func add(path: String) {
-    let file = diagnostics.files.count
-    diagnostics.files.append(path)
+    let file = begin(file: path)
     switch SourceFile.read(path) {
     case .failure(let problem): diagnostics.error(problem.message, file: file, line: nil)
     case .success(let source):
       source.bytes.withUnsafeBytes { bytes in
         switch source.format {
-        case .yaml: add(file: file) { () throws(YAMLReader.Failure) in try YAMLReader.read(bytes, file: file) }
-        case .json: add(file: file) { () throws(YAMLReader.Failure) in try JSONReader.read(bytes, file: file) }
+        case .yaml: add(yaml: bytes, file: file)
+        case .json: add(json: bytes, file: file)
         }
       }
     }
   }
 
   func add(yaml: String, name: String) {
-    let file = diagnostics.files.count
-    diagnostics.files.append(name)
+    let file = begin(file: name)
     var text = yaml
     text.withUTF8 { add(yaml: UnsafeRawBufferPointer($0), file: file) }
   }
@@ -94,6 +100,10 @@ final class Load {
       return
     }
     add(file: file) { () throws(YAMLReader.Failure) in try YAMLReader.read(bytes, file: file) }
+  }
+
+  func add(json bytes: UnsafeRawBufferPointer, file: Int) {
+    add(file: file) { () throws(YAMLReader.Failure) in try JSONReader.read(bytes, file: file) }
   }
 
   private func add(file: Int, _ read: () throws(YAMLReader.Failure) -> ConfigurationNode) {
@@ -107,9 +117,16 @@ final class Load {
         "expected a mapping with the fields of Bootstrap, found \(node.summary)", file: file, line: node.position.line)
       return
     }
+    add(node)
+  }
+
+  /// Walks a tree that has been read.
+  func add(_ node: ConfigurationNode) {
     let schema = store.required("envoy.config.bootstrap.v3.Bootstrap")
     let place = Place(root: root)
-    let upgraded = Upgrader(store: store, diagnostics: diagnostics).upgrade(node, schema, at: place)
+    let upgraded = Upgrader(
+      store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields
+    ).upgrade(node, schema, at: place)
     let walker = SchemaWalker(
       store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields)
     wire += walker.message(upgraded, schema, at: place).bytes
@@ -127,7 +144,8 @@ final class Load {
       diagnostics.error("internal error: the configuration cannot be decoded: \(error)", file: 0, line: nil)
       throw ConfigurationError(diagnostics: diagnostics.sorted)
     }
-    let configuration = Conversion(diagnostics: diagnostics).configuration(bootstrap, at: place)
+    let conversion = Conversion(diagnostics: diagnostics, readsFiles: readsFiles)
+    let configuration = conversion.configuration(bootstrap, at: place)
     guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
     return LoadedConfiguration(configuration: configuration, warnings: diagnostics.warnings)
   }

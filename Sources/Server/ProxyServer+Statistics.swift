@@ -16,20 +16,35 @@ extension ProxyServer {
 
   private static func statistic(_ value: StatValue) -> Statistic {
     let kind: Statistic.Kind = value.kind == .counter ? .counter : .gauge
-    func make(_ root: String, _ owner: Statistic.Tag?) -> Statistic {
-      Statistic(root: root, owner: owner, name: value.name, kind: kind, value: value.value)
+    func make(_ root: String, _ owner: Statistic.Tag?, name: String? = nil) -> Statistic {
+      Statistic(root: root, owner: owner, name: name ?? value.name, kind: kind, value: value.value)
     }
     switch value.scope {
     case .server: return make("server", nil)
     case .listenerHTTP(let listener, let http):
-      return make("listener.\(listener).http", .init("envoy_http_conn_manager_prefix", http))
+      return make(
+        "listener", .init("envoy_listener_address", listener), name: "http.\(http).\(value.name)")
     case .listener(let address): return make("listener", .init("envoy_listener_address", address))
     case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
     case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))
     case .tcp(let prefix): return make("tcp", .init("envoy_tcp_prefix", prefix))
     case .other(let prefix):
-      return make(prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix, nil)
+      let prefix = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
+      if let (listener, worker) = listenerWorker(prefix) {
+        return make(
+          "listener", .init("envoy_listener_address", listener), name: "\(worker).\(value.name)")
+      }
+      return make(prefix, nil)
     }
+  }
+
+  /// `listener.<address>.worker_<number>`, taken apart: both are tags.
+  static func listenerWorker(_ prefix: String) -> (listener: String, worker: String)? {
+    guard prefix.hasPrefix("listener."), let dot = prefix.lastIndex(of: ".") else { return nil }
+    let worker = prefix[prefix.index(after: dot)...]
+    let start = prefix.index(prefix.startIndex, offsetBy: 9)
+    guard worker.hasPrefix("worker_"), start < dot else { return nil }
+    return (String(prefix[start..<dot]), String(worker))
   }
 
   /// `server.total_connections` is what is open now, over all listeners.

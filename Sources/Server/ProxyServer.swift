@@ -86,17 +86,16 @@ public final class ProxyServer: Sendable {
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
     configuration = try Self.loadConfiguration(options, log)
+    let lifecycle = Lifecycle(
+      drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
     var plane = DataPlaneOptions()
     plane.workers = options.concurrency
     plane.log = log.sink
     plane.logLevel = log.minimumLevel
-    plane.drainTime = options.drainTime
+    plane.drainTime = lifecycle.drainLimit
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
-    shared = Mutex(
-      Shared(
-        lifecycle: Lifecycle(
-          drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)))
+    shared = Mutex(Shared(lifecycle: lifecycle))
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
@@ -155,7 +154,9 @@ public final class ProxyServer: Sendable {
       log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
     }
     shared.withLock { $0.lifecycle.started() }
-    adminServer?.start { [log] in log.write(.error, .admin, "admin stopped: \($0)") }
+    if options.mode == .serve {
+      adminServer?.start { [log] in log.write(.error, .admin, "admin not served: \($0)") }
+    }
     let took = began.duration(to: .now) / .milliseconds(1)
     log.write(.info, .main, "started \(dataPlane.workerCount) workers in \(Int(took)) ms")
     let local = LocalAddress.find(options.localAddressVersion)

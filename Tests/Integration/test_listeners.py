@@ -107,7 +107,22 @@ def ranges(*prefixes):
 
 
 @pytest.fixture(scope="module")
-def chains(launch):
+def source_ports():
+    """Three ports of the kernel's choice, held so that nobody else is given them; a client
+    may share them, because neither side listens."""
+    held = []
+    for _ in range(3):
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("0.0.0.0", 0))
+        held.append(holder)
+    yield [holder.getsockname()[1] for holder in held]
+    for holder in held:
+        holder.close()
+
+
+@pytest.fixture(scope="module")
+def chains(launch, source_ports):
     anywhere = ("0.0.0.0", 0)
     default = {"filters": tag("default"), "name": "default"}
     return launch(k.bootstrap([
@@ -122,8 +137,8 @@ def chains(launch):
             chain("from /8", source_prefix_ranges=ranges("127.0.0.0/8")),
         ]),
         k.listener("ports", at=anywhere, chains=[
-            chain("from a port", source_ports=[45871, 45872]),
-            chain("from a place and port", source_prefix_ranges=ranges("127.0.0.7/32"), source_ports=[45873]),
+            chain("from a port", source_ports=source_ports[:2]),
+            chain("from a place and port", source_prefix_ranges=ranges("127.0.0.7/32"), source_ports=source_ports[2:]),
         ]),
         k.listener("type", at=anywhere, chains=[
             chain("local", source_type="SAME_IP_OR_LOOPBACK"), chain("external", source_type="EXTERNAL")]),
@@ -169,9 +184,9 @@ def test_chain_match_v6(chains):
 
 
 @pytest.mark.parametrize("source,port,expect", [
-    ("127.0.0.1", 45871, "from a port"), ("127.0.0.1", 45872, "from a port"), ("127.0.0.1", 45873, None), ("127.0.0.7", 45873, "from a place and port")])
-def test_chain_match_source_port(chains, source, port, expect):
-    assert said(("127.0.0.1", chains.address("ports")[1]), (source, port)) == expect
+    ("127.0.0.1", 0, "from a port"), ("127.0.0.1", 1, "from a port"), ("127.0.0.1", 2, None), ("127.0.0.7", 2, "from a place and port")])
+def test_chain_match_source_port(chains, source_ports, source, port, expect):
+    assert said(("127.0.0.1", chains.address("ports")[1]), (source, source_ports[port])) == expect
 
 
 def test_no_match_is_counted(chains):

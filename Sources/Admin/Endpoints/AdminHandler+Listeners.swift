@@ -1,4 +1,4 @@
-// `/listeners`.
+// `/listeners`: where each listener is really bound, ports resolved.
 import Model
 
 extension AdminHandler {

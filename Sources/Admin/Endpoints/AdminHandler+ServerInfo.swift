@@ -1,4 +1,4 @@
-// `/server_info`.
+// `/server_info`: version, state, age, flags and node of this process.
 
 extension AdminHandler {
   func serverInfo() -> AdminResponse {

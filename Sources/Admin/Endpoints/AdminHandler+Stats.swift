@@ -1,4 +1,4 @@
-// `/stats` and `/stats/prometheus`.
+// `/stats` and `/stats/prometheus`: selection by name and kind, and the three formats.
 
 extension AdminHandler {
   func stats(_ request: AdminRequest, format: String?) -> AdminResponse {

@@ -33,6 +33,9 @@ public struct Statistic: Sendable, Hashable {
   ///   - owner: What the statistic belongs to, as a tag; its value is the name's second part.
   ///   - name: The rest; may hold further dots.
   public init(root: String, owner: Tag? = nil, name: String, kind: Kind, value: UInt64) {
+    let root = Self.sanitized(root)
+    let name = Self.sanitized(name)
+    let owner = owner.map { Tag($0.name, Self.sanitized($0.value)) }
     var tags: [Tag] = []
     var rest = Substring(name)
     if let worker = Self.takeWorker(&rest) { tags.append(worker) }
@@ -48,6 +51,23 @@ public struct Statistic: Sendable, Hashable {
     self.tags = tags
     self.kind = kind
     self.value = value
+  }
+
+  /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that
+  /// `127.0.0.1:80` is `127.0.0.1_80`, and `://` and `:/` are one underscore.
+  private static func sanitized(_ value: String) -> String {
+    var out = ""
+    var rest = value[...]
+    while let character = rest.popFirst() {
+      guard character == ":" || character == "\0" else {
+        out.append(character)
+        continue
+      }
+      out += "_"
+      guard character == ":" else { continue }
+      rest = rest.dropFirst(min(2, rest.prefix { $0 == "/" }.count))
+    }
+    return out
   }
 
   /// `worker_3.watchdog_miss`: the number is a tag, `worker` stays.

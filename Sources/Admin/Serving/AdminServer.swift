@@ -7,6 +7,11 @@
 // One event loop thread does the reading and writing; requests are answered on Swift's
 // concurrency pool. Nothing here runs on a worker or waits for one, so a slow client costs its
 // connection and nothing else; how many there may be, and how long an idle one stays, is bounded.
+//
+// A connection's task starts in the channel's initializer, not from an asynchronous sequence of
+// accepted connections: a `NIOAsyncChannel` that waits in such a sequence when it is cancelled is
+// a fatal error in NIO, and the process would crash where it should end.
+import Glibc
 import HTTPTypes
 import HummingbirdCore
 import Logging
@@ -20,11 +25,13 @@ public final class AdminServer: Sendable {
   /// Connections at once; above it they are closed unanswered. A scraper, a health checker and
   /// a person need a handful.
   static let maximumConnections = 128
-  /// A connection without a complete request for so long is closed.
+  /// A connection without a request for so long is closed; a request may take as long, from its
+  /// head to the last byte of its answer.
   static let idleTimeout = TimeAmount.seconds(60)
   /// All header fields of a request, in bytes. A tenth of what the data plane takes.
   static let maximumHeaderBytes = 8 << 10
   static let maximumHeaderFields = 100
+  static let stopPatienceMilliseconds = 500
   /// No endpoint reads a body; a short one is discarded, a long one refused.
   static let maximumBodyBytes = 64 << 10
 
@@ -38,11 +45,21 @@ public final class AdminServer: Sendable {
     public var responses: [UInt64] = Array(repeating: 0, count: 5)
   }
 
+  private struct State {
+    var counters = Counters()
+    /// Nil before the start.
+    var listening: EventLoopFuture<any Channel>?
+    /// Open connections, to be closed at the end.
+    var connections: [ObjectIdentifier: any Channel] = [:]
+    /// Tasks that serve one; they end a little after it.
+    var tasks = 0
+  }
+
   private let socket: AdminSocket
   private let handler: AdminHandler
   private let accessLog: (@Sendable (String) -> Void)?
   private let loops: MultiThreadedEventLoopGroup
-  private let counted = Mutex(Counters())
+  private let shared = Mutex(State())
 
   /// - Parameters:
   ///   - socket: Taken over, and closed when the server stops.
@@ -58,27 +75,17 @@ public final class AdminServer: Sendable {
 
   public var address: Model.SocketAddress { socket.address }
 
-  public var counters: Counters { counted.withLock { $0 } }
-
-  /// Begins to answer, in the background; connections that came before wait in the backlog.
-  /// - Parameter failed: Told when serving ended by an error.
-  public func start(failed: @escaping @Sendable (String) -> Void) {
-    Task.detached { [self] in
-      do {
-        try await serve()
-      } catch {
-        failed("\(error)")
-      }
+  public var counters: Counters {
+    shared.withLock { state in
+      state.counters.connectionsActive = UInt64(state.connections.count)
+      return state.counters
     }
   }
 
-  /// Closes the socket and all connections. Waits for the event loop to end.
-  public func stop() {
-    try? loops.syncShutdownGracefully()
-  }
-
-  private func serve() async throws {
-    let channel = HTTP1Channel(
+  /// Begins to answer, in the background; connections that came before wait in the backlog.
+  /// - Parameter failed: Told where the event loop does not take the socket.
+  public func start(failed: @escaping @Sendable (String) -> Void) {
+    let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
         try await respond(to: request, writer, channel)
       },
@@ -87,46 +94,71 @@ public final class AdminServer: Sendable {
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.maximumHeaderBytes, maxHeaderListSize: Self.maximumHeaderBytes,
           maxHeaderFieldCount: Self.maximumHeaderFields)))
-    let silent = Logger(label: "admin") { _ in SwiftLogNoOpLogHandler() }
-    let listening = try await ServerBootstrap(group: loops)
+    let listening = ServerBootstrap(group: loops)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .bind(socket.descriptor) { channel.setup(channel: $0, logger: silent) }
-    try await listening.executeThenClose { connections in
-      try await withThrowingDiscardingTaskGroup { group in
-        for try await connection in connections {
-          group.addTask { await self.run(connection, channel, silent) }
-        }
+      .childChannelInitializer { [self] in accept($0, http) }
+      .withBoundSocket(socket.descriptor)
+    listening.whenFailure { failed("\($0)") }
+    shared.withLock { $0.listening = listening }
+  }
+
+  /// Closes the socket and all connections, and waits for the event loop to end. A connection
+  /// that is not gone within the patience goes with the process.
+  public func stop() {
+    guard let listening = shared.withLock({ $0.listening }) else {
+      close(socket.descriptor)
+      try? loops.syncShutdownGracefully()
+      return
+    }
+    // First the socket: from then on there is no new connection to miss.
+    try? listening.flatMap { $0.close() }.wait()
+    for channel in shared.withLock({ Array($0.connections.values) }) { channel.close(promise: nil) }
+    for _ in 0..<Self.stopPatienceMilliseconds {
+      if shared.withLock({ $0.connections.isEmpty && $0.tasks == 0 }) {
+        try? loops.syncShutdownGracefully()
+        return
       }
+      usleep(1000)
     }
   }
 
-  private func run(
-    _ connection: HTTP1Channel.Value, _ channel: HTTP1Channel, _ logger: Logger
-  ) async {
-    let admitted = counted.withLock { counters in
-      counters.connectionsTotal += 1
-      guard counters.connectionsActive < Self.maximumConnections else {
-        counters.connectionsOverflow += 1
+  /// On the event loop: a new connection.
+  private func accept(_ channel: any Channel, _ http: HTTP1Channel) -> EventLoopFuture<Void> {
+    let admitted = shared.withLock { state in
+      state.counters.connectionsTotal += 1
+      guard state.connections.count < Self.maximumConnections else {
+        state.counters.connectionsOverflow += 1
         return false
       }
-      counters.connectionsActive += 1
+      state.connections[ObjectIdentifier(channel)] = channel
       return true
     }
-    guard admitted else {
-      try? await connection.executeThenClose { _, _ in }
-      return
+    guard admitted else { return channel.close() }
+    channel.closeFuture.whenComplete { [self] _ in
+      shared.withLock { _ = $0.connections.removeValue(forKey: ObjectIdentifier(channel)) }
     }
-    await channel.handle(value: connection, logger: logger)
-    counted.withLock { $0.connectionsActive -= 1 }
+    let silent = Logger(label: "admin") { _ in SwiftLogNoOpLogHandler() }
+    return http.setup(channel: channel, logger: silent).map { [self] connection in
+      shared.withLock { $0.tasks += 1 }
+      Task.detached { [self] in
+        await http.handle(value: connection, logger: silent)
+        shared.withLock { $0.tasks -= 1 }
+      }
+    }
   }
 
   private func respond(
     to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
   ) async throws {
     let began = ContinuousClock.now
-    var response = await answer(request)
+    // The channel's own timer rests while a request is answered: a client that sends its body by
+    // the drop, or never reads, would stay for ever.
+    let deadline = channel.eventLoop.scheduleTask(in: Self.idleTimeout) {
+      channel.close(promise: nil)
+    }
+    defer { deadline.cancel() }
+    let response = await answer(request)
     let tooLarge = response.status == 413
-    if response.status == 200, request.method == .head { response.afterwards = .nothing }
     let bytes = ByteBuffer(string: response.body)
     let length = bytes.readableBytes
     let isHead = request.method == .head
@@ -170,9 +202,9 @@ public final class AdminServer: Sendable {
   private func record(
     _ response: AdminResponse, _ request: Request, bytes: Int, took: Duration
   ) {
-    counted.withLock { counters in
-      counters.requestsTotal += 1
-      counters.responses[response.status / 100 - 1] += 1
+    shared.withLock { state in
+      state.counters.requestsTotal += 1
+      state.counters.responses[response.status / 100 - 1] += 1
     }
     guard let accessLog else { return }
     let milliseconds = took.components.seconds * 1000 + took.components.attoseconds / 1_000_000_000_000_000

@@ -1,5 +1,5 @@
 // Small operations on raw bytes that several rooms need.
-import Glibc
+import CMartletSystem
 
 @inline(__always)
 func bytesEqual(_ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>, _ count: Int) -> Bool {

@@ -62,10 +62,17 @@ final class OutboundQueue {
 
   func append(_ text: StaticString) { append(copying: text.utf8Start, count: text.utf8CodeUnitCount) }
 
+  /// Bodies up to here are copied behind what is queued: one contiguous write is cheaper than a
+  /// gathering one by more than the copy costs.
+  private static let copyLimit = 1024
+
   /// Takes over the slice's reference.
   @inline(__always)
   func append(_ slice: Slice) {
-    if slice.count == 0 {
+    if slice.count <= OutboundQueue.copyLimit,
+      slice.count == 0 || (tailChunk.map { $0.capacity &- tailEnd >= slice.count } ?? false)
+    {
+      append(copying: slice.bytes, count: slice.count)
       slice.release()
       return
     }

@@ -261,7 +261,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     case .unsupportedTransferEncoding:
       counters.add(.connectionProtocolError)
       stream.reply(501, body: "Not Implemented")
-    case .http10Disabled:
+    case .http10Disabled, .badVersion:
       counters.add(.connectionProtocolError)
       stream.reply(426, body: "Upgrade Required")
     default:

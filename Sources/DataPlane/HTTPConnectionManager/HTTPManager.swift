@@ -26,6 +26,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
   /// about 5 KiB.
   private var spare: [HTTPStream] = []
+  private var isRetired = false
   private static let maxSpare = 1024
 
   init(
@@ -67,8 +68,20 @@ final class HTTPManager: TerminalFactory {
 
   @inline(__always)
   func giveBack(_ stream: HTTPStream) {
-    if spare.count < HTTPManager.maxSpare { spare.append(stream) }
+    if spare.count < HTTPManager.maxSpare, !isRetired { spare.append(stream) } else { letGo(stream) }
   }
 
-  override func retire() { spare.removeAll() }
+  /// Frames of the stream's own methods may still be on the stack.
+  @inline(never)
+  private func letGo(_ stream: HTTPStream) {
+    context.reactor.defer { withExtendedLifetime(stream) {} }
+  }
+
+  /// Streams hold their manager: without this, the two would keep each other for ever.
+  override func retire() {
+    isRetired = true
+    let last = spare
+    spare.removeAll()
+    for stream in last { letGo(stream) }
+  }
 }

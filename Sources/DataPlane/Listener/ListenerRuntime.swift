@@ -12,14 +12,24 @@ struct ListenerLimits {
   let ownLimit: UInt64
 }
 
+/// A listener's filter chains and the choice among them.
+struct ListenerChains {
+  let matcher: FilterChainMatcher<NetworkChain>
+  let all: [NetworkChain]
+
+  func retire() {
+    for chain in all { chain.terminal?.retire() }
+  }
+}
+
 final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
   let connections: ConnectionTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
-  private let workerCounters: Counters<ListenerStat>
+  private let workerCounters: Counters<ListenerWorkerStat>
   private var limits: ListenerLimits
-  private var matcher: FilterChainMatcher<NetworkChain>
+  private var chains: ListenerChains
   private var onlyChain: NetworkChain?
   private(set) var acceptors: [Acceptor?] = []
   /// The worker's other listeners, for `use_original_dst`.
@@ -28,7 +38,7 @@ final class ListenerRuntime: ConnectionOwner {
 
   init(
     model: Listener, context: WorkerContext, connections: ConnectionTable, limits: ListenerLimits,
-    chains: FilterChainMatcher<NetworkChain>
+    chains: ListenerChains
   ) {
     self.model = model
     self.context = context
@@ -37,7 +47,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
     workerCounters = context.stats.counters(
-      ListenerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
+      ListenerWorkerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
     var prefix = "proxy_proto."
     for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
@@ -45,16 +55,18 @@ final class ListenerRuntime: ConnectionOwner {
     }
     proxyProtocolCounters = context.stats.counters(
       ProxyProtocolStat.self, scope: .other(prefix), worker: context.index)
-    matcher = chains
-    onlyChain = chains.only
+    self.chains = chains
+    onlyChain = chains.matcher.only
   }
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
-  func update(model: Listener, limits: ListenerLimits, chains: FilterChainMatcher<NetworkChain>) {
+  func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     self.model = model
     self.limits = limits
-    matcher = chains
-    onlyChain = chains.only
+    let old = self.chains
+    self.chains = chains
+    onlyChain = chains.matcher.only
+    old.retire()
   }
 
   /// Replaces the sockets: a descriptor for a new one, nil to keep the old one at `from`.
@@ -78,6 +90,12 @@ final class ListenerRuntime: ConnectionOwner {
   func stopAccepting() {
     for acceptor in acceptors { acceptor?.drainAndClose() }
     acceptors = []
+  }
+
+  /// The listener is gone from the configuration.
+  func retire() {
+    stopAccepting()
+    chains.retire()
   }
 
   // MARK: Connections
@@ -152,7 +170,7 @@ final class ListenerRuntime: ConnectionOwner {
     let local =
       addresses.local ?? ListenSocketAddress.local(of: socket.descriptor) ?? addresses.directRemote
     connection.addresses.local = local
-    return matcher.match(
+    return chains.matcher.match(
       ConnectionFacts(
         destination: local, source: addresses.remote, directSource: addresses.directRemote))
   }

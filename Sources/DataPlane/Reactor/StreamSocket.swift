@@ -212,7 +212,7 @@ final class StreamSocket: EventSource {
       } else if count == -Int(EAGAIN) {
         mayWrite = false
       } else {
-        fail(Int32(-count))
+        writeFailed(Int32(-count))
         return
       }
     }
@@ -230,6 +230,21 @@ final class StreamSocket: EventSource {
       drainPending = true
     }
   }
+
+  /// The peer takes nothing more, but what it said before it closed (an early answer to an upload,
+  /// say) may still be there to read: reading on finds it, and then the end or the error.
+  private func writeFailed(_ code: Int32) {
+    outbound.removeAll()
+    guard state == .open, !ended, !writingFailed else {
+      fail(code)
+      return
+    }
+    writingFailed = true
+    mayRead = true
+    peerClosed = true
+    if readingPaused { fail(code) } else { scheduleRead() }
+  }
+  private var writingFailed = false
 
   /// `socketDrained` is called when nothing is queued any more, even if that is at once.
   func notifyWhenDrained() {

@@ -23,6 +23,13 @@ enum ListenerStat: Int, StatSchema {
   }
 }
 
+/// `listener.<address>.worker_<n>.`
+enum ListenerWorkerStat: Int, StatSchema {
+  case connectionTotal, connectionActive
+  var name: String { self == .connectionTotal ? "downstream_cx_total" : "downstream_cx_active" }
+  var kind: StatValue.Kind { self == .connectionActive ? .gauge : .counter }
+}
+
 /// `http.<stat_prefix>.`
 enum HTTPStat: Int, StatSchema {
   case connectionTotal, connectionActive, connectionHTTP1Total, connectionHTTP1Active,

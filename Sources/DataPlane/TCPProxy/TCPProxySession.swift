@@ -167,11 +167,15 @@ final class TCPProxySession: TerminalFilter {
     finishIfBothEnded()
   }
 
-  /// The upstream failed or was reset: what it sent before still goes out, and the client must see
-  /// that the end is not an orderly one when it was not.
+  /// The upstream failed or was reset. What it sent before still goes out; with nothing left, the
+  /// client sees a reset as well, so that it cannot take what it has for the whole.
   func upstreamFailed() {
     upstream = nil
-    connection.close(reset: true)
+    if connection.backlog == 0 {
+      connection.close(reset: true)
+    } else {
+      connection.linger(timeout: 1_000_000_000)
+    }
   }
 
   private func finishIfBothEnded() {

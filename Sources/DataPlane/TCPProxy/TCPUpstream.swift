@@ -109,9 +109,7 @@ final class TCPUpstream: SocketHandler {
     timer.cancel(wheel: cluster.context.reactor.timers)
     counters.subtract(.connectionActive)
     endpoint.counters.subtract(.connectionActive)
-    if !connecting {
-      counters.add(.connectionDestroy)
-      counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
-    }
+    counters.add(.connectionDestroy)
+    counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
   }
 }

@@ -428,7 +428,6 @@ final class HTTP1ClientConnection: SocketHandler {
 
   private func close(byPeer: Bool, hadRequest: Bool = false) {
     if state == .closed { return }
-    let connected = state != .connecting
     let wasBusy = hadRequest || (state == .busy && owner != nil)
     state = .closed
     if socket != nil {
@@ -436,15 +435,14 @@ final class HTTP1ClientConnection: SocketHandler {
       socket.close()
     }
     timer.cancel(wheel: cluster.context.reactor.timers)
-    countClose(byPeer: byPeer, connected: connected, wasBusy: wasBusy)
+    countClose(byPeer: byPeer, wasBusy: wasBusy)
   }
 
-  private func countClose(byPeer: Bool, connected: Bool, wasBusy: Bool) {
+  private func countClose(byPeer: Bool, wasBusy: Bool) {
     endpoint.connections -= 1
     endpoint.counters.subtract(.connectionActive)
     let counters = cluster.counters
     counters.subtract(.connectionActive)
-    guard connected else { return }
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
     if wasBusy {

@@ -115,7 +115,7 @@ final class Worker: @unchecked Sendable {
     }
     for (name, listener) in listeners where !kept.contains(name) {
       listeners[name] = nil
-      listener.stopAccepting()
+      listener.retire()
       drainConnections(of: listener)
     }
     configuration = next
@@ -141,13 +141,15 @@ final class Worker: @unchecked Sendable {
     return changed
   }
 
-  private func chains(of listener: Listener) -> FilterChainMatcher<NetworkChain> {
+  private func chains(of listener: Listener) -> ListenerChains {
     var all: [(FilterChainMatch, NetworkChain)] = []
     for (index, chain) in listener.filterChains.enumerated() {
       all.append((chain.match, build(chain, of: listener, "\(listener.name)/\(index)")))
     }
     let fallback = listener.defaultFilterChain.map { build($0, of: listener, "\(listener.name)/default") }
-    return FilterChainMatcher(chains: all, fallback: fallback)
+    return ListenerChains(
+      matcher: FilterChainMatcher(chains: all, fallback: fallback),
+      all: all.map(\.1) + [fallback].compactMap { $0 })
   }
 
   private func build(_ chain: FilterChain, of listener: Listener, _ path: String) -> NetworkChain {
@@ -218,7 +220,7 @@ final class Worker: @unchecked Sendable {
   }
 
   func stop() {
-    for listener in listeners.values { listener.stopAccepting() }
+    for listener in listeners.values { listener.retire() }
     for connection in connections.slab.all { connection.close() }
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()

@@ -27,8 +27,9 @@ extension Conversion {
     }
     var result = Listener.Address(.ip(ip, port: UInt16(clamping: socket.portValue)))
     if socket.ipv4Compat {
-      if !isListener || ip.family == .v4 {
-        error("it has a meaning only for the IPv6 address of a listener", at: place.field("ipv4_compat"))
+      let isMapped = ip.family == .v6 && ip.high == 0 && ip.low >> 32 == 0xffff
+      if !isListener || (ip != .anyV6 && !isMapped) {
+        error("it has a meaning only for a listener on `::` or on an IPv4-mapped address", at: place.field("ipv4_compat"))
       }
       result.ipv4Compatible = true
     }

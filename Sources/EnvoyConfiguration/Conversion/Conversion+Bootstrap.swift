@@ -77,7 +77,9 @@ extension Conversion {
     var limit: UInt64?
     for (index, monitor) in manager.resourceMonitors.enumerated() {
       let monitorPlace = place.field("resource_monitors").element(index)
-      // The category has this one message.
+      // The category has this one message. Envoy looks a monitor up by its name as well.
+      let expected = "envoy.resource_monitors.global_downstream_max_connections"
+      if monitor.name != expected { error("expected \"\(expected)\"", at: monitorPlace.field("name")) }
       if limit != nil { error("this resource has a monitor already", at: monitorPlace) }
       let config = try? Envoy_Extensions_ResourceMonitors_DownstreamConnections_V3_DownstreamConnectionsConfig(
         serializedBytes: monitor.typedConfig.value)

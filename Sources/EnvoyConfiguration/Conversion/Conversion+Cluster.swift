@@ -25,6 +25,9 @@ extension Conversion {
       cluster.perConnectionBufferLimit = bufferLimit(
         message.perConnectionBufferLimitBytes.value, at: place.field("per_connection_buffer_limit_bytes"))
     }
+    if message.hasMaxRequestsPerConnection {
+      cluster.maxRequestsPerConnection = limit(message.maxRequestsPerConnection)
+    }
     readDeprecatedOptions(message, into: &cluster, at: place)
     readTypedOptions(message, into: &cluster, at: place)
     return cluster
@@ -34,15 +37,21 @@ extension Conversion {
   private func readDeprecatedOptions(
     _ message: Envoy_Config_Cluster_V3_Cluster, into cluster: inout Cluster, at place: Place
   ) {
+    let names = ["common_http_protocol_options", "http_protocol_options"]
+    guard message.typedExtensionProtocolOptions.isEmpty else {
+      for name in names where place.field(name).exists {
+        warning("`typed_extension_protocol_options` stands instead; ignored, as in Envoy", at: place.field(name))
+      }
+      return
+    }
     if message.hasCommonHTTPProtocolOptions {
-      apply(message.commonHTTPProtocolOptions, to: &cluster, at: place.field("common_http_protocol_options"))
+      apply(message.commonHTTPProtocolOptions, to: &cluster, at: place.field(names[0]))
     }
     if message.hasHTTPProtocolOptions { cluster.http1 = http1Options(message.httpProtocolOptions) }
-    if message.hasMaxRequestsPerConnection {
-      let value = message.maxRequestsPerConnection.value
-      cluster.maxRequestsPerConnection = value == 0 ? nil : value
-    }
   }
+
+  /// Zero means no limit.
+  func limit(_ value: Google_Protobuf_UInt32Value) -> UInt32? { value.value == 0 ? nil : value.value }
 
   private func readTypedOptions(
     _ message: Envoy_Config_Cluster_V3_Cluster, into cluster: inout Cluster, at place: Place
@@ -53,10 +62,6 @@ extension Conversion {
       guard key == "envoy.extensions.upstreams.http.v3.HttpProtocolOptions" else {
         error("expected the key \"envoy.extensions.upstreams.http.v3.HttpProtocolOptions\"", at: optionsPlace)
         continue
-      }
-      for name in ["common_http_protocol_options", "http_protocol_options", "max_requests_per_connection"]
-      where place.field(name).exists {
-        error("it cannot stand beside `typed_extension_protocol_options`", at: place.field(name))
       }
       guard let http = try? Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions(serializedBytes: any.value)
       else { continue }
@@ -76,8 +81,7 @@ extension Conversion {
       cluster.maxResponseHeadersBytes = Int(options.maxResponseHeadersKb.value) << 10
     }
     if options.hasMaxRequestsPerConnection {
-      let value = options.maxRequestsPerConnection.value
-      cluster.maxRequestsPerConnection = value == 0 ? nil : value
+      cluster.maxRequestsPerConnection = limit(options.maxRequestsPerConnection)
     }
     if options.hasMaxConnectionDuration {
       error("the duration of upstream connections is not limited in this version", at: place.field("max_connection_duration"))

@@ -22,6 +22,7 @@ extension Conversion {
         return nil
       }
       bytes = Array(String(cString: value).utf8)
+    case .filename where !readsFiles: return []
     case .filename(let path)?:
       switch SourceFile.bytes(path, limit: limit) {
       case .success(let data): return Array(data)

@@ -9,14 +9,8 @@ extension Conversion {
       error("`filter_chains` or `default_filter_chain` is required", at: place)
     }
     let chains = place.field("filter_chains")
-    var names: [String: Int] = [:]
     for (index, chain) in message.filterChains.enumerated() {
-      let chainPlace = chains.element(index)
-      if !chain.name.isEmpty, let first = names[chain.name] {
-        error("the name \"\(chain.name)\" is taken by the filter chain at index \(first)", at: chainPlace.field("name"))
-      }
-      names[chain.name] = index
-      listener.filterChains.append(filterChain(chain, at: chainPlace))
+      listener.filterChains.append(filterChain(chain, at: chains.element(index)))
     }
     if message.hasDefaultFilterChain {
       let chainPlace = place.field("default_filter_chain")

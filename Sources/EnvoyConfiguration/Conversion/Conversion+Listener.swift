@@ -72,7 +72,9 @@ extension Conversion {
       addresses.append(address)
     }
     var listener = Listener(
-      name: message.name, statPrefix: message.statPrefix.isEmpty ? main.address.description : message.statPrefix,
+      name: message.name,
+      // Envoy makes an underscore of every colon in the name of a statistic.
+      statPrefix: (message.statPrefix.isEmpty ? main.address.description : message.statPrefix).replacing(":", with: "_"),
       addresses: addresses)
     readSockets(message, into: &listener, at: place)
     if message.hasUseOriginalDst { listener.useOriginalDestination = message.useOriginalDst.value }

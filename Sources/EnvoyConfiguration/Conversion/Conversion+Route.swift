@@ -11,14 +11,9 @@ extension Conversion {
       validatesClusters: table.hasValidateClusters ? table.validateClusters.value : true,
       maxBody: table.hasMaxDirectResponseBodySizeBytes ? Int(table.maxDirectResponseBodySizeBytes.value) : 4096)
     let hosts = place.field("virtual_hosts")
-    var names: [String: Int] = [:]
     var domains: [String: (host: Int, name: String)] = [:]
     let virtualHosts = table.virtualHosts.enumerated().map { index, message in
       let hostPlace = hosts.element(index)
-      if let first = names[message.name] {
-        error("the name \"\(message.name)\" is taken by the virtual host at index \(first)", at: hostPlace.field("name"))
-      }
-      names[message.name] = index
       for (number, text) in message.domains.enumerated() {
         let domain = text.lowercased()
         let domainPlace = hostPlace.field("domains").element(number)

@@ -46,14 +46,12 @@ extension Conversion {
       } else if rules.validatesClusters {
         checkCluster(cluster.name, at: name)
       }
+      if !cluster.hasWeight { error("is required", at: place.field("clusters").element(index).field("weight")) }
       total += UInt64(cluster.weight.value)
       result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight.value))
     }
     if total == 0 { error("the weights must add up to 1 or more", at: place.field("clusters")) }
     if total > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: place.field("clusters")) }
-    if message.hasTotalWeight, UInt64(message.totalWeight.value) != total {
-      error("the weights add up to \(total), not \(message.totalWeight.value)", at: place.field("total_weight"))
-    }
     return result
   }
 
@@ -65,6 +63,9 @@ extension Conversion {
     default: break
     }
     if !message.hostRedirect.isEmpty { redirect.host = message.hostRedirect }
+    if message.portRedirect > 65535 {
+      error("expected a number from 0 to 65535, found \(message.portRedirect)", at: place.field("port_redirect"))
+    }
     if message.portRedirect != 0 { redirect.port = UInt16(clamping: message.portRedirect) }
     switch message.pathRewriteSpecifier {
     case .pathRedirect(let path)? where !path.isEmpty: redirect.path = .replace(path)

@@ -15,7 +15,13 @@ final class Conversion {
   /// Names of all clusters, for the references of routes.
   var clusterNames: Set<String> = []
 
-  init(diagnostics: Diagnostics) { self.diagnostics = diagnostics }
+  /// False: a data source's file counts as empty.
+  let readsFiles: Bool
+
+  init(diagnostics: Diagnostics, readsFiles: Bool) {
+    self.diagnostics = diagnostics
+    self.readsFiles = readsFiles
+  }
 
   func error(_ message: String, at place: Place) { diagnostics.error(message, at: place) }
   func warning(_ message: String, at place: Place) { diagnostics.warning(message, at: place) }

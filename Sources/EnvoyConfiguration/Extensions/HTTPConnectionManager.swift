@@ -41,8 +41,7 @@ extension Conversion {
       error("it has a meaning only in a cluster", at: commonPlace.field("max_response_headers_kb"))
     }
     if common.hasMaxRequestsPerConnection {
-      let value = common.maxRequestsPerConnection.value
-      manager.maxRequestsPerConnection = value == 0 ? nil : value
+      manager.maxRequestsPerConnection = limit(common.maxRequestsPerConnection)
     }
     manager.maxConnectionDuration = timeout(common.maxConnectionDuration, isSet: common.hasMaxConnectionDuration)
     manager.idleTimeout = timeout(common.idleTimeout, isSet: common.hasIdleTimeout, absent: .seconds(3600))

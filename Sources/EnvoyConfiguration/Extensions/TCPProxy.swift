@@ -17,6 +17,12 @@ extension ConfigurationExtension where Output == NetworkFilter {
 }
 
 extension Conversion {
+  /// Envoy takes a TCP proxy to a cluster that does not exist, and closes its connections.
+  private func noteMissing(_ cluster: String, at place: Place) {
+    guard !clusterNames.contains(cluster) else { return }
+    warning("the cluster \"\(cluster)\" does not exist; connections to it are closed, as in Envoy", at: place)
+  }
+
   fileprivate func clusterChoice(
     _ message: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy, at place: Place
   ) -> TCPProxy.ClusterChoice? {
@@ -25,7 +31,7 @@ extension Conversion {
       if name.isEmpty {
         error("must not be empty", at: place.field("cluster"))
       } else {
-        checkCluster(name, at: place.field("cluster"))
+        noteMissing(name, at: place.field("cluster"))
       }
       return .single(name)
     case .weightedClusters(let weighted)?:
@@ -33,7 +39,7 @@ extension Conversion {
       var total: UInt64 = 0
       var result: [TCPProxy.Weighted] = []
       for (index, cluster) in weighted.clusters.enumerated() {
-        checkCluster(cluster.name, at: clusters.element(index).field("name"))
+        noteMissing(cluster.name, at: clusters.element(index).field("name"))
         total += UInt64(cluster.weight)
         result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight))
       }

@@ -204,8 +204,6 @@ package nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
 
   package var clusters: [Envoy_Config_Route_V3_WeightedCluster.ClusterWeight] = []
 
-  /// Deprecated in Envoy. Where it is given, the weights must add up to it.
-  ///
   /// NOTE: This field was marked as deprecated in the .proto file.
   package var totalWeight: SwiftProtobuf.Google_Protobuf_UInt32Value {
     get {_totalWeight ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}

@@ -12,6 +12,7 @@ final class SchemaStore {
 
   private var messages: [String: MessageSchema] = [:]
   private var enumerations: [String: EnumerationSchema] = [:]
+  private var categories: [String: [MessageSchema]] = [:]
 
   /// Nil where no proto file of ours has the message.
   func message(_ name: String) -> MessageSchema? {
@@ -40,9 +41,12 @@ final class SchemaStore {
 
   /// Every message of a category of extensions, by name.
   func extensions(in category: String) -> [MessageSchema] {
-    Self.index.messages.compactMap { name, descriptor in
+    if let known = categories[category] { return known }
+    let found = Self.index.messages.compactMap { name, descriptor in
       descriptor.options.Martlet_message.category == category ? message(name) : nil
     }.sorted { $0.name < $1.name }
+    categories[category] = found
+    return found
   }
 
   /// Every message and enum of our own proto files, in the order of files and lines.

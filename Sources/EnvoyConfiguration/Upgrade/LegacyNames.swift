@@ -32,4 +32,31 @@ enum LegacyNames {
     "envoy.config.transport_socket.raw_buffer.v2.RawBuffer":
       "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
   ]
+
+  /// Fields of v2 messages that v3 does not have and that have no counterpart here, by the v3
+  /// name of the message: why they are refused.
+  static let removedFields: [String: [String: String]] = [
+    "envoy.config.cluster.v3.Cluster": [
+      "tls_context": "TLS is not in this version",
+      "extension_protocol_options": "use `typed_extension_protocol_options`",
+      "drain_connections_on_host_removal": "health checking is not in this version",
+    ],
+    "envoy.config.listener.v3.FilterChain": ["tls_context": "TLS is not in this version"],
+    "envoy.config.route.v3.RouteMatch": [
+      "regex": "regular expressions are not in this version",
+    ],
+    "envoy.config.route.v3.HeaderMatcher": ["regex_match": "regular expressions are not in this version"],
+    "envoy.type.matcher.v3.StringMatcher": ["regex": "regular expressions are not in this version"],
+    "envoy.config.route.v3.RouteAction": [
+      "auto_host_rewrite_header": "rewriting the host is not in this version",
+      "request_mirror_policy": "request mirroring is not in this version",
+    ],
+    "envoy.config.route.v3.Route": ["per_filter_config": "per-filter configuration of routes is not in this version"],
+    "envoy.config.route.v3.VirtualHost": [
+      "per_filter_config": "per-filter configuration of routes is not in this version"
+    ],
+    "envoy.config.route.v3.WeightedCluster.ClusterWeight": [
+      "per_filter_config": "per-filter configuration of routes is not in this version"
+    ],
+  ]
 }

@@ -16,18 +16,15 @@ extension UpgradeRules {
     }
     scope.changed("`hosts` is now `load_assignment`", hosts)
     let position = hosts.value.position
-    func mapping(_ key: String, _ value: ConfigurationNode) -> ConfigurationNode {
-      ConfigurationNode(.mapping([.init(key: key, position: value.position, value: value)]), at: value.position)
-    }
     let addresses = hosts.value.elements ?? [hosts.value]
     let endpoints = addresses.map { mapping("endpoint", mapping("address", $0)) }
-    let locality = mapping("lb_endpoints", ConfigurationNode(.sequence(endpoints), at: position))
+    let locality = mapping("lb_endpoints", list(endpoints, at: position))
     var assignment: Entries = []
     if let name = entries.first(where: { $0.key == "name" }) {
       assignment.append(.init(key: "cluster_name", position: hosts.position, value: name.value))
     }
     assignment.append(
-      .init(key: "endpoints", position: position, value: ConfigurationNode(.sequence([locality]), at: position)))
+      .init(key: "endpoints", position: position, value: list([locality], at: position)))
     entries[index] = .init(
       key: "load_assignment", position: hosts.position, value: ConfigurationNode(.mapping(assignment), at: position))
   }

@@ -9,15 +9,18 @@ final class Upgrader {
   let store: SchemaStore
   let diagnostics: Diagnostics
 
-  init(store: SchemaStore, diagnostics: Diagnostics) {
+  let allowsUnknownFields: Bool
+
+  init(store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool) {
     self.store = store
     self.diagnostics = diagnostics
+    self.allowsUnknownFields = allowsUnknownFields
   }
 
   func upgrade(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place) -> ConfigurationNode {
     guard var entries = node.entries else { return node }
-    let scope = Scope(place: place, diagnostics: diagnostics)
-    UpgradeRules.apply(to: &entries, of: schema.name, in: scope)
+    let scope = Scope(place: place, diagnostics: diagnostics, allowsUnknownFields: allowsUnknownFields)
+    UpgradeRules.apply(to: &entries, of: schema, in: scope)
     extensionConfiguration(&entries, of: schema, in: scope)
     for index in entries.indices {
       guard let field = schema.field(named: entries[index].key) else { continue }
@@ -78,12 +81,19 @@ final class Upgrader {
 struct Scope {
   let place: Place
   let diagnostics: Diagnostics
+  let allowsUnknownFields: Bool
 
   func changed(_ message: String, _ entry: ConfigurationNode.Entry) {
     diagnostics.warning("upgraded from v2: " + message, at: place.beside(field: entry.key, at: entry.position))
   }
 
+  /// A field that cannot be upgraded; its rule takes it away.
   func refused(_ message: String, _ entry: ConfigurationNode.Entry) {
-    diagnostics.error(message, at: place.beside(field: entry.key, at: entry.position))
+    let at = place.beside(field: entry.key, at: entry.position)
+    if allowsUnknownFields {
+      diagnostics.warning(message + "; ignored", at: at)
+    } else {
+      diagnostics.error(message, at: at)
+    }
   }
 }
