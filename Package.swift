@@ -74,6 +74,10 @@ let package = Package(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
       swiftSettings: strict),
     .testTarget(
+      name: "DataPlaneTests",
+      dependencies: ["DataPlane", "Model", "CMartletABI", "CMartletSystem"],
+      path: "Tests/DataPlaneTests", swiftSettings: strict),
+    .testTarget(
       name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
       path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
     .testTarget(
