@@ -36,7 +36,8 @@ pytestmark = [
 def library(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("allocations") / "count_allocations.so")
     source = os.path.join(process.ROOT, "Tests/Allocations/count_allocations.c")
-    subprocess.run(["cc", "-O1", "-g", "-fPIC", "-shared", "-o", path, source, "-ldl", "-lpthread"], check=True)
+    subprocess.run(
+        ["cc", "-O1", "-g", "-fPIC", "-shared", "-o", path, source, "-ldl", "-lpthread"], check=True)
     return path
 
 
@@ -143,5 +144,6 @@ def test_nothing_is_allocated_for_a_request(case, launch_once, upstreams, librar
                 client.request(method, headers=headers, body=body)
             counter.record(False)
             time.sleep(0.05)
-            pytest.fail(f"{calls} allocations in {REQUESTS} requests\n{report(proxy.pid, counter)}", pytrace=False)
+            where = report(proxy.pid, counter)
+            pytest.fail(f"{calls} allocations in {REQUESTS} requests\n{where}", pytrace=False)
     print(f"{calls} allocations in {REQUESTS} requests")

@@ -25,11 +25,11 @@ import Testing
           model.append(byte)
         }
         buffer.received(count)
-      case 4, 5 where !model.isEmpty:
+      case 4 where !model.isEmpty, 5 where !model.isEmpty:
         let count = Int.random(in: 1...model.count, using: &random)
         buffer.consume(count)
         model.removeFirst(count)
-      case 6, 7 where !model.isEmpty:
+      case 6 where !model.isEmpty, 7 where !model.isEmpty:
         let count = Int.random(in: 1...model.count, using: &random)
         taken.append((buffer.take(count), Array(model.prefix(count))))
         model.removeFirst(count)
@@ -38,7 +38,7 @@ import Testing
       default:
         if !taken.isEmpty {
           let (slice, bytes) = taken.remove(at: Int.random(in: 0..<taken.count, using: &random))
-          #expect(Array(UnsafeBufferPointer(start: slice.bytes, count: slice.count)) == bytes)
+          #expect(slice.contents == bytes)
           slice.release()
         }
         if !held.isEmpty { held.removeLast().release() }
@@ -50,7 +50,7 @@ import Testing
       }
     }
     for (slice, bytes) in taken {
-      #expect(Array(UnsafeBufferPointer(start: slice.bytes, count: slice.count)) == bytes)
+      #expect(slice.contents == bytes)
       slice.release()
     }
     for chunk in held { chunk.release() }

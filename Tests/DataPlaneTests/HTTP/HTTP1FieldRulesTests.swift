@@ -41,7 +41,8 @@ import Testing
     let names = HeaderNameTable()
     var input = bytes(
       "POST / HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nContent-Length: 3\r\nX-Two: 2\r\nx-three: 3\r\n"
-        + "Connection: x-ONE, content-length, host, Keep-Alive\r\nKeep-Alive: 5\r\nConnection: x-three\r\n\r\n")
+        + "Connection: x-ONE, content-length, host, Keep-Alive\r\nKeep-Alive: 5\r\n"
+        + "Connection: x-three\r\n\r\n")
     input.withUnsafeMutableBufferPointer { buffer in
       var parser = HTTP1HeadParser(.request)
       _ = parser.parse(
@@ -49,9 +50,8 @@ import Testing
         limits: .init(maxBytes: 1000, maxHeaders: 20))
       HTTP1FieldRules.removeNominated(head)
       #expect(
-        HeadFacts(head).fields.map(\.name) == ["host", "content-length", "x-two", "connection", "connection"]
-          || HeadFacts(head).fields.map(\.name)
-            == ["host", "content-length", "x-two", "connection", "keep-alive", "connection"])
+        HeadFacts(head).fields.map(\.name)
+          == ["host", "content-length", "x-two", "connection", "connection"])
       #expect(head.contentLength == 3)
     }
   }

@@ -26,7 +26,9 @@ import Testing
       directSource: .ip(try #require(IPAddress(direct ?? source)), port: sourcePort))
   }
 
-  private func matcher(_ chains: [(FilterChainMatch, String)], _ fallback: String? = nil) -> FilterChainMatcher<String> {
+  private func matcher(
+    _ chains: [(FilterChainMatch, String)], _ fallback: String? = nil
+  ) -> FilterChainMatcher<String> {
     FilterChainMatcher(chains: chains, fallback: fallback)
   }
 
@@ -100,7 +102,8 @@ import Testing
 
   @Test func theFirstApplicationProtocolThatFits() throws {
     let matcher = matcher([
-      (match { $0.applicationProtocols = ["http/1.1"] }, "1"), (match { $0.applicationProtocols = ["h2"] }, "2"),
+      (match { $0.applicationProtocols = ["http/1.1"] }, "1"),
+      (match { $0.applicationProtocols = ["h2"] }, "2"),
     ])
     var facts = try facts()
     facts.applicationProtocols = ["h2", "http/1.1"]

@@ -30,7 +30,8 @@ import Testing
       parse("PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\nGET")
         == .header(
           .init(
-            version: 1, length: 45, source: ip("192.0.2.1", 56324), destination: ip("198.51.100.2", 443))))
+            version: 1, length: 45, source: ip("192.0.2.1", 56324),
+            destination: ip("198.51.100.2", 443))))
     #expect(
       parse("PROXY TCP6 2001:db8::1 ::1 1 0\r\n")
         == .header(.init(version: 1, length: 32, source: ip("2001:db8::1", 1), destination: ip("::1", 0))))
@@ -39,7 +40,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "PROXY \r\n", "PROXY TCP4\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
+    "PROXY \r\n", "PROXY TCP4\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
+    "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
     "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 ::1 1 2\r\n",
     "PROXY TCP4 1.2.3.4  1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 65536 2\r\n",
     "PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n",
@@ -66,8 +68,8 @@ import Testing
         == .header(
           .init(
             version: 2, length: 28, source: ip("192.0.2.1", 0x1234), destination: ip("198.51.100.2", 443))))
-    let v6 = [UInt8](repeating: 0, count: 15) + [1] + [0x20, 0x01, 0x0d, 0xb8] + [UInt8](repeating: 0, count: 11)
-      + [2, 0, 80, 1, 0]
+    func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+    let v6 = zeros(15) + [1] + [0x20, 0x01, 0x0d, 0xb8] + zeros(11) + [2, 0, 80, 1, 0]
     #expect(
       parse(Self.v2(1, 0x21, v6))
         == .header(.init(version: 2, length: 52, source: ip("::1", 80), destination: ip("2001:db8::2", 256))))
@@ -124,7 +126,9 @@ import Testing
 
   // MARK: Neither, and in pieces
 
-  @Test(arguments: ["GET / HTTP/1.1\r\n", "PROXX", "proxy TCP4", "\r\n\r\nGET", "\u{16}\u{3}", "PROXY\tTCP4", " PROXY"])
+  @Test(arguments: [
+    "GET / HTTP/1.1\r\n", "PROXX", "proxy TCP4", "\r\n\r\nGET", "\u{16}\u{3}", "PROXY\tTCP4", " PROXY",
+  ])
   func noHeader(_ input: String) {
     #expect(parse(input) == .notFound)
   }
@@ -132,10 +136,15 @@ import Testing
   @Test func everyPrefixOfAHeaderAsksForMore() {
     let headers =
       [bytes("PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n"), bytes("PROXY UNKNOWN\r\n")]
-      + [Self.v2(1, 0x11, Self.v4Body + [1, 0, 1, 9]), Self.v2(0, 0, []), Self.v2(1, 0x21, Array(repeating: 1, count: 36))]
+      + [
+        Self.v2(1, 0x11, Self.v4Body + [1, 0, 1, 9]), Self.v2(0, 0, []),
+        Self.v2(1, 0x21, Array(repeating: 1, count: 36)),
+      ]
     for header in headers {
       for length in 0..<header.count { #expect(parse(Array(header.prefix(length))) == .needMore) }
-      guard case .header(let whole) = parse(header), case .header(let more) = parse(header + [0x41, 0x0a]) else {
+      guard case .header(let whole) = parse(header),
+        case .header(let more) = parse(header + [0x41, 0x0a])
+      else {
         Issue.record("no header")
         continue
       }

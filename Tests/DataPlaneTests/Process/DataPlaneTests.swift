@@ -22,7 +22,8 @@ import Testing
         statPrefix: name,
         routes: RouteConfiguration(virtualHosts: [
           VirtualHost(
-            name: "all", domains: ["*"], routes: [Route(match: RouteMatch(path: .prefix("/")), action: action)])
+            name: "all", domains: ["*"],
+            routes: [Route(match: RouteMatch(path: .prefix("/")), action: action)])
         ])))
   }
 
@@ -63,6 +64,7 @@ import Testing
   }
 
   private func isWhole(_ answer: String) -> Bool {
+    guard !answer.isEmpty else { return false }
     let lines = answer.split(separator: "\r\n", omittingEmptySubsequences: false)
     guard let end = lines.firstIndex(of: "") else { return false }
     let length = lines[..<end].first { $0.hasPrefix("content-length: ") }.flatMap { Int($0.dropFirst(16)) }
@@ -101,7 +103,8 @@ import Testing
       let client = try connect(plane, "http")
       for _ in 0..<20 {
         let answer = get(client)
-        #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n") && answer.hasSuffix("\r\n\r\nfrom upstream"), "\(answer)")
+        #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(answer)")
+        #expect(answer.hasSuffix("\r\n\r\nfrom upstream"), "\(answer)")
       }
       let raw = try connect(plane, "tcp")
       #expect(get(raw).hasSuffix("from upstream"))
@@ -213,7 +216,8 @@ import Testing
       ])
       let error = #expect(throws: ApplyError.self) { try plane.apply(next) }
       #expect(error?.problems.count == 2)
-      #expect(error?.problems.first?.contains("'bad'") == true && error?.description.contains("192.0.2.1") == true)
+      #expect(error?.problems.first?.contains("'bad'") == true)
+      #expect(error?.description.contains("192.0.2.1") == true)
       #expect(plane.listenerStatus() == before)
       #expect(get(client).hasSuffix("old"))
       #expect(get(try connect(plane, "l")).hasSuffix("old"))

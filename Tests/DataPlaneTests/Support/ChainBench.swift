@@ -67,7 +67,9 @@ final class ChainBench {
   private let socket: StreamSocket
   private let chain: NetworkChain
 
-  init(_ filters: [NetworkFilterFactory], terminal hasTerminal: Bool = true, bufferLimit: Int = 1 << 20) throws {
+  init(
+    _ filters: [NetworkFilterFactory], terminal hasTerminal: Bool = true, bufferLimit: Int = 1 << 20
+  ) throws {
     reactor = try Reactor()
     context = try testContext(reactor: reactor)
     let (descriptor, peer) = try Peer.pair()

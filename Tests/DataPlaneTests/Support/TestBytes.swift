@@ -31,6 +31,10 @@ struct SeededRandom: RandomNumberGenerator {
   }
 }
 
+extension Slice {
+  var contents: [UInt8] { Array(UnsafeBufferPointer(start: bytes, count: count)) }
+}
+
 extension OutboundQueue {
   /// Everything queued, as one array; nothing is removed. For queues of at most `maxVectors` slices.
   var contents: [UInt8] {
