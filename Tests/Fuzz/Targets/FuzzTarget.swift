@@ -3,6 +3,8 @@
 // runs them over the committed corpus, so that what was found once stays found.
 import EnvoyConfiguration
 
+@testable import DataPlane
+
 enum FuzzTarget: String, CaseIterable {
   case request, response, chunked, proxyProtocol = "proxy-protocol", configuration
 
