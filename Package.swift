@@ -74,6 +74,10 @@ let package = Package(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
       swiftSettings: strict),
     .testTarget(
+      name: "DataPlaneTests",
+      dependencies: ["DataPlane", "Model", "CMartletABI", "CMartletSystem"],
+      path: "Tests/DataPlaneTests", swiftSettings: strict),
+    .testTarget(
       name: "EnvoyConfigurationTests", dependencies: ["EnvoyConfiguration", "Model"],
       path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
     .testTarget(
@@ -84,3 +88,15 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// The fuzz targets are tests that replay their corpora; Scripts/fuzz.sh builds the same sources as
+// a program around libFuzzer instead, for which it sets MARTLET_FUZZ.
+let fuzzes = Context.environment["MARTLET_FUZZ"] != nil
+package.targets.append(
+  fuzzes
+    ? .executableTarget(
+      name: "fuzz", dependencies: ["DataPlane", "EnvoyConfiguration"], path: "Tests/Fuzz",
+      exclude: ["Corpus", "Replay"], sources: ["Targets", "Driver"], swiftSettings: strict)
+    : .testTarget(
+      name: "FuzzTests", dependencies: ["DataPlane", "EnvoyConfiguration"], path: "Tests/Fuzz",
+      exclude: ["Corpus", "Driver"], sources: ["Targets", "Replay"], swiftSettings: strict))

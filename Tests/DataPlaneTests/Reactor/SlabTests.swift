@@ -1,0 +1,59 @@
+// Handles: each finds its own object, and nothing when that has gone.
+import Testing
+
+@testable import DataPlane
+
+private final class Thing {
+  let number: Int
+  init(_ number: Int) { self.number = number }
+}
+
+@Suite struct SlabTests {
+  @Test func againstAModel() {
+    var random = SeededRandom(4)
+    let slab = Slab<Thing>(worker: 3)
+    var live: [UInt64: Int] = [:]
+    var gone: [Handle] = []
+    for number in 0..<20_000 {
+      if Bool.random(using: &random) || live.isEmpty {
+        let handle = slab.insert(Thing(number))
+        #expect(live[handle.rawValue] == nil)
+        live[handle.rawValue] = number
+      } else if let raw = live.keys.randomElement(using: &random) {
+        slab.remove(Handle(rawValue: raw))
+        slab.remove(Handle(rawValue: raw))
+        live[raw] = nil
+        gone.append(Handle(rawValue: raw))
+      }
+      #expect(slab.count == live.count)
+    }
+    for (raw, number) in live { #expect(slab[Handle(rawValue: raw)]?.number == number) }
+    for handle in gone { #expect(slab[handle] == nil) }
+    #expect(Set(slab.all.map(\.number)) == Set(live.values))
+  }
+
+  @Test func handlesOfOthersFindNothing() {
+    let slab = Slab<Thing>(worker: 0)
+    let other = Slab<Thing>(worker: 254)
+    let handle = slab.insert(Thing(1))
+    let foreign = other.insert(Thing(2))
+    #expect(slab[foreign] == nil && other[handle] == nil)
+    #expect(slab[.none] == nil)
+    #expect(slab[Handle(rawValue: handle.rawValue + 1)] == nil)
+    #expect(slab[Handle(rawValue: .max)] == nil)
+    #expect(handle != .none)
+  }
+
+  @Test func everyLifeOfASlotHasItsOwnHandle() {
+    let slab = Slab<Thing>(worker: 0)
+    let thing = Thing(0)
+    var seen = Set<UInt64>()
+    for _ in 0..<70_000 {
+      let handle = slab.insert(thing)
+      #expect(handle.rawValue & 0xffff_ffff == 0)
+      seen.insert(handle.rawValue)
+      slab.remove(handle)
+    }
+    #expect(seen.count == 70_000)
+  }
+}
