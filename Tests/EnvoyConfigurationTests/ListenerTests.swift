@@ -131,7 +131,8 @@ import Testing
     let runtime = """
       layered_runtime: {layers: [
         {name: a, static_layer: {
-          envoy.resource_limits.listener.l.connection_limit: 5, overload.global_downstream_max_connections: "7"}},
+          envoy.resource_limits.listener.l.connection_limit: 5,
+          overload.global_downstream_max_connections: "7"}},
         {name: b, static_layer: {envoy: {resource_limits: {listener: {l: {connection_limit: 6}}}}}}]}
       """
     let loaded = try load(runtime + "\n" + Piece.listeners(Piece.listener()))

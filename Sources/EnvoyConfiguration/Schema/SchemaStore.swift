@@ -67,7 +67,7 @@ private struct DescriptorIndex: Sendable {
       let set = try? Google_Protobuf_FileDescriptorSet(
         serializedBytes: bytes, extensions: Martlet_Annotations_Extensions)
     else { preconditionFailure("the embedded descriptor set is damaged; run Scripts/protos.sh") }
-    for file in set.file where file.package != "martlet" {
+    for file in set.file {
       for message in file.messageType {
         add(message, prefix: file.package, isOurs: file.package.hasPrefix("envoy."))
       }
