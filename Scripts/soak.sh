@@ -7,4 +7,5 @@ set -euo pipefail
 
 # Pooled memory is freed at once here, so that the sanitizer sees a use after the end.
 swift build --product martlet --sanitize=address --scratch-path .build/asan -Xswiftc -DMARTLET_UNPOOLED
+export LSAN_OPTIONS="suppressions=$PWD/Tests/Soak/leaks.supp:print_suppressions=0"
 MARTLET="$PWD/.build/asan/debug/martlet" exec .venv/bin/python Tests/Soak/soak.py "$@"
