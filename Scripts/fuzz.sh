@@ -3,7 +3,7 @@
 # in Tests/Fuzz/Corpus. SECONDS_EACH (or the first argument) is the time of each, 60 by default; the
 # arguments behind it name targets. What is found goes to .build/fuzz/found, and the exit is not 0.
 set -euo pipefail
-"$(dirname "$0")/install-system.sh" test
+"$(dirname "$0")/install-system.sh" run
 . "$(dirname "$0")/environment.sh"
 
 each="${1:-${SECONDS_EACH:-60}}"

@@ -24,7 +24,8 @@ import Testing
     var given: [String: HeaderID] = [:]
     for index in 0..<20_000 {
       let name = "x-\(index)-" + String(repeating: "n", count: index % 40)
-      given[name] = try #require(names.intern(bytes(name)))
+      let id = try #require(names.intern(bytes(name)))
+      given[name] = id
     }
     #expect(Set(given.values.map(\.rawValue)).count == 20_000)
     for (name, id) in given {
