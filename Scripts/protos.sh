@@ -23,8 +23,14 @@ trap 'rm -rf "$work"' EXIT
 protoc -I Protos -I /usr/include \
   --plugin=protoc-gen-swift="$plugin" \
   --swift_out="$work" \
-  --swift_opt=Visibility=Package,FileNaming=PathToUnderscores,UseAccessLevelOnImports=true \
-  --descriptor_set_out="$work/schema.pb" --include_imports $files
+  --swift_opt=Visibility=Package,FileNaming=PathToUnderscores,UseAccessLevelOnImports=true $files
+
+# The walk needs Google's common types as well, but neither the descriptors of descriptors nor
+# those of our own options: every kilobyte is parsed at each start.
+# shellcheck disable=SC2046,SC2086
+protoc -I Protos -I /usr/include --descriptor_set_out="$work/schema.pb" \
+  $(printf 'google/protobuf/%s.proto ' any duration struct wrappers) \
+  $(printf '%s\n' $files | grep -v '^martlet/')
 
 rm -rf "$out"
 mkdir -p "$out"

@@ -47,8 +47,12 @@ private struct Printer {
 
   private func extensions(_ messages: [MessageSchema]) -> [String] {
     var lines = ["| category | name | message of `typed_config` |", "|---|---|---|"]
-    let known = messages.filter { !$0.category.isEmpty }.sorted { ($0.category, $0.name) < ($1.category, $1.name) }
-    for message in known { lines.append("| \(message.category) | \(message.extensionName) | \(message.name) |") }
+    let known = messages.filter { !$0.category.isEmpty }.sorted {
+      ($0.category, $0.name) < ($1.category, $1.name)
+    }
+    for message in known {
+      lines.append("| \(message.category) | \(message.extensionName) | \(message.name) |")
+    }
     return lines
   }
 
@@ -57,7 +61,9 @@ private struct Printer {
     if message.fields.isEmpty, message.refused.isEmpty { return lines + ["No fields."] }
     lines += ["| field | type | state | note |", "|---|---|---|---|"]
     for field in message.fields {
-      lines.append("| \(field.name) | \(type(of: field)) | \(state(of: field)) | \(notes(on: field, in: message)) |")
+      lines.append(
+        "| \(field.name) | \(type(of: field)) | \(state(of: field)) | \(notes(on: field, in: message)) |"
+      )
     }
     for field in message.refused {
       var note = "`\(field.name)` is not supported: \(field.because)"
@@ -71,7 +77,10 @@ private struct Printer {
 
   private func state(of field: FieldSchema) -> String {
     if !field.rules.noEffect.isEmpty { return "no effect" }
-    if !field.rules.limits.isEmpty || !field.rules.only.isEmpty || !refusedValues(of: field).isEmpty { return "limited" }
+    if !field.rules.limits.isEmpty || !field.rules.only.isEmpty || !refusedValues(of: field).isEmpty
+    {
+      return "limited"
+    }
     return "supported"
   }
 
@@ -88,7 +97,9 @@ private struct Printer {
     if !rules.only.isEmpty {
       notes.append("only \(rules.only.map { "`\($0)`" }.joined(separator: ", ")): \(rules.why)")
     } else {
-      for value in refusedValues(of: field) { notes.append("not `\(value.name)`: \(value.refused ?? "")") }
+      for value in refusedValues(of: field) {
+        notes.append("not `\(value.name)`: \(value.refused ?? "")")
+      }
     }
     if !rules.extensions.isEmpty { notes.append("extensions of `\(rules.extensions)`") }
     notes += constraints(rules)
@@ -96,7 +107,9 @@ private struct Printer {
     if let index = field.oneof, message.oneofs[index].fields.count > 1 {
       notes.append("one of `\(message.oneofs[index].name)`")
     }
-    if let index = field.oneof, message.oneofs[index].isRequired, message.oneofs[index].fields.count == 1 {
+    if let index = field.oneof, message.oneofs[index].isRequired,
+      message.oneofs[index].fields.count == 1
+    {
       notes.append("required")
     }
     if field.isDeprecated { notes.append("deprecated in Envoy") }
@@ -121,7 +134,9 @@ private struct Printer {
     let name: String
     switch field.kind {
     case .enumeration(let full), .message(let full):
-      if let schema = store.message(full), schema.isMapEntry, let value = schema.field(named: "value") {
+      if let schema = store.message(full), schema.isMapEntry,
+        let value = schema.field(named: "value")
+      {
         return "map of \(type(of: value))"
       }
       name = String(full.split(separator: ".").last ?? "")
@@ -136,10 +151,17 @@ private struct Printer {
       "", "## Files of the v2 age", "", "These are upgraded on load, with a warning for each.", "",
       "| v2 name of an extension | today |", "|---|---|",
     ]
-    for (old, new) in LegacyNames.extensions.sorted(by: { $0.key < $1.key }) { lines.append("| \(old) | \(new) |") }
+    for (old, new) in LegacyNames.extensions.sorted(by: { $0.key < $1.key }) {
+      lines.append("| \(old) | \(new) |")
+    }
     lines += ["", "| v2 type in `@type` | today |", "|---|---|"]
-    for (old, new) in LegacyNames.types.sorted(by: { $0.key < $1.key }) { lines.append("| \(old) | \(new) |") }
-    lines += ["", "These v2 fields have no counterpart and are refused.", "", "| message | field | reason |", "|---|---|---|"]
+    for (old, new) in LegacyNames.types.sorted(by: { $0.key < $1.key }) {
+      lines.append("| \(old) | \(new) |")
+    }
+    lines += [
+      "", "These v2 fields have no counterpart and are refused.", "",
+      "| message | field | reason |", "|---|---|---|",
+    ]
     for (message, fields) in LegacyNames.removedFields.sorted(by: { $0.key < $1.key }) {
       for (field, reason) in fields.sorted(by: { $0.key < $1.key }) {
         lines.append("| \(message) | \(field) | \(reason) |")

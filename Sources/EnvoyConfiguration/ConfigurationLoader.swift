@@ -37,13 +37,16 @@ public struct ConfigurationLoader: Sendable {
 
   /// Loads a file and merges `overlay` (YAML text, Envoy's `--config-yaml`) over it; one of the
   /// two is enough.
-  public func load(path: String?, overlay: String?) throws(ConfigurationError) -> LoadedConfiguration {
+  public func load(path: String?, overlay: String?) throws(ConfigurationError)
+    -> LoadedConfiguration
+  {
     let load = Load(options: options)
     if let path { load.add(path: path) }
     if let overlay { load.add(yaml: overlay, name: Self.overlayName) }
     if path == nil, overlay == nil {
       load.diagnostics.files = ["martlet"]
-      load.diagnostics.error("no configuration: give a file with -c or YAML with --config-yaml", file: 0, line: nil)
+      load.diagnostics.error(
+        "no configuration: give a file with -c or YAML with --config-yaml", file: 0, line: nil)
     }
     return try load.finish()
   }
@@ -114,7 +117,8 @@ final class Load {
     }
     guard node.entries != nil else {
       diagnostics.error(
-        "expected a mapping with the fields of Bootstrap, found \(node.summary)", file: file, line: node.position.line)
+        "expected a mapping with the fields of Bootstrap, found \(node.summary)", file: file,
+        line: node.position.line)
       return
     }
     add(node)
@@ -141,7 +145,8 @@ final class Load {
       bootstrap = try Envoy_Config_Bootstrap_V3_Bootstrap(serializedBytes: wire)
     } catch {
       // The walk wrote these bytes, so this is our own mistake and not the file's.
-      diagnostics.error("internal error: the configuration cannot be decoded: \(error)", file: 0, line: nil)
+      diagnostics.error(
+        "internal error: the configuration cannot be decoded: \(error)", file: 0, line: nil)
       throw ConfigurationError(diagnostics: diagnostics.sorted)
     }
     let conversion = Conversion(diagnostics: diagnostics, readsFiles: readsFiles)

@@ -6,10 +6,15 @@ final class Diagnostics {
   private(set) var hasErrors = false
   /// The names of the files, in the order of `SourcePosition.file`.
   var files: [String] = []
-  /// More errors than a person reads; a hostile file may not cost unbounded memory.
+  /// More findings than a person reads; a hostile file may not cost unbounded memory.
   private static let limit = 1000
 
-  func error(_ message: String, at place: Place) { add(.error, message, place.position, place.path.text) }
+  /// Nothing more is kept, so nothing dear needs to be found out.
+  var isFull: Bool { all.count >= Self.limit }
+
+  func error(_ message: String, at place: Place) {
+    add(.error, message, place.position, place.path.text)
+  }
 
   func warning(_ message: String, at place: Place) {
     add(.warning, message, place.position, place.path.text)
@@ -18,7 +23,8 @@ final class Diagnostics {
   /// A finding that concerns a file as a whole or a line of it.
   func error(_ message: String, file: Int, line: Int?) {
     hasErrors = true
-    all.append(Diagnostic(severity: .error, file: files[file], line: line, path: "", message: message))
+    all.append(
+      Diagnostic(severity: .error, file: files[file], line: line, path: "", message: message))
   }
 
   private func add(
@@ -42,7 +48,8 @@ final class Diagnostics {
 
   /// Errors first, in the order of files and lines; then the warnings.
   var sorted: [Diagnostic] {
-    let order = Dictionary(files.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    let order = Dictionary(
+      files.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     func key(_ item: (offset: Int, element: Diagnostic)) -> (Int, Int, Int, Int) {
       (
         item.element.severity == .error ? 0 : 1, order[item.element.file] ?? 0,

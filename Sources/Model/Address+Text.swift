@@ -89,7 +89,9 @@ extension IPAddress: CustomStringConvertible {
     if high == 0, low >> 32 == 0xffff {
       return "::ffff:\(IPAddress(v4: UInt32(truncatingIfNeeded: low)))"
     }
-    let groups = (0..<8).map { UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> UInt64(48 - 16 * ($0 % 4))) }
+    let groups = (0..<8).map {
+      UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> UInt64(48 - 16 * ($0 % 4)))
+    }
     // RFC 5952 section 4.2: the longest run of two or more zero groups, the first of equals.
     var best = 0..<0
     var start = 0

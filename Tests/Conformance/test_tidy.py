@@ -14,6 +14,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = {".build", ".git", ".venv", "Generated", "__pycache__", ".pytest_cache", "node_modules"}
 LONGEST_LINE = 110
+# Tables of tests hold raw messages, which are easier to read whole than broken.
+LONGEST_TEST_LINE = 160
 SOURCE = {".swift", ".c", ".h", ".cpp", ".py", ".sh", ".proto"}
 
 # Calls that have no place on a worker thread, and why.
@@ -85,9 +87,10 @@ def test_lines_are_short_enough_to_read_side_by_side():
     findings = []
     for path in files():
         for number, line in enumerate(text(path).splitlines(), 1):
-            if len(line) > LONGEST_LINE:
-                where = f"{path.relative_to(ROOT)}:{number}"
-                findings.append(f"{where}: {len(line)} characters of {LONGEST_LINE}")
+            place = path.relative_to(ROOT)
+            longest = LONGEST_TEST_LINE if place.parts[0] == "Tests" else LONGEST_LINE
+            if len(line) > longest:
+                findings.append(f"{place}:{number}: {len(line)} characters of {longest}")
     report(findings)
 
 

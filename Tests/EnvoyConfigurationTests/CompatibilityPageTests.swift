@@ -13,6 +13,8 @@ import Testing
       try Data(printed.utf8).write(to: page)
     }
     let written = try String(contentsOf: page, encoding: .utf8)
-    #expect(written == printed, "rewrite it: MARTLET_REWRITE_DOCS=1 swift test --filter CompatibilityPageTests")
+    #expect(
+      written == printed,
+      "rewrite it: MARTLET_REWRITE_DOCS=1 swift test --filter CompatibilityPageTests")
   }
 }

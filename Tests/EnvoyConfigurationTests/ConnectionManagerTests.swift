@@ -6,16 +6,22 @@ import Testing
 
 @Suite struct ConnectionManagerTests {
   private func manager(_ fields: String = "") throws -> HTTPConnectionManager {
-    try #require(try load(Piece.manager("route_config: {}\(fields.isEmpty ? "" : ", " + fields)")).configuration.manager)
+    try #require(
+      try load(Piece.manager("route_config: {}\(fields.isEmpty ? "" : ", " + fields)"))
+        .configuration.manager)
   }
 
   @Test func defaults() throws {
-    #expect(try manager() == HTTPConnectionManager(statPrefix: "h", routes: RouteConfiguration(virtualHosts: [])))
+    #expect(
+      try manager()
+        == HTTPConnectionManager(statPrefix: "h", routes: RouteConfiguration(virtualHosts: [])))
   }
 
   @Test func timeouts() throws {
     let manager = try manager(
-      "stream_idle_timeout: 0s, request_timeout: 0s, delayed_close_timeout: 0s, common_http_protocol_options: {idle_timeout: 0s, max_connection_duration: 1s}")
+      "stream_idle_timeout: 0s, request_timeout: 0s, delayed_close_timeout: 0s, "
+        + "common_http_protocol_options: {idle_timeout: 0s, max_connection_duration: 1s}"
+    )
     #expect(manager.streamIdleTimeout == nil)
     #expect(manager.requestTimeout == nil)
     #expect(manager.delayedCloseTimeout == nil)
@@ -24,35 +30,60 @@ import Testing
   }
 
   @Test func limits() throws {
-    let manager = try manager("max_request_headers_kb: 8192, common_http_protocol_options: {max_headers_count: 1, max_requests_per_connection: 0}")
+    let manager = try manager(
+      "max_request_headers_kb: 8192, common_http_protocol_options: {max_headers_count: 1, "
+        + "max_requests_per_connection: 0}"
+    )
     #expect(manager.maxRequestHeadersBytes == 8192 << 10)
     #expect(manager.maxRequestHeaders == 1)
     #expect(manager.maxRequestsPerConnection == nil)
   }
 
   @Test(arguments: [
-    "max_request_headers_kb: 0", "max_request_headers_kb: 8193", "common_http_protocol_options: {max_headers_count: 0}",
-    "common_http_protocol_options: {max_response_headers_kb: 8}", "codec_type: HTTP2", "codec_type: HTTP3", "http2_protocol_options: {}",
-    "request_timeout: -1s", "common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}", "stat_prefix: ''",
-    "http_protocol_options: {allow_chunked_length: true}", "upgrade_configs: [{upgrade_type: websocket}]",
+    "max_request_headers_kb: 0", "max_request_headers_kb: 8193",
+    "common_http_protocol_options: {max_headers_count: 0}",
+    "common_http_protocol_options: {max_response_headers_kb: 8}", "codec_type: HTTP2",
+    "codec_type: HTTP3", "http2_protocol_options: {}",
+    "request_timeout: -1s",
+    "common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}",
+    "stat_prefix: ''",
+    "http_protocol_options: {allow_chunked_length: true}",
+    "upgrade_configs: [{upgrade_type: websocket}]",
   ])
   func refused(_ fields: String) {
-    let yaml = Piece.manager("route_config: {}, \(fields)").replacingOccurrences(of: fields.hasPrefix("stat_prefix") ? "stat_prefix: h, " : "\u{0}", with: "")
+    let yaml = Piece.manager("route_config: {}, \(fields)").replacingOccurrences(
+      of: fields.hasPrefix("stat_prefix") ? "stat_prefix: h, " : "\u{0}", with: "")
     #expect(errors(yaml).count == 1, "\(errors(yaml))")
   }
 
   private func filters(_ filters: String) -> String {
-    Piece.filters(Piece.networkFilter("http_connection_manager.v3.HttpConnectionManager", "stat_prefix: a, route_config: {}, http_filters: [\(filters)]"))
+    Piece.filters(
+      Piece.networkFilter(
+        "http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix: a, route_config: {}, http_filters: [\(filters)]"))
   }
 
   @Test func routerIsNeededAndLast() {
-    #expect(errors(filters("")).map(\.message) == ["the router is missing: expected the filter envoy.filters.http.router as the last one"])
-    #expect(errors(filters("\(Piece.router), \(Piece.router)")).map(\.message) == ["\"router\" ends the chain and must be its last filter"])
-    #expect(errors(filters("{name: lua, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}, \(Piece.router)")).count == 1)
+    #expect(
+      errors(filters("")).map(\.message) == [
+        "the router is missing: expected the filter envoy.filters.http.router as the last one"
+      ])
+    #expect(
+      errors(filters("\(Piece.router), \(Piece.router)")).map(\.message) == [
+        "\"router\" ends the chain and must be its last filter"
+      ])
+    #expect(
+      errors(
+        filters(
+          "{name: lua, typed_config: {'@type': "
+            + "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}, \(Piece.router)"
+        )
+      ).count == 1)
   }
 
   @Test func routesAreNeeded() {
-    #expect(errors(Piece.manager("server_name: a")).map(\.message) == ["`route_config` is required"])
+    #expect(
+      errors(Piece.manager("server_name: a")).map(\.message) == ["`route_config` is required"])
     #expect(errors(Piece.manager("rds: {}")).contains { $0.message.contains("discovery over xDS") })
   }
 }

@@ -14,18 +14,24 @@ import Testing
 
   @Test(arguments: ["a.pb", "a.pb_text", "a.PB"])
   func protobufFiles(_ name: String) {
-    #expect(problem(name) == ["\(name): protobuf files are not supported; give .yaml, .yml or .json"])
+    #expect(
+      problem(name) == ["\(name): protobuf files are not supported; give .yaml, .yml or .json"])
   }
 
   @Test(arguments: ["a", "a.txt", "a.yaml.bak", ""])
   func unknownEndings(_ name: String) {
-    #expect(problem(name) == ["\(name): unknown kind of file; the name must end in .yaml, .yml or .json"])
+    #expect(
+      problem(name) == ["\(name): unknown kind of file; the name must end in .yaml, .yml or .json"])
   }
 
   @Test func missing() {
-    #expect(problem("/nonexistent.yaml") == ["/nonexistent.yaml: cannot be read: No such file or directory"])
+    #expect(
+      problem("/nonexistent.yaml") == [
+        "/nonexistent.yaml: cannot be read: No such file or directory"
+      ])
     #expect(problem("/") == ["/: unknown kind of file; the name must end in .yaml, .yml or .json"])
-    #expect(problem(nil) == ["martlet: no configuration: give a file with -c or YAML with --config-yaml"])
+    #expect(
+      problem(nil) == ["martlet: no configuration: give a file with -c or YAML with --config-yaml"])
   }
 
   @Test func tooLarge() throws {

@@ -7,9 +7,12 @@ import Testing
 @Suite struct FuzzCorpusTests {
   private static var seeds: [[UInt8]] {
     get throws {
-      let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../Fuzz/Corpus/configuration")
-      return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-        .sorted { $0.path < $1.path }.map { Array(try Data(contentsOf: $0)) }
+      let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../Fuzz/Corpus/configuration")
+      return try FileManager.default.contentsOfDirectory(
+        at: folder, includingPropertiesForKeys: nil
+      )
+      .sorted { $0.path < $1.path }.map { Array(try Data(contentsOf: $0)) }
     }
   }
 

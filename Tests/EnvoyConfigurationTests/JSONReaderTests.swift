@@ -19,7 +19,9 @@ import Testing
   }
 
   @Test func tabsEscapesAndSurrogates() throws {
-    let loaded = try loadFile("\u{feff}{\n\t\"node\":\t{\"id\": \"a\\u00e9\\ud83d\\ude00\\/\\n\", \"cluster\" : \"n\"}\r\n}\n")
+    let loaded = try loadFile(
+      "\u{feff}{\n\t\"node\":\t{\"id\": \"a\\u00e9\\ud83d\\ude00\\/\\n\", \"cluster\" : \"n\"}\r\n}\n"
+    )
     #expect(loaded.configuration.node.id == "a\u{e9}\u{1f600}/\n")
     #expect(loaded.configuration.node.cluster == "n")
   }
@@ -48,16 +50,25 @@ import Testing
   }
 
   @Test(arguments: [
-    "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "[1", "[1,]", "{a: 1}", "{\"a\": 01}", "{\"a\": +1}", "{\"a\": .5}", "{\"a\": 1.}",
-    "{\"a\": 1e}", "{\"a\": tru}", "{\"a\": \"\\x\"}", "{\"a\": \"\\u12\"}", "{\"a\": \"\\ud800\"}", "{\"a\": \"\\ud800\\u0041\"}",
-    "{\"a\": \"\u{1}\"}", "{\"a\": \"", "{} {}", "{} // c", "{\"a\": 'b'}", "", "   ", "{\"a\": NaN}", "{\"a\": \"b\" \"c\": 1}",
+    "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "[1", "[1,]", "{a: 1}", "{\"a\": 01}",
+    "{\"a\": +1}", "{\"a\": .5}", "{\"a\": 1.}",
+    "{\"a\": 1e}", "{\"a\": tru}", "{\"a\": \"\\x\"}", "{\"a\": \"\\u12\"}", "{\"a\": \"\\ud800\"}",
+    "{\"a\": \"\\ud800\\u0041\"}",
+    "{\"a\": \"\u{1}\"}", "{\"a\": \"", "{} {}", "{} // c", "{\"a\": 'b'}", "", "   ",
+    "{\"a\": NaN}", "{\"a\": \"b\" \"c\": 1}",
   ])
   func refused(_ text: String) {
-    #expect(problem(text)?.message.hasPrefix("not JSON: ") == true, "\(text): \(String(describing: problem(text)))")
+    #expect(
+      problem(text)?.message.hasPrefix("not JSON: ") == true,
+      "\(text): \(String(describing: problem(text)))")
   }
 
   @Test func nesting() {
-    #expect(problem(String(repeating: "[", count: 100_000))?.message == "nested more than 100 levels deep")
-    #expect(problem(String(repeating: "{\"a\":", count: 100_000))?.message == "nested more than 100 levels deep")
+    #expect(
+      problem(String(repeating: "[", count: 100_000))?.message == "nested more than 100 levels deep"
+    )
+    #expect(
+      problem(String(repeating: "{\"a\":", count: 100_000))?.message
+        == "nested more than 100 levels deep")
   }
 }

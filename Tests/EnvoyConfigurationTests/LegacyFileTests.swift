@@ -11,7 +11,8 @@ import Testing
     #expect(configuration.admin?.address.description == "127.0.0.1:9901")
     #expect(configuration.admin?.accessLogPath == "/tmp/admin_access.log")
     #expect(configuration.listeners.map(\.name) == ["listener_0"])
-    #expect(configuration.listeners.first?.addresses.map(\.address.description) == ["0.0.0.0:10000"])
+    #expect(
+      configuration.listeners.first?.addresses.map(\.address.description) == ["0.0.0.0:10000"])
     let manager = try #require(configuration.manager)
     #expect(manager.statPrefix == "ingress_http")
     #expect(manager.routes.name == "local_route")

@@ -6,7 +6,9 @@ import Testing
 @testable import EnvoyConfiguration
 
 @Suite struct RefusedFieldTests {
-  private func findings(_ yaml: String, as schema: MessageSchema, in store: SchemaStore) throws -> [String] {
+  private func findings(_ yaml: String, as schema: MessageSchema, in store: SchemaStore) throws
+    -> [String]
+  {
     let diagnostics = Diagnostics()
     diagnostics.files = ["test"]
     var text = yaml
@@ -24,7 +26,9 @@ import Testing
       for field in schema.refused {
         let expected = ["`\(field.name)` is not supported: \(field.because)"]
         #expect(try findings("{\(field.name): {x: y}}", as: schema, in: store) == expected)
-        #expect(try findings("{\(FieldSchema.camelCase(field.name)): [{}]}", as: schema, in: store) == expected)
+        #expect(
+          try findings("{\(FieldSchema.camelCase(field.name)): [{}]}", as: schema, in: store)
+            == expected)
         #expect(try findings("{\(field.name): null}", as: schema, in: store) == [])
         for accepted in field.accepts where !accepted.isEmpty {
           #expect(try findings("{\(field.name): \"\(accepted)\"}", as: schema, in: store) == [])
@@ -42,8 +46,12 @@ import Testing
       for field in schema.fields {
         guard case .enumeration(let type) = field.kind else { continue }
         for value in store.enumeration(type).values {
-          let isRefused = value.refused != nil || (!field.rules.only.isEmpty && !field.rules.only.contains(value.name))
-          let found = try findings("{\(field.name): \(field.isRepeated ? "[\(value.name)]" : value.name)}", as: schema, in: store)
+          let isRefused =
+            value.refused != nil
+            || (!field.rules.only.isEmpty && !field.rules.only.contains(value.name))
+          let found = try findings(
+            "{\(field.name): \(field.isRepeated ? "[\(value.name)]" : value.name)}", as: schema,
+            in: store)
           #expect(found.isEmpty != isRefused, "\(name).\(field.name) \(value.name)")
         }
       }
@@ -55,13 +63,20 @@ import Testing
     let store = SchemaStore()
     for name in store.messageNames {
       let schema = store.required(name)
-      for field in schema.refused { #expect(schema.fields.allSatisfy { $0.name != field.name && $0.number != Int(field.number) }) }
+      for field in schema.refused {
+        #expect(
+          schema.fields.allSatisfy { $0.name != field.name && $0.number != Int(field.number) })
+      }
     }
   }
 
   @Test func extensionsAreRegistered() {
     let store = SchemaStore()
-    #expect(store.extensions(in: "envoy.filters.network").map(\.name) == NetworkFilterExtension.all.map(\.typeName).sorted())
-    #expect(store.extensions(in: "envoy.filters.listener").map(\.name) == ListenerFilterExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.filters.network").map(\.name)
+        == NetworkFilterExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.filters.listener").map(\.name)
+        == ListenerFilterExtension.all.map(\.typeName).sorted())
   }
 }

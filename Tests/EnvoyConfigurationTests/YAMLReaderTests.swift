@@ -9,7 +9,9 @@ import Testing
   @Test func notYAML() {
     let found = errorLines("node: {id: a}\nadmin: [1")
     #expect(found.count == 1)
-    #expect(found.first?.hasPrefix("3: not YAML: ") == true || found.first?.hasPrefix("2: not YAML: ") == true)
+    #expect(
+      found.first?.hasPrefix("3: not YAML: ") == true
+        || found.first?.hasPrefix("2: not YAML: ") == true)
   }
 
   @Test(arguments: ["", "# nothing\n", "- a", "abc", "~", "---\n...\n"])
@@ -20,7 +22,10 @@ import Testing
   }
 
   @Test func secondDocument() {
-    #expect(errorLines("node: {id: a}\n---\nnode: {id: b}") == ["2: a second document begins here; a configuration is one document"])
+    #expect(
+      errorLines("node: {id: a}\n---\nnode: {id: b}") == [
+        "2: a second document begins here; a configuration is one document"
+      ])
   }
 
   @Test func complexKeys() {
@@ -28,9 +33,13 @@ import Testing
     #expect(errorLines("x: &a [1]\n*a : b") == ["2: a mapping's key must be a scalar"])
   }
 
-  @Test func unknownAlias() { #expect(errorLines("node: *nobody") == ["1: the alias *nobody has no anchor before it"]) }
+  @Test func unknownAlias() {
+    #expect(errorLines("node: *nobody") == ["1: the alias *nobody has no anchor before it"])
+  }
 
-  @Test func selfReference() { #expect(errorLines("node: &a [*a]") == ["1: the alias *a has no anchor before it"]) }
+  @Test func selfReference() {
+    #expect(errorLines("node: &a [*a]") == ["1: the alias *a has no anchor before it"])
+  }
 
   @Test func notUTF8() {
     var bytes = Array("node: {id: a}".utf8)
@@ -65,7 +74,9 @@ import Testing
   @Test func aliasBomb() {
     var text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for level in 1..<40 {
-      text += "a\(level): &a\(level) [" + repeatElement("*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n"
+      text +=
+        "a\(level): &a\(level) ["
+        + repeatElement("*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n"
     }
     let found = errorLines(text)
     #expect(found.count == 1)

@@ -2,13 +2,12 @@
 // EINTR is retried here and nowhere else, and errors come back as a negative errno, so that no
 // Swift code ever reads the thread's errno.
 //
-// Everything is a static inline: there is no object code of ours between Swift and libc.
+// What a request needs is a static inline: no object code of ours stands between Swift and libc.
+// `_GNU_SOURCE` is not defined here, only in system.c: with it the C library's types would differ
+// from those that Swift's own Glibc module was built with.
 #ifndef MARTLET_SYSTEM_H
 #define MARTLET_SYSTEM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -21,7 +20,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -108,10 +106,8 @@ static inline int64_t martlet_write(int32_t fd, const void *buffer, size_t count
   MARTLET_RETRY(write(fd, buffer, count));
 }
 
-static inline int64_t martlet_accept(int32_t fd, struct sockaddr_storage *address,
-                                     socklen_t *length) {
-  MARTLET_RETRY(accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
+/// A non-blocking connection, its peer's address in `address`.
+int64_t martlet_accept(int32_t fd, struct sockaddr_storage *address, socklen_t *length);
 
 static inline int64_t martlet_connect(int32_t fd, const struct sockaddr_storage *address,
                                       socklen_t length) {
@@ -197,6 +193,6 @@ void martlet_set_thread_pointer(void *pointer);
 void *martlet_thread_pointer(void);
 
 /// Names the calling thread for top and gdb; 15 bytes at most are kept.
-static inline void martlet_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+void martlet_name_thread(const char *name);
 
 #endif

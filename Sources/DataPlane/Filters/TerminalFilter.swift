@@ -25,7 +25,9 @@ class TerminalFilter: TimerTarget {
 
 /// Makes the terminal filter of each connection of a chain. One a worker and configuration.
 class TerminalFactory {
-  func make(_ connection: Connection) -> TerminalFilter { fatalError("abstract: each subclass makes its own") }
+  func make(_ connection: Connection) -> TerminalFilter {
+    fatalError("abstract: each subclass makes its own")
+  }
   /// The chain is replaced or its listener is gone: no connection is made any more, those that
   /// stand go on. Nothing by default.
   func retire() {}

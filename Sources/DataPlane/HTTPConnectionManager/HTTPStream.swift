@@ -152,7 +152,9 @@ final class HTTPStream {
   private func prepareHeaders() {
     let headers = request.headers
     headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
-    if !headers.contains(.xForwardedProto) { headers.add(.xForwardedProto, "x-forwarded-proto", value: "http") }
+    if !headers.contains(.xForwardedProto) {
+      headers.add(.xForwardedProto, "x-forwarded-proto", value: "http")
+    }
     if manager.generateRequestID, !headers.contains(.xRequestID) {
       let text = headers.scratch(36)
       RequestID.write(&manager.context.random, to: text)

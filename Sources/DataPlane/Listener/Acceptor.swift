@@ -48,9 +48,10 @@ final class Acceptor: EventSource {
     case EAGAIN: return false
     case EMFILE, ENFILE, ENOBUFS, ENOMEM:
       listener.counters.add(.acceptErrors)
+      let reason = String(cString: strerror(Int32(-result)))
       listener.context.log(
         .warning, "connection",
-        "listener '\(listener.model.name)': accept: \(String(cString: strerror(Int32(-result)))); trying again in 100 ms")
+        "listener '\(listener.model.name)': accept: \(reason); trying again in 100 ms")
       reactor.unregister(self, keeping: descriptor)
       rest()
       return false

@@ -47,7 +47,8 @@ final class ListenerRuntime: ConnectionOwner {
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
     workerCounters = context.stats.counters(
-      ListenerWorkerStat.self, scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
+      ListenerWorkerStat.self,
+      scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
     var prefix = "proxy_proto."
     for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {

@@ -121,7 +121,8 @@ enum ClusterStat: Int, StatSchema {
     connectionBytesSent, connectAttemptsExceeded,
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
     requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
-    requestReceiveReset, requestTransmitReset, requestMaintenance, request1xx, request2xx, request3xx, request4xx, request5xx,
+    requestReceiveReset, requestTransmitReset, requestMaintenance, request1xx, request2xx, request3xx,
+    request4xx, request5xx,
     request200, request404, request503, request504,
     membershipTotal, membershipHealthy
   var name: String {

@@ -256,7 +256,8 @@ private final class DrainTimer: TimerTarget {
     let elapsed = now &- began
     // In 1/65536: the share of connections that close now.
     let share: UInt64 =
-      immediately || elapsed >= length || length == 0 ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
+      immediately || elapsed >= length || length == 0
+      ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
     context.drainShare = share
     for connection in connections.slab.all where context.random.next(below: 65_536) < share {
       connection.drain()

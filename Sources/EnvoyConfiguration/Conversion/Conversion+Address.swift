@@ -5,11 +5,14 @@ internal import SwiftProtobuf
 
 extension Conversion {
   /// Nil where it is none; the reason is among the findings then.
-  func address(_ address: Envoy_Config_Core_V3_Address, at place: Place, isListener: Bool) -> Listener.Address? {
+  func address(_ address: Envoy_Config_Core_V3_Address, at place: Place, isListener: Bool)
+    -> Listener.Address?
+  {
     switch address.address {
     case .socketAddress(let socket)?:
       return socketAddress(socket, at: place.field("socket_address"), isListener: isListener)
-    case .pipe(let pipe)?: return self.pipe(pipe, at: place.field("pipe")).map { Listener.Address($0) }
+    case .pipe(let pipe)?:
+      return self.pipe(pipe, at: place.field("pipe")).map { Listener.Address($0) }
     case nil:
       error("one of `socket_address`, `pipe` is required", at: place)
       return nil
@@ -21,7 +24,8 @@ extension Conversion {
   ) -> Listener.Address? {
     guard let ip = IPAddress(socket.address) else {
       error(
-        "expected an IPv4 or IPv6 address, found \"\(socket.address)\"; names are not resolved in this version",
+        "expected an IPv4 or IPv6 address, found \"\(socket.address)\"; names are not resolved "
+          + "in this version",
         at: place.field("address"))
       return nil
     }
@@ -29,7 +33,9 @@ extension Conversion {
     if socket.ipv4Compat {
       let isMapped = ip.family == .v6 && ip.high == 0 && ip.low >> 32 == 0xffff
       if !isListener || (ip != .anyV6 && !isMapped) {
-        error("it has a meaning only for a listener on `::` or on an IPv4-mapped address", at: place.field("ipv4_compat"))
+        error(
+          "it has a meaning only for a listener on `::` or on an IPv4-mapped address",
+          at: place.field("ipv4_compat"))
       }
       result.ipv4Compatible = true
     }
@@ -52,7 +58,9 @@ extension Conversion {
       error("an abstract socket has a name after the @", at: path)
       return nil
     }
-    if pipe.mode != 0 { error("an abstract socket has no permission bits", at: place.field("mode")) }
+    if pipe.mode != 0 {
+      error("an abstract socket has no permission bits", at: place.field("mode"))
+    }
     return .unixAbstract(name: String(pipe.path.dropFirst()))
   }
 
@@ -60,19 +68,25 @@ extension Conversion {
     ranges.enumerated().compactMap { index, range in
       let rangePlace = place.element(index)
       guard let address = IPAddress(range.addressPrefix) else {
-        error("expected an IPv4 or IPv6 address, found \"\(range.addressPrefix)\"", at: rangePlace.field("address_prefix"))
+        error(
+          "expected an IPv4 or IPv6 address, found \"\(range.addressPrefix)\"",
+          at: rangePlace.field("address_prefix"))
         return nil
       }
       let length = Int(range.prefixLen.value)
       guard length <= address.bitWidth else {
-        error("expected a number from 0 to \(address.bitWidth), found \(length)", at: rangePlace.field("prefix_len"))
+        error(
+          "expected a number from 0 to \(address.bitWidth), found \(length)",
+          at: rangePlace.field("prefix_len"))
         return nil
       }
       return AddressPrefix(address: address, length: length)
     }
   }
 
-  func socketOptions(_ options: [Envoy_Config_Core_V3_SocketOption], at place: Place) -> [SocketOption] {
+  func socketOptions(_ options: [Envoy_Config_Core_V3_SocketOption], at place: Place)
+    -> [SocketOption]
+  {
     options.enumerated().compactMap { index, option in
       let optionPlace = place.element(index)
       guard let level = Int32(exactly: option.level), let name = Int32(exactly: option.name) else {
@@ -83,7 +97,9 @@ extension Conversion {
       switch option.value {
       case .intValue(let number)?:
         guard Int32(exactly: number) != nil else {
-          error("expected a number of 32 bits, as setsockopt(2) takes it", at: optionPlace.field("int_value"))
+          error(
+            "expected a number of 32 bits, as setsockopt(2) takes it",
+            at: optionPlace.field("int_value"))
           return nil
         }
         value = .int(number)

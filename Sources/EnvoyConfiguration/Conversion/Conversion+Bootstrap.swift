@@ -4,7 +4,9 @@ internal import Model
 internal import SwiftProtobuf
 
 extension Conversion {
-  func configuration(_ bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap, at place: Place) -> ProxyConfiguration {
+  func configuration(_ bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap, at place: Place)
+    -> ProxyConfiguration
+  {
     var configuration = ProxyConfiguration()
     configuration.node.id = bootstrap.node.id
     configuration.node.cluster = bootstrap.node.cluster
@@ -31,7 +33,9 @@ extension Conversion {
     for (index, layer) in layered.layers.enumerated() {
       let layerPlace = place.field("layers").element(index)
       if let first = names[layer.name] {
-        error("the layer name \"\(layer.name)\" stands at index \(first) already", at: layerPlace.field("name"))
+        error(
+          "the layer name \"\(layer.name)\" stands at index \(first) already",
+          at: layerPlace.field("name"))
       }
       names[layer.name] = index
       switch layer.layerSpecifier {
@@ -47,10 +51,14 @@ extension Conversion {
   private func admin(_ admin: Envoy_Config_Bootstrap_V3_Admin, at place: Place) -> AdminEndpoint? {
     let path = adminAccessLog(admin, at: place)
     guard admin.hasAddress else {
-      if !path.isEmpty { warning("without `address` there is no admin listener; ignored", at: place) }
+      if !path.isEmpty {
+        warning("without `address` there is no admin listener; ignored", at: place)
+      }
       return nil
     }
-    guard let address = address(admin.address, at: place.field("address"), isListener: true) else { return nil }
+    guard let address = address(admin.address, at: place.field("address"), isListener: false) else {
+      return nil
+    }
     var endpoint = AdminEndpoint(address: address.address)
     endpoint.accessLogPath = path
     return endpoint
@@ -61,10 +69,13 @@ extension Conversion {
     if admin.accessLog.count > 1 {
       error("one access log at most is supported here", at: logs.element(1))
     } else if !admin.accessLog.isEmpty, !admin.accessLogPath.isEmpty {
-      error("`access_log_path` and `access_log` name two access logs; one at most is supported here", at: logs)
+      error(
+        "`access_log_path` and `access_log` name two access logs; one at most is supported here",
+        at: logs)
     }
     if let log = admin.accessLog.first {
-      let file = try? Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog(serializedBytes: log.typedConfig.value)
+      let file = try? Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog(
+        serializedBytes: log.typedConfig.value)
       return file?.path ?? ""
     }
     return admin.accessLogPath
@@ -79,10 +90,13 @@ extension Conversion {
       let monitorPlace = place.field("resource_monitors").element(index)
       // The category has this one message. Envoy looks a monitor up by its name as well.
       let expected = "envoy.resource_monitors.global_downstream_max_connections"
-      if monitor.name != expected { error("expected \"\(expected)\"", at: monitorPlace.field("name")) }
+      if monitor.name != expected {
+        error("expected \"\(expected)\"", at: monitorPlace.field("name"))
+      }
       if limit != nil { error("this resource has a monitor already", at: monitorPlace) }
-      let config = try? Envoy_Extensions_ResourceMonitors_DownstreamConnections_V3_DownstreamConnectionsConfig(
-        serializedBytes: monitor.typedConfig.value)
+      let config =
+        try? Envoy_Extensions_ResourceMonitors_DownstreamConnections_V3_DownstreamConnectionsConfig(
+          serializedBytes: monitor.typedConfig.value)
       limit = config.map { UInt64(max(0, $0.maxActiveDownstreamConnections)) }
     }
     let key = runtimeLimit("overload.global_downstream_max_connections")

@@ -9,7 +9,9 @@ extension Conversion {
     return clusters.enumerated().map { index, message in
       let clusterPlace = place.element(index)
       if let first = names[message.name] {
-        error("the name \"\(message.name)\" is taken by the cluster at index \(first)", at: clusterPlace.field("name"))
+        error(
+          "the name \"\(message.name)\" is taken by the cluster at index \(first)",
+          at: clusterPlace.field("name"))
       }
       names[message.name] = index
       return cluster(message, at: clusterPlace)
@@ -18,12 +20,14 @@ extension Conversion {
 
   private func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at place: Place) -> Cluster {
     var cluster = Cluster(
-      name: message.name, endpoints: endpoints(message.loadAssignment, at: place.field("load_assignment")))
+      name: message.name,
+      endpoints: endpoints(message.loadAssignment, at: place.field("load_assignment")))
     if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
     if message.hasConnectTimeout { cluster.connectTimeout = Duration(message.connectTimeout) }
     if message.hasPerConnectionBufferLimitBytes {
       cluster.perConnectionBufferLimit = bufferLimit(
-        message.perConnectionBufferLimitBytes.value, at: place.field("per_connection_buffer_limit_bytes"))
+        message.perConnectionBufferLimitBytes.value,
+        at: place.field("per_connection_buffer_limit_bytes"))
     }
     if message.hasMaxRequestsPerConnection {
       cluster.maxRequestsPerConnection = limit(message.maxRequestsPerConnection)
@@ -40,7 +44,9 @@ extension Conversion {
     let names = ["common_http_protocol_options", "http_protocol_options"]
     guard message.typedExtensionProtocolOptions.isEmpty else {
       for name in names where place.field(name).exists {
-        warning("`typed_extension_protocol_options` stands instead; ignored, as in Envoy", at: place.field(name))
+        warning(
+          "`typed_extension_protocol_options` stands instead; ignored, as in Envoy",
+          at: place.field(name))
       }
       return
     }
@@ -51,7 +57,9 @@ extension Conversion {
   }
 
   /// Zero means no limit.
-  func limit(_ value: Google_Protobuf_UInt32Value) -> UInt32? { value.value == 0 ? nil : value.value }
+  func limit(_ value: Google_Protobuf_UInt32Value) -> UInt32? {
+    value.value == 0 ? nil : value.value
+  }
 
   private func readTypedOptions(
     _ message: Envoy_Config_Cluster_V3_Cluster, into cluster: inout Cluster, at place: Place
@@ -60,13 +68,19 @@ extension Conversion {
     for (key, any) in message.typedExtensionProtocolOptions.sorted(by: { $0.key < $1.key }) {
       let optionsPlace = options.key(key)
       guard key == "envoy.extensions.upstreams.http.v3.HttpProtocolOptions" else {
-        error("expected the key \"envoy.extensions.upstreams.http.v3.HttpProtocolOptions\"", at: optionsPlace)
+        error(
+          "expected the key \"envoy.extensions.upstreams.http.v3.HttpProtocolOptions\"",
+          at: optionsPlace)
         continue
       }
-      guard let http = try? Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions(serializedBytes: any.value)
+      guard
+        let http = try? Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions(
+          serializedBytes: any.value)
       else { continue }
       if http.hasCommonHTTPProtocolOptions {
-        apply(http.commonHTTPProtocolOptions, to: &cluster, at: optionsPlace.field("common_http_protocol_options"))
+        apply(
+          http.commonHTTPProtocolOptions, to: &cluster,
+          at: optionsPlace.field("common_http_protocol_options"))
       }
       if case .explicitHTTPConfig(let explicit)? = http.upstreamProtocolOptions {
         cluster.http1 = http1Options(explicit.httpProtocolOptions)
@@ -74,9 +88,14 @@ extension Conversion {
     }
   }
 
-  private func apply(_ options: Envoy_Config_Core_V3_HttpProtocolOptions, to cluster: inout Cluster, at place: Place) {
-    cluster.idleTimeout = timeout(options.idleTimeout, isSet: options.hasIdleTimeout, absent: .seconds(3600))
-    if options.hasMaxHeadersCount { cluster.maxResponseHeaders = Int(options.maxHeadersCount.value) }
+  private func apply(
+    _ options: Envoy_Config_Core_V3_HttpProtocolOptions, to cluster: inout Cluster, at place: Place
+  ) {
+    cluster.idleTimeout = timeout(
+      options.idleTimeout, isSet: options.hasIdleTimeout, absent: .seconds(3600))
+    if options.hasMaxHeadersCount {
+      cluster.maxResponseHeaders = Int(options.maxHeadersCount.value)
+    }
     if options.hasMaxResponseHeadersKb {
       cluster.maxResponseHeadersBytes = Int(options.maxResponseHeadersKb.value) << 10
     }
@@ -84,7 +103,9 @@ extension Conversion {
       cluster.maxRequestsPerConnection = limit(options.maxRequestsPerConnection)
     }
     if options.hasMaxConnectionDuration {
-      error("the duration of upstream connections is not limited in this version", at: place.field("max_connection_duration"))
+      error(
+        "the duration of upstream connections is not limited in this version",
+        at: place.field("max_connection_duration"))
     }
   }
 
@@ -111,11 +132,15 @@ extension Conversion {
           error("is required", at: endpointPlace.field("address"))
           continue
         }
-        guard let address = address(message.address, at: endpointPlace.field("address"), isListener: false)
+        guard
+          let address = address(
+            message.address, at: endpointPlace.field("address"), isListener: false)
         else { continue }
         var endpoint = Endpoint(address: address.address)
         if case .ip(_, 0) = address.address {
-          error("an endpoint has a port", at: endpointPlace.field("address").field("socket_address").field("port_value"))
+          error(
+            "an endpoint has a port",
+            at: endpointPlace.field("address").field("socket_address").field("port_value"))
         }
         if host.hasLoadBalancingWeight { endpoint.weight = host.loadBalancingWeight.value }
         weights += UInt64(endpoint.weight)
@@ -124,7 +149,9 @@ extension Conversion {
         result.append(endpoint)
       }
     }
-    if weights > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: place) }
+    if weights > UInt64(UInt32.max) {
+      error("the weights add up to more than \(UInt32.max)", at: place)
+    }
     return result
   }
 }

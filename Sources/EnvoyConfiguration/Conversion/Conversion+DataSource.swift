@@ -18,7 +18,8 @@ extension Conversion {
     case .inlineString(let text)?: bytes = Array(text.utf8)
     case .environmentVariable(let name)?:
       guard let value = getenv(name) else {
-        error("the environment variable \(name) is not set", at: place.field("environment_variable"))
+        error(
+          "the environment variable \(name) is not set", at: place.field("environment_variable"))
         return nil
       }
       bytes = Array(String(cString: value).utf8)

@@ -4,7 +4,9 @@ internal import Model
 internal import SwiftProtobuf
 
 extension Conversion {
-  func readChains(_ message: Envoy_Config_Listener_V3_Listener, into listener: inout Listener, at place: Place) {
+  func readChains(
+    _ message: Envoy_Config_Listener_V3_Listener, into listener: inout Listener, at place: Place
+  ) {
     if message.filterChains.isEmpty, !message.hasDefaultFilterChain {
       error("`filter_chains` or `default_filter_chain` is required", at: place)
     }
@@ -14,8 +16,12 @@ extension Conversion {
     }
     if message.hasDefaultFilterChain {
       let chainPlace = place.field("default_filter_chain")
-      if message.defaultFilterChain.hasFilterChainMatch, message.defaultFilterChain.filterChainMatch != .init() {
-        warning("the default filter chain takes what no other matches; its match is ignored", at: chainPlace.field("filter_chain_match"))
+      if message.defaultFilterChain.hasFilterChainMatch,
+        message.defaultFilterChain.filterChainMatch != .init()
+      {
+        warning(
+          "the default filter chain takes what no other matches; its match is ignored",
+          at: chainPlace.field("filter_chain_match"))
       }
       var chain = filterChain(message.defaultFilterChain, at: chainPlace)
       chain.match = FilterChainMatch()
@@ -25,7 +31,9 @@ extension Conversion {
   }
 
   /// A `transport_socket` needs no look: the walk lets only the one of plain TCP pass.
-  private func filterChain(_ chain: Envoy_Config_Listener_V3_FilterChain, at place: Place) -> FilterChain {
+  private func filterChain(_ chain: Envoy_Config_Listener_V3_FilterChain, at place: Place)
+    -> FilterChain
+  {
     var result = FilterChain(
       name: chain.name, match: match(chain.filterChainMatch, at: place.field("filter_chain_match")),
       filters: networkFilters(chain.filters, at: place.field("filters")))
@@ -42,26 +50,34 @@ extension Conversion {
       let filterPlace = place.element(index)
       guard
         let converted = NetworkFilterExtension.convert(
-          filter.typedConfig, among: NetworkFilterExtension.all, with: self, at: filterPlace.field("typed_config"))
+          filter.typedConfig, among: NetworkFilterExtension.all, with: self,
+          at: filterPlace.field("typed_config"))
       else { continue }
       let isLast = index == filters.count - 1
       if converted.isTerminal, !isLast {
         error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
       } else if !converted.isTerminal, isLast {
-        error("\"\(filter.name)\" does not end the chain and must not be its last filter", at: filterPlace)
+        error(
+          "\"\(filter.name)\" does not end the chain and must not be its last filter",
+          at: filterPlace)
       }
       result.append(converted)
     }
     return result
   }
 
-  private func match(_ match: Envoy_Config_Listener_V3_FilterChainMatch, at place: Place) -> FilterChainMatch {
+  private func match(_ match: Envoy_Config_Listener_V3_FilterChainMatch, at place: Place)
+    -> FilterChainMatch
+  {
     var result = FilterChainMatch()
-    if match.hasDestinationPort { result.destinationPort = UInt16(clamping: match.destinationPort.value) }
+    if match.hasDestinationPort {
+      result.destinationPort = UInt16(clamping: match.destinationPort.value)
+    }
     result.destinationPrefixes = prefixes(match.prefixRanges, at: place.field("prefix_ranges"))
     result.directSourcePrefixes = prefixes(
       match.directSourcePrefixRanges, at: place.field("direct_source_prefix_ranges"))
-    result.sourcePrefixes = prefixes(match.sourcePrefixRanges, at: place.field("source_prefix_ranges"))
+    result.sourcePrefixes = prefixes(
+      match.sourcePrefixRanges, at: place.field("source_prefix_ranges"))
     result.sourcePorts = match.sourcePorts.map { UInt16(clamping: $0) }
     result.sourceType =
       switch match.sourceType {
@@ -80,7 +96,8 @@ extension Conversion {
     }
     if !["", "raw_buffer", "tls"].contains(match.transportProtocol) {
       warning(
-        "nothing here detects the transport protocol \"\(match.transportProtocol)\", so that the chain never matches",
+        "nothing here detects the transport protocol \"\(match.transportProtocol)\", so that the "
+          + "chain never matches",
         at: place.field("transport_protocol"))
     }
     result.transportProtocol = match.transportProtocol
@@ -89,29 +106,39 @@ extension Conversion {
   }
 
   /// Two chains may not match the same connection equally well: for every criterion they share
-  /// a value. Chains are compared within buckets of one port and server name, so that many
-  /// chains by server name cost no quadratic time.
+  /// a value. Chains are compared within buckets only, of one port and server name or (without
+  /// server names) source range, so that many chains cost no quadratic time.
   private func checkDistinct(_ chains: [FilterChain], at place: Place) {
     struct Bucket: Hashable {
       var port: UInt16?
-      var serverName: String
+      var serverName = ""
+      var source: AddressPrefix?
     }
     func share<Element: Hashable>(_ left: [Element], _ right: [Element]) -> Bool {
-      left.isEmpty || right.isEmpty ? left.isEmpty && right.isEmpty : !Set(left).isDisjoint(with: right)
+      left.isEmpty || right.isEmpty
+        ? left.isEmpty && right.isEmpty : !Set(left).isDisjoint(with: right)
     }
     func overlap(_ left: FilterChainMatch, _ right: FilterChainMatch) -> Bool {
       left.transportProtocol == right.transportProtocol && left.sourceType == right.sourceType
         && share(left.destinationPrefixes, right.destinationPrefixes)
         && share(left.applicationProtocols, right.applicationProtocols)
         && share(left.directSourcePrefixes, right.directSourcePrefixes)
-        && share(left.sourcePrefixes, right.sourcePrefixes) && share(left.sourcePorts, right.sourcePorts)
+        && share(left.sourcePrefixes, right.sourcePrefixes)
+        && share(left.sourcePorts, right.sourcePorts)
     }
     var buckets: [Bucket: [Int]] = [:]
     for (index, chain) in chains.enumerated() {
-      let names = chain.match.serverNames.isEmpty ? [""] : chain.match.serverNames
+      var found: Set<Bucket> = []
+      let port = chain.match.destinationPort
+      for name in chain.match.serverNames { found.insert(Bucket(port: port, serverName: name)) }
+      if found.isEmpty {
+        for source in chain.match.sourcePrefixes {
+          found.insert(Bucket(port: port, source: source))
+        }
+      }
+      if found.isEmpty { found = [Bucket(port: port)] }
       var earlier: Int?
-      for name in Set(names) {
-        let bucket = Bucket(port: chain.match.destinationPort, serverName: name)
+      for bucket in found {
         if let other = buckets[bucket]?.first(where: { overlap(chains[$0].match, chain.match) }) {
           earlier = min(earlier ?? other, other)
         }

@@ -7,15 +7,23 @@ extension Conversion {
   func listeners(_ listeners: [Envoy_Config_Listener_V3_Listener], at place: Place) -> [Listener] {
     var result: [Listener] = []
     var names: [String: Int] = [:]
+    for (index, message) in listeners.enumerated()
+    where !message.name.isEmpty && names[message.name] == nil {
+      names[message.name] = index
+    }
     var bound: [SocketAddress: String] = [:]
     for (index, message) in listeners.enumerated() {
       let listenerPlace = place.element(index)
-      if !message.name.isEmpty, let first = names[message.name] {
-        error("the name \"\(message.name)\" is taken by the listener at index \(first)", at: listenerPlace.field("name"))
+      if let first = names[message.name], first != index {
+        error(
+          "the name \"\(message.name)\" is taken by the listener at index \(first)",
+          at: listenerPlace.field("name"))
       }
-      names[message.name] = index
       guard var listener = listener(message, at: listenerPlace) else { continue }
-      if listener.name.isEmpty { listener.name = Self.freeName(for: listener, taken: result.map(\.name) + names.keys) }
+      if listener.name.isEmpty {
+        listener.name = Self.freeName(for: listener, index: index, taken: names)
+        names[listener.name] = index
+      }
       checkAddresses(listener, &bound, at: listenerPlace)
       result.append(listener)
     }
@@ -23,24 +31,29 @@ extension Conversion {
   }
 
   /// A name for a listener without one, as its address says; Envoy takes a random UUID.
-  private static func freeName(for listener: Listener, taken: [String]) -> String {
+  private static func freeName(for listener: Listener, index: Int, taken: [String: Int]) -> String {
     let base = listener.addresses[0].address.description
     var name = base
-    var number = 2
-    while taken.contains(name) {
-      name = "\(base)#\(number)"
-      number += 1
+    // The index is unique; another listener may still be called just so.
+    var suffix = "#\(index)"
+    while taken[name] != nil {
+      name = base + suffix
+      suffix += "#"
     }
     return name
   }
 
-  private func checkAddresses(_ listener: Listener, _ bound: inout [SocketAddress: String], at place: Place) {
+  private func checkAddresses(
+    _ listener: Listener, _ bound: inout [SocketAddress: String], at place: Place
+  ) {
     guard listener.bindToPort else { return }
     for (index, address) in listener.addresses.enumerated() {
       // Port 0 is a different port each time.
       if case .ip(_, 0) = address.address { continue }
       if let other = bound[address.address] {
-        let at = index == 0 ? place.field("address") : place.field("additional_addresses").element(index - 1)
+        let at =
+          index == 0
+          ? place.field("address") : place.field("additional_addresses").element(index - 1)
         error(
           other == listener.name
             ? "the address \(address.address) stands in this listener twice"
@@ -50,12 +63,15 @@ extension Conversion {
     }
   }
 
-  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener? {
+  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener?
+  {
     guard message.hasAddress else {
       error("is required", at: place.field("address"))
       return nil
     }
-    guard let main = address(message.address, at: place.field("address"), isListener: true) else { return nil }
+    guard let main = address(message.address, at: place.field("address"), isListener: true) else {
+      return nil
+    }
     var addresses = [main]
     for (index, additional) in message.additionalAddresses.enumerated() {
       let additionalPlace = place.field("additional_addresses").element(index)
@@ -63,32 +79,40 @@ extension Conversion {
         error("is required", at: additionalPlace.field("address"))
         continue
       }
-      guard var address = address(additional.address, at: additionalPlace.field("address"), isListener: true)
+      guard
+        var address = address(
+          additional.address, at: additionalPlace.field("address"), isListener: true)
       else { continue }
       if additional.hasSocketOptions {
         address.socketOptions = socketOptions(
-          additional.socketOptions.socketOptions, at: additionalPlace.field("socket_options").field("socket_options"))
+          additional.socketOptions.socketOptions,
+          at: additionalPlace.field("socket_options").field("socket_options"))
       }
       addresses.append(address)
     }
     var listener = Listener(
       name: message.name,
       // Envoy makes an underscore of every colon in the name of a statistic.
-      statPrefix: (message.statPrefix.isEmpty ? main.address.description : message.statPrefix).replacing(":", with: "_"),
+      statPrefix: (message.statPrefix.isEmpty ? main.address.description : message.statPrefix)
+        .replacing(":", with: "_"),
       addresses: addresses)
     readSockets(message, into: &listener, at: place)
     if message.hasUseOriginalDst { listener.useOriginalDestination = message.useOriginalDst.value }
-    listener.maxConnections = message.name.isEmpty
+    listener.maxConnections =
+      message.name.isEmpty
       ? nil : runtimeLimit("envoy.resource_limits.listener.\(message.name).connection_limit")
     listener.listenerFilters = listenerFilters(message, at: place.field("listener_filters"))
     listener.listenerFiltersTimeout = timeout(
-      message.listenerFiltersTimeout, isSet: message.hasListenerFiltersTimeout, absent: .seconds(15))
+      message.listenerFiltersTimeout, isSet: message.hasListenerFiltersTimeout, absent: .seconds(15)
+    )
     listener.continueOnListenerFiltersTimeout = message.continueOnListenerFiltersTimeout
     readChains(message, into: &listener, at: place)
     return listener
   }
 
-  private func readSockets(_ message: Envoy_Config_Listener_V3_Listener, into listener: inout Listener, at place: Place) {
+  private func readSockets(
+    _ message: Envoy_Config_Listener_V3_Listener, into listener: inout Listener, at place: Place
+  ) {
     if message.hasBindToPort { listener.bindToPort = message.bindToPort.value }
     if message.hasEnableReusePort { listener.enableReusePort = message.enableReusePort.value }
     if message.hasTcpBacklogSize {
@@ -99,7 +123,8 @@ extension Conversion {
     }
     if message.hasPerConnectionBufferLimitBytes {
       listener.perConnectionBufferLimit = bufferLimit(
-        message.perConnectionBufferLimitBytes.value, at: place.field("per_connection_buffer_limit_bytes"))
+        message.perConnectionBufferLimitBytes.value,
+        at: place.field("per_connection_buffer_limit_bytes"))
     }
     if message.hasTcpFastOpenQueueLength {
       listener.tcpFastOpenQueueLength = Int32(clamping: message.tcpFastOpenQueueLength.value)
@@ -115,7 +140,9 @@ extension Conversion {
   /// A buffer limit in bytes. Zero means no limit to Envoy; a proxy without one can be made to
   /// hold any amount of memory, so here it is refused.
   func bufferLimit(_ value: UInt32, at place: Place) -> Int {
-    if value == 0 { error("expected 1 or more; a connection without a limit can take all memory", at: place) }
+    if value == 0 {
+      error("expected 1 or more; a connection without a limit can take all memory", at: place)
+    }
     return Int(value)
   }
 
@@ -125,7 +152,8 @@ extension Conversion {
     message.listenerFilters.enumerated().compactMap { index, filter in
       let filterPlace = place.element(index)
       return ListenerFilterExtension.convert(
-        filter.typedConfig, among: ListenerFilterExtension.all, with: self, at: filterPlace.field("typed_config"))
+        filter.typedConfig, among: ListenerFilterExtension.all, with: self,
+        at: filterPlace.field("typed_config"))
     }
   }
 }

@@ -9,7 +9,8 @@ extension Conversion {
   ) -> RouteConfiguration {
     let rules = RouteRules(
       validatesClusters: table.hasValidateClusters ? table.validateClusters.value : true,
-      maxBody: table.hasMaxDirectResponseBodySizeBytes ? Int(table.maxDirectResponseBodySizeBytes.value) : 4096)
+      maxBody: table.hasMaxDirectResponseBodySizeBytes
+        ? Int(table.maxDirectResponseBodySizeBytes.value) : 4096)
     let hosts = place.field("virtual_hosts")
     var domains: [String: (host: Int, name: String)] = [:]
     let virtualHosts = table.virtualHosts.enumerated().map { index, message in
@@ -19,7 +20,9 @@ extension Conversion {
         let domainPlace = hostPlace.field("domains").element(number)
         check(domain: domain, at: domainPlace)
         if let other = domains[domain] {
-          error("the domain \"\(domain)\" is taken by the virtual host \"\(other.name)\" at index \(other.host)", at: domainPlace)
+          error(
+            "the domain \"\(domain)\" is taken by the virtual host \"\(other.name)\" at index \(other.host)",
+            at: domainPlace)
         }
         domains[domain] = (index, message.name)
       }
@@ -46,18 +49,24 @@ extension Conversion {
     let routes = message.routes.enumerated().compactMap { index, route in
       self.route(route, rules, at: place.field("routes").element(index))
     }
-    return VirtualHost(name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    return VirtualHost(
+      name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
   }
 
-  private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place) -> Route? {
+  private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)
+    -> Route?
+  {
     let match = routeMatch(message.match, at: place.field("match"))
     let action: Route.Action?
     switch message.action {
     case .route(let route)?:
       action = routeAction(route, rules, at: place.field("route")).map { .cluster($0) }
-    case .redirect(let redirect)?: action = .redirect(self.redirect(redirect, at: place.field("redirect")))
+    case .redirect(let redirect)?:
+      action = .redirect(self.redirect(redirect, at: place.field("redirect")))
     case .directResponse(let response)?:
-      action = directResponse(response, rules, at: place.field("direct_response")).map { .directResponse($0) }
+      action = directResponse(response, rules, at: place.field("direct_response")).map {
+        .directResponse($0)
+      }
     case nil: action = nil  // required by the proto file
     }
     guard let match, let action else { return nil }

@@ -11,7 +11,9 @@ extension Conversion {
     var action = RouteAction(cluster: choice)
     if !message.prefixRewrite.isEmpty { action.prefixRewrite = message.prefixRewrite }
     action.timeout = timeout(message.timeout, isSet: message.hasTimeout, absent: .seconds(15))
-    if message.hasIdleTimeout { action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true)) }
+    if message.hasIdleTimeout {
+      action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
+    }
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
       case .notFound: 404
@@ -46,12 +48,16 @@ extension Conversion {
       } else if rules.validatesClusters {
         checkCluster(cluster.name, at: name)
       }
-      if !cluster.hasWeight { error("is required", at: place.field("clusters").element(index).field("weight")) }
+      if !cluster.hasWeight {
+        error("is required", at: place.field("clusters").element(index).field("weight"))
+      }
       total += UInt64(cluster.weight.value)
       result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight.value))
     }
     if total == 0 { error("the weights must add up to 1 or more", at: place.field("clusters")) }
-    if total > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: place.field("clusters")) }
+    if total > UInt64(UInt32.max) {
+      error("the weights add up to more than \(UInt32.max)", at: place.field("clusters"))
+    }
     return result
   }
 
@@ -64,7 +70,9 @@ extension Conversion {
     }
     if !message.hostRedirect.isEmpty { redirect.host = message.hostRedirect }
     if message.portRedirect > 65535 {
-      error("expected a number from 0 to 65535, found \(message.portRedirect)", at: place.field("port_redirect"))
+      error(
+        "expected a number from 0 to 65535, found \(message.portRedirect)",
+        at: place.field("port_redirect"))
     }
     if message.portRedirect != 0 { redirect.port = UInt16(clamping: message.portRedirect) }
     switch message.pathRewriteSpecifier {

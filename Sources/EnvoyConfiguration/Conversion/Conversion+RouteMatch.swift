@@ -31,7 +31,9 @@ extension Conversion {
     case .containsMatch(let text)?: kind = .contains(text, ignoreCase: false)
     case .rangeMatch(let range)?:
       if range.start >= range.end {
-        warning("the range from \(range.start) to \(range.end) is empty and never matches", at: place.field("range_match"))
+        warning(
+          "the range from \(range.start) to \(range.end) is empty and never matches",
+          at: place.field("range_match"))
       }
       kind = .range(lower: range.start, upper: range.end)
     case .stringMatch(let string)?:

@@ -27,7 +27,9 @@ final class Conversion {
   func warning(_ message: String, at place: Place) { diagnostics.warning(message, at: place) }
 
   /// Nil for absent and for zero, where zero means "none".
-  func timeout(_ duration: Google_Protobuf_Duration, isSet: Bool, absent: Duration? = nil) -> Duration? {
+  func timeout(_ duration: Google_Protobuf_Duration, isSet: Bool, absent: Duration? = nil)
+    -> Duration?
+  {
     guard isSet else { return absent }
     let value = Duration(duration)
     return value == .zero ? nil : value
@@ -36,8 +38,12 @@ final class Conversion {
   /// A reference to a cluster that must exist.
   func checkCluster(_ name: String, at place: Place) {
     guard !clusterNames.contains(name) else { return }
-    let near = Suggestion.nearest(to: name, among: clusterNames.sorted())
-    error("the cluster \"\(name)\" does not exist" + (near.map { "; did you mean \"\($0)\"?" } ?? ""), at: place)
+    // With thousands of clusters the nearest is a coincidence, and dear to find.
+    let isWorthwhile = clusterNames.count <= 1000 && !diagnostics.isFull
+    let near = isWorthwhile ? Suggestion.nearest(to: name, among: clusterNames.sorted()) : nil
+    error(
+      "the cluster \"\(name)\" does not exist" + (near.map { "; did you mean \"\($0)\"?" } ?? ""),
+      at: place)
   }
 }
 

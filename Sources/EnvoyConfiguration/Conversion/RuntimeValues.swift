@@ -29,7 +29,8 @@ struct RuntimeValues {
     used.insert(key)
     guard let entry = entries[key] else { return nil }
     switch entry.value.kind {
-    case .numberValue(let number)? where number >= 0 && number == number.rounded() && number < 0x1p63:
+    case .numberValue(let number)?
+    where number >= 0 && number == number.rounded() && number < 0x1p63:
       return (UInt64(number), entry.place)
     case .stringValue(let text)?: return (UInt64(text), entry.place)
     default: return (nil, entry.place)
@@ -47,6 +48,8 @@ struct RuntimeValues {
   }
 
   var unused: [(key: String, place: Place)] {
-    entries.filter { !used.contains($0.key) }.map { ($0.key, $0.value.place) }.sorted { $0.0 < $1.0 }
+    entries.filter { !used.contains($0.key) }.map { ($0.key, $0.value.place) }.sorted {
+      $0.0 < $1.0
+    }
   }
 }

@@ -41,7 +41,9 @@ typealias ListenerFilterExtension = ConfigurationExtension<ListenerFilter>
 
 extension ConfigurationExtension where Output == NetworkFilter {
   /// The category `envoy.filters.network`.
-  static var all: [Self] { [.echo, .directResponse, .connectionLimit, .tcpProxy, .httpConnectionManager] }
+  static var all: [Self] {
+    [.echo, .directResponse, .connectionLimit, .tcpProxy, .httpConnectionManager]
+  }
 }
 
 extension ConfigurationExtension where Output == ListenerFilter {

@@ -4,11 +4,14 @@ internal import Model
 
 extension ConfigurationExtension where Output == NetworkFilter {
   static var connectionLimit: Self {
-    Self(Envoy_Extensions_Filters_Network_ConnectionLimit_V3_ConnectionLimit.self) { message, conversion, place in
-      var limit = ConnectionLimit(statPrefix: message.statPrefix, maxConnections: message.maxConnections.value)
+    Self(Envoy_Extensions_Filters_Network_ConnectionLimit_V3_ConnectionLimit.self) {
+      message, conversion, place in
+      var limit = ConnectionLimit(
+        statPrefix: message.statPrefix, maxConnections: message.maxConnections.value)
       limit.delay = conversion.timeout(message.delay, isSet: message.hasDelay)
       if message.hasRuntimeEnabled {
-        limit.enabled = conversion.enabled(message.runtimeEnabled, at: place.field("runtime_enabled"))
+        limit.enabled = conversion.enabled(
+          message.runtimeEnabled, at: place.field("runtime_enabled"))
       }
       return .connectionLimit(limit)
     }

@@ -8,7 +8,8 @@ private typealias Message =
 extension ConfigurationExtension where Output == NetworkFilter {
   static var httpConnectionManager: Self {
     Self(Message.self) { message, conversion, place in
-      guard case .routeConfig(let table)? = message.routeSpecifier else { return nil }  // required by the proto file
+      // The proto file requires it.
+      guard case .routeConfig(let table)? = message.routeSpecifier else { return nil }
       let routes = conversion.routeConfiguration(table, at: place.field("route_config"))
       var manager = HTTPConnectionManager(statPrefix: message.statPrefix, routes: routes)
       conversion.readCodec(message, into: &manager, at: place)
@@ -20,7 +21,9 @@ extension ConfigurationExtension where Output == NetworkFilter {
 }
 
 extension Conversion {
-  fileprivate func readCodec(_ message: Message, into manager: inout HTTPConnectionManager, at place: Place) {
+  fileprivate func readCodec(
+    _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
+  ) {
     manager.codec = message.codecType == .http1 ? .http1 : .auto
     if !message.serverName.isEmpty { manager.serverName = message.serverName }
     manager.serverHeaderTransformation =
@@ -43,24 +46,31 @@ extension Conversion {
     if common.hasMaxRequestsPerConnection {
       manager.maxRequestsPerConnection = limit(common.maxRequestsPerConnection)
     }
-    manager.maxConnectionDuration = timeout(common.maxConnectionDuration, isSet: common.hasMaxConnectionDuration)
-    manager.idleTimeout = timeout(common.idleTimeout, isSet: common.hasIdleTimeout, absent: .seconds(3600))
+    manager.maxConnectionDuration = timeout(
+      common.maxConnectionDuration, isSet: common.hasMaxConnectionDuration)
+    manager.idleTimeout = timeout(
+      common.idleTimeout, isSet: common.hasIdleTimeout, absent: .seconds(3600))
   }
 
   fileprivate func readTimeouts(_ message: Message, into manager: inout HTTPConnectionManager) {
     manager.streamIdleTimeout = timeout(
       message.streamIdleTimeout, isSet: message.hasStreamIdleTimeout, absent: .seconds(300))
     manager.requestTimeout = timeout(message.requestTimeout, isSet: message.hasRequestTimeout)
-    manager.requestHeadersTimeout = timeout(message.requestHeadersTimeout, isSet: message.hasRequestHeadersTimeout)
+    manager.requestHeadersTimeout = timeout(
+      message.requestHeadersTimeout, isSet: message.hasRequestHeadersTimeout)
     if message.hasDrainTimeout { manager.drainTimeout = Duration(message.drainTimeout) }
     manager.delayedCloseTimeout = timeout(
       message.delayedCloseTimeout, isSet: message.hasDelayedCloseTimeout, absent: .seconds(1))
   }
 
   /// The router is the only HTTP filter of this version, and ends the chain.
-  fileprivate func readHTTPFilters(_ message: Message, into manager: inout HTTPConnectionManager, at place: Place) {
+  fileprivate func readHTTPFilters(
+    _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
+  ) {
     guard !message.httpFilters.isEmpty else {
-      error("the router is missing: expected the filter envoy.filters.http.router as the last one", at: place)
+      error(
+        "the router is missing: expected the filter envoy.filters.http.router as the last one",
+        at: place)
       return
     }
     for (index, filter) in message.httpFilters.enumerated() {
@@ -68,7 +78,8 @@ extension Conversion {
       if index < message.httpFilters.count - 1 {
         error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
       }
-      let router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(serializedBytes: filter.typedConfig.value)
+      let router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(
+        serializedBytes: filter.typedConfig.value)
       manager.suppressEnvoyHeaders = router?.suppressEnvoyHeaders ?? false
     }
   }

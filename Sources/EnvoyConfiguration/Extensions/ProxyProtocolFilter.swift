@@ -4,7 +4,8 @@ internal import Model
 
 extension ConfigurationExtension where Output == ListenerFilter {
   static var proxyProtocol: Self {
-    Self(Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.self) { message, conversion, place in
+    Self(Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.self) {
+      message, conversion, place in
       var filter = ListenerFilter.ProxyProtocol()
       filter.allowRequestsWithoutProxyProtocol = message.allowRequestsWithoutProxyProtocol
       filter.statPrefix = message.statPrefix
@@ -13,12 +14,14 @@ extension ConfigurationExtension where Output == ListenerFilter {
         if version == .v2 { filter.acceptV2 = false }
       }
       if !filter.acceptV1, !filter.acceptV2 {
-        conversion.error("one version at least must be allowed", at: place.field("disallowed_versions"))
+        conversion.error(
+          "one version at least must be allowed", at: place.field("disallowed_versions"))
       }
       filter.passThroughTLVs = conversion.passThrough(message, at: place.field("pass_through_tlvs"))
       for (index, rule) in message.rules.enumerated() {
         guard rule.hasOnTlvPresent else {
-          conversion.error("is required", at: place.field("rules").element(index).field("on_tlv_present"))
+          conversion.error(
+            "is required", at: place.field("rules").element(index).field("on_tlv_present"))
           continue
         }
         let present = rule.onTlvPresent
@@ -41,7 +44,9 @@ extension Conversion {
     guard message.hasPassThroughTlvs else { return .none }
     let tlvs = message.passThroughTlvs
     guard tlvs.matchType == .include else {
-      if !tlvs.tlvType.isEmpty { error("has a meaning only with `match_type: INCLUDE`", at: place.field("tlv_type")) }
+      if !tlvs.tlvType.isEmpty {
+        error("has a meaning only with `match_type: INCLUDE`", at: place.field("tlv_type"))
+      }
       return .all
     }
     return .types(Set(tlvs.tlvType.map { UInt8(clamping: $0) }))

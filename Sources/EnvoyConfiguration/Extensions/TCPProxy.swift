@@ -7,8 +7,11 @@ extension ConfigurationExtension where Output == NetworkFilter {
     Self(Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.self) { message, conversion, place in
       guard let choice = conversion.clusterChoice(message, at: place) else { return nil }
       var proxy = TCPProxy(statPrefix: message.statPrefix, cluster: choice)
-      proxy.idleTimeout = conversion.timeout(message.idleTimeout, isSet: message.hasIdleTimeout, absent: .seconds(3600))
-      if message.hasMaxConnectAttempts { proxy.maxConnectAttempts = Int(message.maxConnectAttempts.value) }
+      proxy.idleTimeout = conversion.timeout(
+        message.idleTimeout, isSet: message.hasIdleTimeout, absent: .seconds(3600))
+      if message.hasMaxConnectAttempts {
+        proxy.maxConnectAttempts = Int(message.maxConnectAttempts.value)
+      }
       proxy.maxConnectionDuration = conversion.timeout(
         message.maxDownstreamConnectionDuration, isSet: message.hasMaxDownstreamConnectionDuration)
       return .tcpProxy(proxy)
@@ -20,7 +23,9 @@ extension Conversion {
   /// Envoy takes a TCP proxy to a cluster that does not exist, and closes its connections.
   private func noteMissing(_ cluster: String, at place: Place) {
     guard !clusterNames.contains(cluster) else { return }
-    warning("the cluster \"\(cluster)\" does not exist; connections to it are closed, as in Envoy", at: place)
+    warning(
+      "the cluster \"\(cluster)\" does not exist; connections to it are closed, as in Envoy",
+      at: place)
   }
 
   fileprivate func clusterChoice(
@@ -43,7 +48,9 @@ extension Conversion {
         total += UInt64(cluster.weight)
         result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight))
       }
-      if total > UInt64(UInt32.max) { error("the weights add up to more than \(UInt32.max)", at: clusters) }
+      if total > UInt64(UInt32.max) {
+        error("the weights add up to more than \(UInt32.max)", at: clusters)
+      }
       return .weighted(result)
     case nil: return nil  // required by the proto file
     }

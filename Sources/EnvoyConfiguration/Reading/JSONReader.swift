@@ -18,14 +18,17 @@ struct JSONReader {
     self.file = file
   }
 
-  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode {
+  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode
+  {
     var reader = JSONReader(bytes, file: file)
     // A byte order mark is not JSON, but editors write it and RFC 8259 lets a reader skip it.
     if bytes.count >= 3, bytes[0] == 0xef, bytes[1] == 0xbb, bytes[2] == 0xbf { reader.index = 3 }
     reader.skipSpace()
     let node = try reader.value(depth: 1)
     reader.skipSpace()
-    guard reader.index == bytes.count else { throw reader.failure("text after the end of the value") }
+    guard reader.index == bytes.count else {
+      throw reader.failure("text after the end of the value")
+    }
     return node
   }
 
@@ -83,7 +86,9 @@ struct JSONReader {
       let keyPosition = SourcePosition(file: file, line: line)
       let key = try string()
       skipSpace()
-      guard next == UInt8(ascii: ":") else { throw failure("expected `:` after the key \"\(key)\"") }
+      guard next == UInt8(ascii: ":") else {
+        throw failure("expected `:` after the key \"\(key)\"")
+      }
       index += 1
       skipSpace()
       entries.append(.init(key: key, position: keyPosition, value: try value(depth: depth + 1)))
@@ -113,7 +118,9 @@ struct JSONReader {
   private mutating func listEnds(with close: UInt8) throws(Failure) -> Bool {
     skipSpace()
     guard let byte = next, byte == UInt8(ascii: ",") || byte == close else {
-      throw failure("expected `,` or `\(Self.shown(close))`, found \(next.map { "`\(Self.shown($0))`" } ?? "the end")")
+      throw failure(
+        "expected `,` or `\(Self.shown(close))`, found \(next.map { "`\(Self.shown($0))`" } ?? "the end")"
+      )
     }
     index += 1
     skipSpace()
@@ -127,7 +134,9 @@ struct JSONReader {
       index += 1
       switch byte {
       case UInt8(ascii: "\""):
-        guard let string = String(validating: text, as: UTF8.self) else { throw failure("not UTF-8 text") }
+        guard let string = String(validating: text, as: UTF8.self) else {
+          throw failure("not UTF-8 text")
+        }
         return string
       case UInt8(ascii: "\\"): try escape(into: &text)
       case 0..<0x20: throw failure("a control character in a string must be escaped")
@@ -150,7 +159,8 @@ struct JSONReader {
     case UInt8(ascii: "u"):
       var units = [try unit()]
       if units[0] & 0xfc00 == 0xd800 {
-        guard index + 1 < bytes.count, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "u")
+        guard index + 1 < bytes.count, bytes[index] == UInt8(ascii: "\\"),
+          bytes[index + 1] == UInt8(ascii: "u")
         else { throw failure("half of a surrogate pair") }
         index += 2
         units.append(try unit())
@@ -166,7 +176,8 @@ struct JSONReader {
   private mutating func unit() throws(Failure) -> UInt16 {
     var unit: UInt16 = 0
     for _ in 0..<4 {
-      guard let byte = next, byte < 0x80, let digit = Character(UnicodeScalar(byte)).hexDigitValue else {
+      guard let byte = next, byte < 0x80, let digit = Character(UnicodeScalar(byte)).hexDigitValue
+      else {
         throw failure("\\u takes four hexadecimal digits")
       }
       unit = unit << 4 | UInt16(digit)
@@ -178,7 +189,8 @@ struct JSONReader {
   private static func isWord(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"),
+      UInt8(ascii: "."):
       true
     default: false
     }
@@ -202,7 +214,9 @@ struct JSONReader {
     }
     if rest.first == UInt8(ascii: "e") || rest.first == UInt8(ascii: "E") {
       rest = rest.dropFirst()
-      if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+      if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") {
+        rest = rest.dropFirst()
+      }
       guard digits() > 0 else { return false }
     }
     return rest.isEmpty

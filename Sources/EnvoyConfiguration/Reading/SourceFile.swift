@@ -16,8 +16,11 @@ struct SourceFile {
     case "yaml", "yml": format = .yaml
     case "json": format = .json
     case "pb", "pb_text", "prototxt", "textproto":
-      return .failure(Problem(message: "protobuf files are not supported; give .yaml, .yml or .json"))
-    default: return .failure(Problem(message: "unknown kind of file; the name must end in .yaml, .yml or .json"))
+      return .failure(
+        Problem(message: "protobuf files are not supported; give .yaml, .yml or .json"))
+    default:
+      return .failure(
+        Problem(message: "unknown kind of file; the name must end in .yaml, .yml or .json"))
     }
     switch bytes(path, limit: ReadingLimits.fileSize) {
     case .success(let bytes): return .success(SourceFile(bytes: bytes, format: format))
@@ -39,7 +42,9 @@ struct SourceFile {
       if count == 0 { return .success(data) }
       data.append(contentsOf: chunk[..<count])
       guard data.count <= limit else {
-        return .failure(Problem(message: "larger than \(limit >= 1 << 20 ? "\(limit >> 20) MiB" : "\(limit) bytes")"))
+        return .failure(
+          Problem(
+            message: "larger than \(limit >= 1 << 20 ? "\(limit >> 20) MiB" : "\(limit) bytes")"))
       }
     }
   }

@@ -43,7 +43,8 @@ struct YAMLReader {
   private init(file: Int) { self.file = file }
 
   /// Reads the first and only document. An empty text is null.
-  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode {
+  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode
+  {
     var reader = YAMLReader(file: file)
     return try reader.run(bytes)
   }
@@ -80,7 +81,9 @@ struct YAMLReader {
     let position = SourcePosition(file: file, line: Int(event.start_mark.line) + 1)
     switch event.type {
     case YAML_SCALAR_EVENT:
-      try complete(Measured(node: try scalar(event, at: position)), anchor: Self.string(event.data.scalar.anchor))
+      try complete(
+        Measured(node: try scalar(event, at: position)),
+        anchor: Self.string(event.data.scalar.anchor))
     case YAML_SEQUENCE_START_EVENT:
       let start = event.data.sequence_start
       try checkTag(Self.string(start.tag), allowed: "tag:yaml.org,2002:seq", at: position)
@@ -95,12 +98,16 @@ struct YAMLReader {
         frame.isMapping ? .mapping(frame.entries) : .sequence(frame.elements)
       try complete(
         Measured(
-          node: ConfigurationNode(content, at: frame.position), size: frame.size, height: frame.height),
+          node: ConfigurationNode(content, at: frame.position), size: frame.size,
+          height: frame.height),
         anchor: frame.anchor)
     case YAML_ALIAS_EVENT:
       let name = Self.string(event.data.alias.anchor) ?? ""
       guard var target = anchors[name] else {
         throw Failure(line: position.line, message: "the alias *\(name) has no anchor before it")
+      }
+      if let parent = stack.last, parent.isMapping, parent.key == nil, target.height > 1 {
+        throw Failure(line: position.line, message: "a mapping's key must be a scalar")
       }
       // Findings inside an alias are shown where the text stands: at the anchor.
       if case .scalar = target.node.content { target.node.position = position }
@@ -130,7 +137,8 @@ struct YAMLReader {
     stack[top].size += measured.size
     guard stack[top].size <= ReadingLimits.nodes else {
       throw Failure(
-        line: line, message: "more than \(ReadingLimits.nodes) values, counting what aliases repeat")
+        line: line, message: "more than \(ReadingLimits.nodes) values, counting what aliases repeat"
+      )
     }
     if !stack[top].isMapping {
       stack[top].elements.append(measured.node)
@@ -163,7 +171,8 @@ struct YAMLReader {
       "tag:yaml.org,2002:null":
       isQuoted = false
     case .some(let tag):
-      throw Failure(line: position.line, message: "the tag \(tag) has no meaning in a configuration")
+      throw Failure(
+        line: position.line, message: "the tag \(tag) has no meaning in a configuration")
     }
     if !isQuoted, ["", "~", "null", "Null", "NULL"].contains(text) {
       return ConfigurationNode(.null, at: position)
@@ -171,7 +180,9 @@ struct YAMLReader {
     return ConfigurationNode(.scalar(.init(text: text, isQuoted: isQuoted)), at: position)
   }
 
-  private func checkTag(_ tag: String?, allowed: String, at position: SourcePosition) throws(Failure) {
+  private func checkTag(_ tag: String?, allowed: String, at position: SourcePosition)
+    throws(Failure)
+  {
     guard let tag, tag != allowed, tag != "!" else { return }
     throw Failure(line: position.line, message: "the tag \(tag) has no meaning in a configuration")
   }
@@ -192,7 +203,8 @@ struct YAMLReader {
       // The reader looks ahead, so that its offset is all that is known, not a line.
       return Failure(line: Int(parser.mark.line) + 1, message: "not UTF-8 text: \(problem)")
     default:
-      return Failure(line: Int(parser.problem_mark.line) + 1, message: "not YAML: \(context)\(problem)")
+      return Failure(
+        line: Int(parser.problem_mark.line) + 1, message: "not YAML: \(context)\(problem)")
     }
   }
 }

@@ -33,7 +33,8 @@ final class FieldSchema {
     number = Int(descriptor.number)
     isRepeated = descriptor.label == .repeated
     isDeprecated = descriptor.options.deprecated
-    oneof = descriptor.hasOneofIndex && !descriptor.proto3Optional ? Int(descriptor.oneofIndex) : nil
+    oneof =
+      descriptor.hasOneofIndex && !descriptor.proto3Optional ? Int(descriptor.oneofIndex) : nil
     rules = descriptor.options.Martlet_field
     kind = Self.kind(of: descriptor)
   }
@@ -61,17 +62,19 @@ final class FieldSchema {
 
   /// The lowerCamel name of the protobuf JSON mapping.
   static func camelCase(_ name: String) -> String {
-    var result = ""
+    // Field names are ASCII; by bytes, because this runs for every name of every message met.
+    var result: [UInt8] = []
+    result.reserveCapacity(name.utf8.count)
     var upper = false
-    for character in name {
-      if character == "_" {
+    for byte in name.utf8 {
+      if byte == UInt8(ascii: "_") {
         upper = true
       } else {
-        result += upper ? character.uppercased() : String(character)
+        result.append(upper && byte >= 0x61 && byte <= 0x7a ? byte - 32 : byte)
         upper = false
       }
     }
-    return result
+    return String(decoding: result, as: UTF8.self)
   }
 
   /// The wrapped kind of `google.protobuf.UInt32Value` and its like.

@@ -60,17 +60,20 @@ private struct DescriptorIndex: Sendable {
   var messageNames: [String] = []
 
   init(base64: StaticString) {
-    let text = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: base64.utf8Start),
+    let text = Data(
+      bytesNoCopy: UnsafeMutableRawPointer(mutating: base64.utf8Start),
       count: base64.utf8CodeUnitCount, deallocator: .none)
     guard let bytes = Data(base64Encoded: text),
       let set = try? Google_Protobuf_FileDescriptorSet(
         serializedBytes: bytes, extensions: Martlet_Annotations_Extensions)
     else { preconditionFailure("the embedded descriptor set is damaged; run Scripts/protos.sh") }
-    for file in set.file where file.package != "martlet" {
+    for file in set.file {
       for message in file.messageType {
         add(message, prefix: file.package, isOurs: file.package.hasPrefix("envoy."))
       }
-      for enumeration in file.enumType { enumerations["\(file.package).\(enumeration.name)"] = enumeration }
+      for enumeration in file.enumType {
+        enumerations["\(file.package).\(enumeration.name)"] = enumeration
+      }
     }
   }
 
@@ -81,7 +84,9 @@ private struct DescriptorIndex: Sendable {
     messages[name] = message
     if isOurs, !message.options.mapEntry { messageNames.append(name) }
     for nested in message.nestedType { add(nested, prefix: name, isOurs: isOurs) }
-    for enumeration in message.enumType { enumerations["\(name).\(enumeration.name)"] = enumeration }
+    for enumeration in message.enumType {
+      enumerations["\(name).\(enumeration.name)"] = enumeration
+    }
   }
 }
 

@@ -16,7 +16,8 @@ enum LegacyNames {
 
   /// Full names of v2 messages that stand in an Any.
   static let types: [String: String] = [
-    "envoy.config.accesslog.v2.FileAccessLog": "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+    "envoy.config.accesslog.v2.FileAccessLog":
+      "envoy.extensions.access_loggers.file.v3.FileAccessLog",
     "envoy.config.filter.http.router.v2.Router": "envoy.extensions.filters.http.router.v3.Router",
     "envoy.config.filter.listener.original_dst.v2.OriginalDst":
       "envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
@@ -43,15 +44,19 @@ enum LegacyNames {
     ],
     "envoy.config.listener.v3.FilterChain": ["tls_context": "TLS is not in this version"],
     "envoy.config.route.v3.RouteMatch": [
-      "regex": "regular expressions are not in this version",
+      "regex": "regular expressions are not in this version"
     ],
-    "envoy.config.route.v3.HeaderMatcher": ["regex_match": "regular expressions are not in this version"],
+    "envoy.config.route.v3.HeaderMatcher": [
+      "regex_match": "regular expressions are not in this version"
+    ],
     "envoy.type.matcher.v3.StringMatcher": ["regex": "regular expressions are not in this version"],
     "envoy.config.route.v3.RouteAction": [
       "auto_host_rewrite_header": "rewriting the host is not in this version",
       "request_mirror_policy": "request mirroring is not in this version",
     ],
-    "envoy.config.route.v3.Route": ["per_filter_config": "per-filter configuration of routes is not in this version"],
+    "envoy.config.route.v3.Route": [
+      "per_filter_config": "per-filter configuration of routes is not in this version"
+    ],
     "envoy.config.route.v3.VirtualHost": [
       "per_filter_config": "per-filter configuration of routes is not in this version"
     ],

@@ -6,12 +6,16 @@ extension UpgradeRules {
     guard let index = index(of: "runtime", entries) else { return }
     let runtime = entries.remove(at: index)
     if has("layered_runtime", entries) {
-      scope.refused("`runtime` and `layered_runtime` cannot both stand; keep `layered_runtime`", runtime)
+      scope.refused(
+        "`runtime` and `layered_runtime` cannot both stand; keep `layered_runtime`", runtime)
       return
     }
     let fields = runtime.value.entries ?? []
     if let disk = fields.first(where: { $0.key != "base" && !$0.value.isNull }) {
-      scope.refused("`runtime` of the v2 API is not supported with `\(disk.key)`: runtime layers on disk are not in this version", runtime)
+      scope.refused(
+        "`runtime` of the v2 API is not supported with `\(disk.key)`: runtime layers on disk are "
+          + "not in this version",
+        runtime)
       return
     }
     guard let base = fields.first else { return }
@@ -23,7 +27,9 @@ extension UpgradeRules {
         .init(key: "static_layer", position: base.position, value: base.value),
       ]), at: position)
     entries.append(
-      .init(key: "layered_runtime", position: runtime.position, value: mapping("layers", list([layer], at: position))))
+      .init(
+        key: "layered_runtime", position: runtime.position,
+        value: mapping("layers", list([layer], at: position))))
   }
 
   /// `build_version` told the control plane about the binary; nothing asks for it now.

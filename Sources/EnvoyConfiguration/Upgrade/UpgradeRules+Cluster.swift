@@ -10,7 +10,8 @@ extension UpgradeRules {
     guard let index = index(of: "hosts", entries) else { return }
     let hosts = entries[index]
     if has("load_assignment", entries) {
-      scope.refused("`hosts` and `load_assignment` cannot both stand; keep `load_assignment`", hosts)
+      scope.refused(
+        "`hosts` and `load_assignment` cannot both stand; keep `load_assignment`", hosts)
       entries.remove(at: index)
       return
     }
@@ -26,6 +27,7 @@ extension UpgradeRules {
     assignment.append(
       .init(key: "endpoints", position: position, value: list([locality], at: position)))
     entries[index] = .init(
-      key: "load_assignment", position: hosts.position, value: ConfigurationNode(.mapping(assignment), at: position))
+      key: "load_assignment", position: hosts.position,
+      value: ConfigurationNode(.mapping(assignment), at: position))
   }
 }

@@ -9,7 +9,8 @@ extension UpgradeRules {
 
   /// `deprecated_v1: {bind_to_port: ...}` moved up by one level.
   private static func bindToPort(_ entries: inout Entries, in scope: Scope) {
-    guard let index = index(of: "deprecated_v1", entries), let fields = entries[index].value.entries,
+    guard let index = index(of: "deprecated_v1", entries),
+      let fields = entries[index].value.entries,
       fields.allSatisfy({ $0.key == "bind_to_port" || $0.key == "bindToPort" })
     else { return }
     let old = entries.remove(at: index)
@@ -39,34 +40,46 @@ extension UpgradeRules {
     var found: ConfigurationNode.Entry?
     var asking = 0
     for number in chains.indices {
-      guard var fields = chains[number].entries, let field = self.index(of: "use_proxy_proto", fields) else { continue }
+      guard var fields = chains[number].entries,
+        let field = self.index(of: "use_proxy_proto", fields)
+      else { continue }
       guard fields[field].value.text.flatMap(YAMLScalar.boolean) == true else { continue }
       found = fields.remove(at: field)
       asking += 1
       chains[number].content = .mapping(fields)
     }
     guard let found else { return }
+    entries[index].value = list(chains, at: entries[index].value.position)
     guard asking == chains.count else {
-      scope.refused("`use_proxy_proto` is set on some filter chains and not on others, which no listener filter can do", found)
+      scope.refused(
+        "`use_proxy_proto` is set on some filter chains and not on others, which no listener filter can do",
+        found)
       return
     }
-    scope.changed("`use_proxy_proto` is now the listener filter envoy.filters.listener.proxy_protocol", found)
-    entries[index].value = list(chains, at: entries[index].value.position)
+    scope.changed(
+      "`use_proxy_proto` is now the listener filter envoy.filters.listener.proxy_protocol", found)
     addProxyProtocolFilter(&entries, at: found.position)
   }
 
-  private static func addProxyProtocolFilter(_ entries: inout Entries, at position: SourcePosition) {
-    let type = "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
+  private static func addProxyProtocolFilter(_ entries: inout Entries, at position: SourcePosition)
+  {
+    let type =
+      "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
     let filter = ConfigurationNode(
       .mapping([
-        .init(key: "name", position: position, value: .text("envoy.filters.listener.proxy_protocol", at: position)),
-        .init(key: "typed_config", position: position, value: mapping("@type", .text(type, at: position))),
+        .init(
+          key: "name", position: position,
+          value: .text("envoy.filters.listener.proxy_protocol", at: position)),
+        .init(
+          key: "typed_config", position: position,
+          value: mapping("@type", .text(type, at: position))),
       ]), at: position)
     if let index = index(of: "listener_filters", entries) {
       let filters = entries[index].value.elements ?? []
       entries[index].value = list([filter] + filters, at: entries[index].value.position)
     } else {
-      entries.append(.init(key: "listener_filters", position: position, value: list([filter], at: position)))
+      entries.append(
+        .init(key: "listener_filters", position: position, value: list([filter], at: position)))
     }
   }
 }

@@ -8,12 +8,15 @@ extension UpgradeRules {
     guard let options = self.index(of: "common_http_protocol_options", entries) else {
       scope.changed("`idle_timeout` is now `common_http_protocol_options.idle_timeout`", old)
       entries.append(
-        .init(key: "common_http_protocol_options", position: old.position, value: mapping("idle_timeout", old.value)))
+        .init(
+          key: "common_http_protocol_options", position: old.position,
+          value: mapping("idle_timeout", old.value)))
       return
     }
     var fields = entries[options].value.entries ?? []
     if has("idle_timeout", fields) {
-      scope.changed("`idle_timeout` is ignored beside `common_http_protocol_options.idle_timeout`", old)
+      scope.changed(
+        "`idle_timeout` is ignored beside `common_http_protocol_options.idle_timeout`", old)
       return
     }
     scope.changed("`idle_timeout` is now `common_http_protocol_options.idle_timeout`", old)
@@ -26,11 +29,14 @@ extension UpgradeRules {
   static func tcpProxy(_ entries: inout Entries, in scope: Scope) {
     guard let index = index(of: "deprecated_v1", entries) else { return }
     let old = entries.remove(at: index)
-    guard let routes = old.value["routes"]?.elements, routes.count == 1, let fields = routes[0].entries,
+    guard let routes = old.value["routes"]?.elements, routes.count == 1,
+      let fields = routes[0].entries,
       fields.count == 1, fields[0].key == "cluster", !has("cluster", entries)
     else {
       scope.refused(
-        "`deprecated_v1` of the v2 API is not supported with several routes or conditions; use filter chain matches", old)
+        "`deprecated_v1` of the v2 API is not supported with several routes or conditions; use "
+          + "filter chain matches",
+        old)
       return
     }
     scope.changed("`deprecated_v1.routes` is now `cluster`", old)

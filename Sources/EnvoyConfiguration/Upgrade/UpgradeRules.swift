@@ -19,14 +19,20 @@ enum UpgradeRules {
   }
 
   /// Fields that v3 does not have any more and that nothing here can stand for.
-  private static func removed(_ entries: inout Entries, from schema: MessageSchema, in scope: Scope) {
+  private static func removed(_ entries: inout Entries, from schema: MessageSchema, in scope: Scope)
+  {
     guard let reasons = LegacyNames.removedFields[schema.name] else { return }
     entries.removeAll { entry in
       guard schema.field(named: entry.key) == nil,
-        let reason = reasons.first(where: { $0.key == entry.key || FieldSchema.camelCase($0.key) == entry.key })
+        let reason = reasons.first(where: {
+          $0.key == entry.key || FieldSchema.camelCase($0.key) == entry.key
+        })
       else { return false }
       // Null, an empty list and false say what leaving the field out says.
-      if entry.value.isNull || entry.value.elements?.isEmpty == true || entry.value.text == "false" { return true }
+      if entry.value.isNull || entry.value.elements?.isEmpty == true || entry.value.text == "false"
+      {
+        return true
+      }
       scope.refused("`\(reason.key)` of the v2 API is not supported: \(reason.value)", entry)
       return true
     }
@@ -41,10 +47,12 @@ enum UpgradeRules {
 
   /// A mapping of one entry.
   static func mapping(_ key: String, _ value: ConfigurationNode) -> ConfigurationNode {
-    ConfigurationNode(.mapping([.init(key: key, position: value.position, value: value)]), at: value.position)
+    ConfigurationNode(
+      .mapping([.init(key: key, position: value.position, value: value)]), at: value.position)
   }
 
-  static func list(_ values: [ConfigurationNode], at position: SourcePosition) -> ConfigurationNode {
+  static func list(_ values: [ConfigurationNode], at position: SourcePosition) -> ConfigurationNode
+  {
     ConfigurationNode(.sequence(values), at: position)
   }
 }

@@ -14,7 +14,8 @@ extension Upgrader {
     if let index = entries.firstIndex(where: { $0.key == "config" }) {
       guard let known else {
         scope.refused(
-          "`config` has no type, and \"\(name ?? "")\" is not the name of a known extension; use `typed_config` with `@type`",
+          "`config` has no type, and \"\(name ?? "")\" is not the name of a known extension; use "
+            + "`typed_config` with `@type`",
           entries[index])
         entries.remove(at: index)
         return
@@ -23,16 +24,23 @@ extension Upgrader {
       entries[index].value = typedConfiguration(entries[index], known)
       entries[index].key = "typed_config"
     } else if let known, let name = entries.first(where: { $0.key == "name" }),
-      !entries.contains(where: { ["typed_config", "typedConfig", "config_discovery", "configDiscovery"].contains($0.key) })
+      !entries.contains(where: {
+        ["typed_config", "typedConfig", "config_discovery", "configDiscovery"].contains($0.key)
+      })
     {
-      scope.changed("\"\(known.extensionName)\" without a configuration gets an empty `typed_config` of `\(known.name)`", name)
-      entries.append(.init(key: "typed_config", position: name.position, value: typedConfiguration(name, known)))
+      scope.changed(
+        "\"\(known.extensionName)\" without a configuration gets an empty `typed_config` of `\(known.name)`",
+        name)
+      entries.append(
+        .init(key: "typed_config", position: name.position, value: typedConfiguration(name, known)))
     }
   }
 
   /// The name of the extension, brought to its v3 form.
-  private func upgradedName(_ entries: inout [ConfigurationNode.Entry], in scope: Scope) -> String? {
-    guard let index = entries.firstIndex(where: { $0.key == "name" }), let name = entries[index].value.text
+  private func upgradedName(_ entries: inout [ConfigurationNode.Entry], in scope: Scope) -> String?
+  {
+    guard let index = entries.firstIndex(where: { $0.key == "name" }),
+      let name = entries[index].value.text
     else { return nil }
     guard let current = LegacyNames.extensions[name] else { return name }
     scope.changed("the name \"\(name)\" is now \"\(current)\"", entries[index])
@@ -40,7 +48,9 @@ extension Upgrader {
     return current
   }
 
-  private func typedConfiguration(_ entry: ConfigurationNode.Entry, _ schema: MessageSchema) -> ConfigurationNode {
+  private func typedConfiguration(_ entry: ConfigurationNode.Entry, _ schema: MessageSchema)
+    -> ConfigurationNode
+  {
     let type = ConfigurationNode.Entry(
       key: "@type", position: entry.position,
       value: .text("type.googleapis.com/\(schema.name)", at: entry.position))

@@ -17,9 +17,12 @@ final class Upgrader {
     self.allowsUnknownFields = allowsUnknownFields
   }
 
-  func upgrade(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place) -> ConfigurationNode {
+  func upgrade(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place)
+    -> ConfigurationNode
+  {
     guard var entries = node.entries else { return node }
-    let scope = Scope(place: place, diagnostics: diagnostics, allowsUnknownFields: allowsUnknownFields)
+    let scope = Scope(
+      place: place, diagnostics: diagnostics, allowsUnknownFields: allowsUnknownFields)
     UpgradeRules.apply(to: &entries, of: schema, in: scope)
     extensionConfiguration(&entries, of: schema, in: scope)
     for index in entries.indices {
@@ -30,11 +33,15 @@ final class Upgrader {
     return ConfigurationNode(.mapping(entries), at: node.position)
   }
 
-  private func value(_ node: ConfigurationNode, _ field: FieldSchema, at place: Place) -> ConfigurationNode {
+  private func value(_ node: ConfigurationNode, _ field: FieldSchema, at place: Place)
+    -> ConfigurationNode
+  {
     guard case .message(let name) = field.kind, field.wrapped == nil else { return node }
     guard let schema = store.message(name) else { return node }
     if schema.isMapEntry {
-      guard let entries = node.entries, let inner = schema.field(named: "value") else { return node }
+      guard let entries = node.entries, let inner = schema.field(named: "value") else {
+        return node
+      }
       let upgraded = entries.map { entry in
         var copy = entry
         copy.value = value(entry.value, inner, at: place.beside(key: entry.key, at: entry.position))
@@ -51,8 +58,11 @@ final class Upgrader {
     return single(node, schema, at: place)
   }
 
-  private func single(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place) -> ConfigurationNode {
-    schema.name == "google.protobuf.Any" ? anyMessage(node, at: place) : upgrade(node, schema, at: place)
+  private func single(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place)
+    -> ConfigurationNode
+  {
+    schema.name == "google.protobuf.Any"
+      ? anyMessage(node, at: place) : upgrade(node, schema, at: place)
   }
 
   /// An extension: its type's v2 name becomes the v3 name, then its fields are upgraded.
@@ -65,14 +75,16 @@ final class Upgrader {
       diagnostics.warning(
         "upgraded from v2: the type `\(typeName)` is now `\(current)`",
         at: place.beside(field: "@type", at: entries[index].position))
-      entries[index].value = .text("type.googleapis.com/\(current)", at: entries[index].value.position)
+      entries[index].value = .text(
+        "type.googleapis.com/\(current)", at: entries[index].value.position)
       typeName = current
     }
     guard let schema = store.message(typeName), !schema.category.isEmpty else {
       return ConfigurationNode(.mapping(entries), at: node.position)
     }
     let type = entries.remove(at: index)
-    let upgraded = upgrade(ConfigurationNode(.mapping(entries), at: node.position), schema, at: place)
+    let upgraded = upgrade(
+      ConfigurationNode(.mapping(entries), at: node.position), schema, at: place)
     return ConfigurationNode(.mapping([type] + (upgraded.entries ?? [])), at: node.position)
   }
 }
@@ -84,7 +96,8 @@ struct Scope {
   let allowsUnknownFields: Bool
 
   func changed(_ message: String, _ entry: ConfigurationNode.Entry) {
-    diagnostics.warning("upgraded from v2: " + message, at: place.beside(field: entry.key, at: entry.position))
+    diagnostics.warning(
+      "upgraded from v2: " + message, at: place.beside(field: entry.key, at: entry.position))
   }
 
   /// A field that cannot be upgraded; its rule takes it away.

@@ -92,7 +92,8 @@ struct Place {
 
   func element(_ index: Int) -> Place {
     let found = location.flatMap { index < $0.elements.count ? $0.elements[index] : nil }
-    return Place(found, Path(.index(found?.shownIndex ?? index), after: path), found?.position ?? position)
+    return Place(
+      found, Path(.index(found?.shownIndex ?? index), after: path), found?.position ?? position)
   }
 
   func key(_ key: String) -> Place {

@@ -16,7 +16,8 @@ struct PresenceCheck {
       guard !oneof.fields.contains(where: { place.field($0.name).exists }) else { continue }
       let names = oneof.fields.map { "`\($0.name)`" }
       diagnostics.error(
-        names.count == 1 ? "\(names[0]) is required" : "one of \(names.joined(separator: ", ")) is required",
+        names.count == 1
+          ? "\(names[0]) is required" : "one of \(names.joined(separator: ", ")) is required",
         at: place)
     }
     for field in schema.fields {
@@ -34,10 +35,12 @@ struct PresenceCheck {
     guard field.isRepeated else { return }
     let count = UInt64(max(place.count, place.keys.count))
     if field.rules.hasMinItems, count < field.rules.minItems {
-      diagnostics.error("expected \(field.rules.minItems) or more elements, found \(count)", at: place)
+      diagnostics.error(
+        "expected \(field.rules.minItems) or more elements, found \(count)", at: place)
     }
     if field.rules.hasMaxItems, count > field.rules.maxItems {
-      diagnostics.error("expected \(field.rules.maxItems) elements or fewer, found \(count)", at: place)
+      diagnostics.error(
+        "expected \(field.rules.maxItems) elements or fewer, found \(count)", at: place)
     }
   }
 
@@ -51,7 +54,9 @@ struct PresenceCheck {
       }
     } else if field.oneof == nil, rules.hasMinLength, rules.minLength > 0, !rules.ignoreEmpty {
       diagnostics.error("is required and must not be empty", at: place)
-    } else if field.oneof == nil, rules.hasAtLeast, rules.atLeast > 0, !rules.ignoreEmpty, isPlainNumber(field) {
+    } else if field.oneof == nil, rules.hasAtLeast, rules.atLeast > 0, !rules.ignoreEmpty,
+      isPlainNumber(field)
+    {
       diagnostics.error("is required, \(rules.atLeast) or more", at: place)
     }
   }

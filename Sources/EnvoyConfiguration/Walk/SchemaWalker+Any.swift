@@ -6,7 +6,9 @@
 // udpa or xds (the type stands in `type_url`).
 
 extension SchemaWalker {
-  private static let typedStructs: Set<Substring> = ["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"]
+  private static let typedStructs: Set<Substring> = [
+    "udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct",
+  ]
 
   /// An Any, or nil where the extension is not known.
   func anyMessage(
@@ -19,11 +21,13 @@ extension SchemaWalker {
     guard let type = node["@type"] else {
       let known = store.extensions(in: category).filter { $0.extensionName == name }
       let hint = known.first.map { ": \"type.googleapis.com/\($0.name)\"" } ?? ""
-      diagnostics.error("expected `@type` with the name of the extension's message\(hint)", at: place)
+      diagnostics.error(
+        "expected `@type` with the name of the extension's message\(hint)", at: place)
       return nil
     }
     guard let url = type.text else {
-      diagnostics.error("expected text, found \(type.summary)", at: place.beside(field: "@type", at: type.position))
+      diagnostics.error(
+        "expected text, found \(type.summary)", at: place.beside(field: "@type", at: type.position))
       return nil
     }
     let typeName = Self.typeName(of: url)
@@ -31,15 +35,21 @@ extension SchemaWalker {
     if typeName == "google.protobuf.Struct" {
       return untyped(rest, category: category, name: name, in: node, at: place)
     }
-    if Self.typedStructs.contains(typeName) { return typedStruct(rest, category: category, in: node, at: place) }
-    guard let schema = known(typeName, category: category, at: place.beside(field: "@type", at: type.position))
+    if Self.typedStructs.contains(typeName) {
+      return typedStruct(rest, category: category, in: node, at: place)
+    }
+    guard
+      let schema = known(
+        typeName, category: category, at: place.beside(field: "@type", at: type.position))
     else { return nil }
     return packed(ConfigurationNode(.mapping(rest), at: node.position), schema, at: place)
   }
 
   static func typeName(of url: String) -> Substring { url.split(separator: "/").last ?? "" }
 
-  private func packed(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place) -> WireWriter {
+  private func packed(_ node: ConfigurationNode, _ schema: MessageSchema, at place: Place)
+    -> WireWriter
+  {
     var writer = WireWriter()
     writer.data(1, "type.googleapis.com/\(schema.name)".utf8)
     writer.message(2, message(node, schema, at: place))
@@ -52,10 +62,13 @@ extension SchemaWalker {
     if let schema = schemas.first(where: { $0.name == name }) { return schema }
     if let other = store.message(String(name)), !other.category.isEmpty {
       diagnostics.error(
-        "`\(name)` is an extension of the category \(other.category); expected one of \(category)", at: place)
+        "`\(name)` is an extension of the category \(other.category); expected one of \(category)",
+        at: place)
     } else {
       let names = schemas.map(\.name)
-      let near = Suggestion.nearest(to: String(name), among: names).map { "; did you mean `\($0)`?" }
+      let near = Suggestion.nearest(to: String(name), among: names).map {
+        "; did you mean `\($0)`?"
+      }
       let list = names.isEmpty ? "" : "; known here: \(names.joined(separator: ", "))"
       diagnostics.error("the extension type `\(name)` is not supported\(near ?? list)", at: place)
     }
@@ -63,23 +76,29 @@ extension SchemaWalker {
   }
 
   private func untyped(
-    _ entries: [ConfigurationNode.Entry], category: String, name: String?, in node: ConfigurationNode,
+    _ entries: [ConfigurationNode.Entry], category: String, name: String?,
+    in node: ConfigurationNode,
     at place: Place
   ) -> WireWriter? {
-    guard let schema = store.extensions(in: category).first(where: { $0.extensionName == name }) else {
+    guard let schema = store.extensions(in: category).first(where: { $0.extensionName == name })
+    else {
       diagnostics.error(
-        "a google.protobuf.Struct says no type, and `\(name ?? "")` is not the name of a known extension", at: place)
+        "a google.protobuf.Struct says no type, and `\(name ?? "")` is not the name of a known extension",
+        at: place)
       return nil
     }
-    diagnostics.warning("google.protobuf.Struct is deprecated; use \"type.googleapis.com/\(schema.name)\"", at: place)
+    diagnostics.warning(
+      "google.protobuf.Struct is deprecated; use \"type.googleapis.com/\(schema.name)\"", at: place)
     // `value` is the mapping's own form; older files write the fields beside `@type`.
-    let inner = entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
+    let inner =
+      entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
       ? entries[0].value : ConfigurationNode(.mapping(entries), at: node.position)
     return packed(inner, schema, at: place)
   }
 
   private func typedStruct(
-    _ entries: [ConfigurationNode.Entry], category: String, in node: ConfigurationNode, at place: Place
+    _ entries: [ConfigurationNode.Entry], category: String, in node: ConfigurationNode,
+    at place: Place
   ) -> WireWriter? {
     var url: String?
     var value = ConfigurationNode(.mapping([]), at: node.position)
@@ -97,7 +116,9 @@ extension SchemaWalker {
       diagnostics.error("expected `type_url` with the name of the extension's message", at: place)
       return nil
     }
-    guard let schema = known(Self.typeName(of: url), category: category, at: place) else { return nil }
+    guard let schema = known(Self.typeName(of: url), category: category, at: place) else {
+      return nil
+    }
     return packed(value, schema, at: place)
   }
 }

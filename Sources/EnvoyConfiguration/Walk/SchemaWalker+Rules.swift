@@ -7,11 +7,14 @@ extension SchemaWalker {
     // protoc-gen-validate counts code points.
     let length = UInt64(text.unicodeScalars.count)
     if rules.hasMinLength, length < rules.minLength {
-      diagnostics.error(length == 0 ? "must not be empty" : "must have \(rules.minLength) characters or more", at: place)
+      diagnostics.error(
+        length == 0 ? "must not be empty" : "must have \(rules.minLength) characters or more",
+        at: place)
       return false
     }
     if rules.hasMaxLength, length > rules.maxLength {
-      diagnostics.error("must have \(rules.maxLength) characters or fewer, not \(length)", at: place)
+      diagnostics.error(
+        "must have \(rules.maxLength) characters or fewer, not \(length)", at: place)
       return false
     }
     if !rules.prefix.isEmpty, !text.hasPrefix(rules.prefix) {
@@ -19,7 +22,9 @@ extension SchemaWalker {
       return false
     }
     if !rules.oneOf.isEmpty, !rules.oneOf.contains(text) {
-      diagnostics.error("expected one of \(rules.oneOf.map { "\"\($0)\"" }.joined(separator: ", ")), found \"\(text)\"", at: place)
+      diagnostics.error(
+        "expected one of \(rules.oneOf.map { "\"\($0)\"" }.joined(separator: ", ")), found \"\(text)\"",
+        at: place)
       return false
     }
     if rules.header != .any, text.utf8.contains(where: { $0 == 0 || $0 == 0x0a || $0 == 0x0d }) {
@@ -43,11 +48,14 @@ extension SchemaWalker {
 
   func check(_ number: YAMLScalar.Integer, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
     // Beyond Int64 only a lower bound can hold.
-    let value = number.isNegative
+    let value =
+      number.isNegative
       ? Int64(truncatingIfNeeded: 0 &- number.magnitude)
       : Int64(clamping: number.magnitude)
     if rules.hasAtLeast, value < rules.atLeast {
-      diagnostics.error(Self.bounds(rules) + ", found \(number.isNegative ? "-" : "")\(number.magnitude)", at: place)
+      diagnostics.error(
+        Self.bounds(rules) + ", found \(number.isNegative ? "-" : "")\(number.magnitude)", at: place
+      )
       return false
     }
     if rules.hasAtMost, value > rules.atMost {
@@ -60,7 +68,8 @@ extension SchemaWalker {
   func check(only value: String, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
     guard !rules.only.isEmpty, !rules.only.contains(value) else { return true }
     diagnostics.error(
-      "`\(value)` is not supported (only \(rules.only.joined(separator: ", "))): \(rules.why)", at: place)
+      "`\(value)` is not supported (only \(rules.only.joined(separator: ", "))): \(rules.why)",
+      at: place)
     return false
   }
 

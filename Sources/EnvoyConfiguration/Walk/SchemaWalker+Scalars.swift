@@ -38,9 +38,15 @@ extension SchemaWalker {
         diagnostics.error("expected a number, found \(node.summary)", at: place)
         return
       }
-      if kind == .double { writer.double(number, value) } else { writer.float(number, Float(value)) }
+      if kind == .double {
+        writer.double(number, value)
+      } else {
+        writer.float(number, Float(value))
+      }
     case .enumeration(let name):
-      guard let value = enumeration(scalar, store.enumeration(name), rules, at: place) else { return }
+      guard let value = enumeration(scalar, store.enumeration(name), rules, at: place) else {
+        return
+      }
       writer.integer(number, UInt64(bitPattern: Int64(value)))
     case .message: preconditionFailure("a message is not a scalar")
     }
@@ -52,7 +58,9 @@ extension SchemaWalker {
     at place: Place, into writer: inout WireWriter
   ) {
     var value = node
-    if let entries = node.entries, entries.count == 1, entries[0].key == "value" { value = entries[0].value }
+    if let entries = node.entries, entries.count == 1, entries[0].key == "value" {
+      value = entries[0].value
+    }
     var inner = WireWriter()
     scalar(value, kind, number: 1, rules, at: place, into: &inner)
     writer.message(number, inner)
@@ -71,13 +79,16 @@ extension SchemaWalker {
       return scalar.text
     }
     diagnostics.error(
-      "expected text, but `\(scalar.text)` is \(reading) in YAML; write it in quotes: \"\(scalar.text)\"", at: place)
+      "expected text, but `\(scalar.text)` is \(reading) in YAML; write it in quotes: \"\(scalar.text)\"",
+      at: place)
     return nil
   }
 
   private func boolean(_ scalar: ConfigurationNode.Scalar) -> Bool? {
     // A quoted boolean is what protobuf's parser takes and no other word.
-    if scalar.isQuoted { return scalar.text == "true" ? true : scalar.text == "false" ? false : nil }
+    if scalar.isQuoted {
+      return scalar.text == "true" ? true : scalar.text == "false" ? false : nil
+    }
     return YAMLScalar.boolean(scalar.text)
   }
 
@@ -91,7 +102,8 @@ extension SchemaWalker {
     case .number(let value): number = value
     case .badOctal:
       diagnostics.error(
-        "expected \(expectation(of: kind)), but `\(scalar.text)` begins like an octal number; leave out the zero",
+        "expected \(expectation(of: kind)), but `\(scalar.text)` begins like an octal number; "
+          + "leave out the zero",
         at: place)
       return nil
     case .notANumber:
@@ -99,10 +111,13 @@ extension SchemaWalker {
       return nil
     }
     if number.isOctal, !rules.octal, number.magnitude > 7 {
-      diagnostics.warning("`\(scalar.text)` is octal in YAML 1.1 and means \(number.magnitude) here, as in Envoy", at: place)
+      diagnostics.warning(
+        "`\(scalar.text)` is octal in YAML 1.1 and means \(number.magnitude) here, as in Envoy",
+        at: place)
     }
     let range = Self.range(of: kind)
-    let fits: Bool = number.isNegative
+    let fits: Bool =
+      number.isNegative
       ? number.magnitude <= range.below && !number.overflows
       : number.magnitude <= range.above && !number.overflows
     guard fits else {
@@ -130,14 +145,19 @@ extension SchemaWalker {
     // Envoy's parser compares without case, and takes `-` for `_`.
     let wanted = scalar.text.uppercased().replacing("-", with: "_")
     var found = schema.values.first { $0.name.uppercased() == wanted }
-    if found == nil, case .number(let number) = YAMLScalar.integer(scalar.text, isQuoted: false), !number.overflows {
-      found = schema.values.first { !number.isNegative && UInt64(max(0, $0.number)) == number.magnitude }
+    if found == nil, case .number(let number) = YAMLScalar.integer(scalar.text, isQuoted: false),
+      !number.overflows
+    {
+      found = schema.values.first {
+        !number.isNegative && UInt64(max(0, $0.number)) == number.magnitude
+      }
     }
     guard let found else {
       let names = schema.values.filter { $0.refused == nil }.map(\.name)
       let near = Suggestion.nearest(to: wanted, among: names).map { "; did you mean \($0)?" } ?? ""
       diagnostics.error(
-        "expected one of \(names.joined(separator: ", ")), found \(shown(scalar))\(near)", at: place)
+        "expected one of \(names.joined(separator: ", ")), found \(shown(scalar))\(near)", at: place
+      )
       return nil
     }
     if let reason = found.refused {

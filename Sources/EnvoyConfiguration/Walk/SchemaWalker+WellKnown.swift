@@ -2,17 +2,20 @@
 
 extension SchemaWalker {
   /// `5s`, `0.25s`; also a mapping with `seconds` and `nanos`, which Envoy's parser takes.
-  func duration(_ node: ConfigurationNode, _ rules: Martlet_FieldRules, at place: Place) -> WireWriter? {
+  func duration(_ node: ConfigurationNode, _ rules: Martlet_FieldRules, at place: Place)
+    -> WireWriter?
+  {
     var seconds: Int64 = 0
     var nanos: Int64 = 0
     if node.entries != nil {
       let writer = message(node, store.required("google.protobuf.Duration"), at: place)
-      seconds = Int64(node["seconds"]?.text ?? "0") ?? 0
-      nanos = Int64(node["nanos"]?.text ?? "0") ?? 0
+      seconds = Self.signed(node["seconds"])
+      nanos = Self.signed(node["nanos"])
       return check(seconds: seconds, nanos: nanos, rules, at: place) ? writer : nil
     }
     guard let text = node.text, let parsed = Self.parseDuration(text) else {
-      diagnostics.error("expected a duration in seconds such as 5s or 0.25s, found \(node.summary)", at: place)
+      diagnostics.error(
+        "expected a duration in seconds such as 5s or 0.25s, found \(node.summary)", at: place)
       return nil
     }
     (seconds, nanos) = parsed
@@ -21,6 +24,14 @@ extension SchemaWalker {
     if seconds != 0 { writer.integer(1, UInt64(bitPattern: seconds)) }
     if nanos != 0 { writer.integer(2, UInt64(bitPattern: nanos)) }
     return writer
+  }
+
+  /// A whole number that the walk has checked already.
+  private static func signed(_ node: ConfigurationNode?) -> Int64 {
+    guard case .scalar(let scalar)? = node?.content,
+      case .number(let number) = YAMLScalar.integer(scalar.text, isQuoted: scalar.isQuoted)
+    else { return 0 }
+    return Int64(truncatingIfNeeded: number.isNegative ? 0 &- number.magnitude : number.magnitude)
   }
 
   /// `-?[0-9]+(.[0-9]{1,9})?s`.
@@ -43,16 +54,23 @@ extension SchemaWalker {
     return isNegative ? (-seconds, -nanos) : (seconds, nanos)
   }
 
-  private func check(seconds: Int64, nanos: Int64, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
+  private func check(seconds: Int64, nanos: Int64, _ rules: Martlet_FieldRules, at place: Place)
+    -> Bool
+  {
     // protobuf's own range is 10000 years; nanoseconds of that do not fit 64 bits, so a bound
     // is compared in a wider type.
-    guard abs(seconds) <= 315_576_000_000, abs(nanos) <= 999_999_999 else {
-      diagnostics.error("a duration has at most 315576000000 seconds", at: place)
+    guard seconds.magnitude <= 315_576_000_000, nanos.magnitude <= 999_999_999,
+      seconds.signum() * nanos.signum() >= 0
+    else {
+      diagnostics.error(
+        "a duration has at most 315576000000 seconds and 999999999 nanoseconds, of the same sign",
+        at: place)
       return false
     }
     let total = Int128(seconds) * 1_000_000_000 + Int128(nanos)
     if rules.hasAtLeast, total < Int128(rules.atLeast) {
-      let text = rules.atLeast == 1 ? "more than 0s" : "\(Self.text(nanoseconds: rules.atLeast)) or more"
+      let text =
+        rules.atLeast == 1 ? "more than 0s" : "\(Self.text(nanoseconds: rules.atLeast)) or more"
       diagnostics.error("expected \(text)", at: place)
       return false
     }
@@ -108,13 +126,15 @@ extension SchemaWalker {
     case .sequence(let elements):
       var list = WireWriter()
       for (index, element) in elements.enumerated() {
-        list.message(1, structureValue(element, at: place.enter(element: index, at: element.position)))
+        list.message(
+          1, structureValue(element, at: place.enter(element: index, at: element.position)))
       }
       writer.message(6, list)
     case .scalar(let scalar):
       if !scalar.isQuoted, let value = YAMLScalar.boolean(scalar.text) {
         writer.integer(4, value ? 1 : 0)
-      } else if !scalar.isQuoted, case .number(let value) = YAMLScalar.integer(scalar.text, isQuoted: false),
+      } else if !scalar.isQuoted,
+        case .number(let value) = YAMLScalar.integer(scalar.text, isQuoted: false),
         !value.overflows
       {
         writer.double(2, value.isNegative ? -Double(value.magnitude) : Double(value.magnitude))

@@ -21,7 +21,9 @@ final class SchemaWalker {
     var writer = WireWriter()
     place.location?.schema = schema
     guard let entries = node.entries else {
-      diagnostics.error("expected a mapping with the fields of \(schema.shortName), found \(node.summary)", at: place)
+      diagnostics.error(
+        "expected a mapping with the fields of \(schema.shortName), found \(node.summary)",
+        at: place)
       return writer
     }
     var seen: [String: Int] = [:]
@@ -33,7 +35,8 @@ final class SchemaWalker {
       }
       if let line = seen[field.name] {
         diagnostics.error(
-          "this field is already given on line \(line)", at: place.beside(field: field.name, at: entry.position))
+          "this field is already given on line \(line)",
+          at: place.beside(field: field.name, at: entry.position))
         continue
       }
       seen[field.name] = entry.position.line
@@ -53,7 +56,9 @@ final class SchemaWalker {
     return writer
   }
 
-  private func takesNull(_ field: FieldSchema) -> Bool { field.kind == .message("google.protobuf.Value") }
+  private func takesNull(_ field: FieldSchema) -> Bool {
+    field.kind == .message("google.protobuf.Value")
+  }
 
   private func field(
     _ entry: ConfigurationNode.Entry, _ field: FieldSchema, of parent: ConfigurationNode,
@@ -85,7 +90,8 @@ final class SchemaWalker {
       elements = given
     } else {
       // Envoy's parser takes a single value for a list of one, and files rely on it.
-      diagnostics.warning("expected a list, found \(node.summary); taken as a list of one", at: place)
+      diagnostics.warning(
+        "expected a list, found \(node.summary); taken as a list of one", at: place)
       elements = [node]
     }
     let rules = field.rules.hasItems ? field.rules.items : Martlet_FieldRules()
@@ -98,7 +104,8 @@ final class SchemaWalker {
       }
       if field.rules.unique, let text = element.text {
         if let first = texts[text] {
-          diagnostics.error("`\(text)` stands in the list already, at index \(first)", at: elementPlace)
+          diagnostics.error(
+            "`\(text)` stands in the list already, at index \(first)", at: elementPlace)
         }
         texts[text] = index
       }
@@ -114,7 +121,8 @@ final class SchemaWalker {
       diagnostics.error("expected a mapping, found \(node.summary)", at: place)
       return
     }
-    guard let keyField = entryType.field(named: "key"), let valueField = entryType.field(named: "value")
+    guard let keyField = entryType.field(named: "key"),
+      let valueField = entryType.field(named: "value")
     else { return }
     var seen: [String: Int] = [:]
     for entry in entries {
@@ -131,7 +139,8 @@ final class SchemaWalker {
       // Every map of Envoy's configuration has text keys.
       var pair = WireWriter()
       pair.data(keyField.number, entry.key.utf8)
-      value(entry.value, valueField, field.rules, extensionName: entry.key, at: entryPlace, into: &pair)
+      value(
+        entry.value, valueField, field.rules, extensionName: entry.key, at: entryPlace, into: &pair)
       writer.message(field.number, pair)
     }
   }
@@ -173,7 +182,9 @@ final class SchemaWalker {
       if saysNothing(entry.value, refused) { return }
       text = "`\(refused.name)` is not supported: \(refused.because)"
     } else {
-      text = "`\(entry.key)` is not a field of \(schema.shortName)" + suggestion(for: entry.key, among: schema.knownNames)
+      text =
+        "`\(entry.key)` is not a field of \(schema.shortName)"
+        + suggestion(for: entry.key, among: schema.knownNames)
     }
     if allowsUnknownFields {
       diagnostics.warning(text + "; ignored", at: fieldPlace)
@@ -183,7 +194,8 @@ final class SchemaWalker {
   }
 
   /// True for a value that is the same as leaving the field out.
-  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool {
+  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool
+  {
     switch value.content {
     case .null: return true
     case .sequence(let elements): return elements.isEmpty
@@ -196,9 +208,12 @@ final class SchemaWalker {
   }
 
   private func suggestion(for name: String, among known: [String]) -> String {
+    if diagnostics.isFull { return "" }
     if let near = Suggestion.nearest(to: name, among: known) { return "; did you mean `\(near)`?" }
     if known.isEmpty { return "; it has no fields" }
-    if known.count <= 6 { return "; its fields are \(known.map { "`\($0)`" }.joined(separator: ", "))" }
+    if known.count <= 6 {
+      return "; its fields are \(known.map { "`\($0)`" }.joined(separator: ", "))"
+    }
     return ""
   }
 }

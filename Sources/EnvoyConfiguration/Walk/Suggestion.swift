@@ -11,7 +11,9 @@ enum Suggestion {
       let distance = distance(wanted, Array(candidate.lowercased().utf8))
       if distance < best?.distance ?? .max { best = (candidate, distance) }
     }
-    guard let best, best.distance <= max(1, min(wanted.count, best.name.utf8.count) / 3) else { return nil }
+    guard let best, best.distance <= max(1, min(wanted.count, best.name.utf8.count) / 3) else {
+      return nil
+    }
     return best.name
   }
 

@@ -14,7 +14,9 @@ struct WireWriter {
     bytes.append(UInt8(rest))
   }
 
-  private mutating func tag(_ number: Int, _ wireType: UInt64) { varint(UInt64(number) << 3 | wireType) }
+  private mutating func tag(_ number: Int, _ wireType: UInt64) {
+    varint(UInt64(number) << 3 | wireType)
+  }
 
   mutating func integer(_ number: Int, _ value: UInt64) {
     tag(number, 0)

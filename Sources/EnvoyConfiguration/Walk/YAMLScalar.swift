@@ -12,7 +12,9 @@ enum YAMLScalar {
     case "false", "no", "off", "n": value = false
     default: return nil
     }
-    guard text == lower || text == lower.uppercased() || text == lower.prefix(1).uppercased() + lower.dropFirst()
+    guard
+      text == lower || text == lower.uppercased()
+        || text == lower.prefix(1).uppercased() + lower.dropFirst()
     else { return nil }
     return value
   }
@@ -47,7 +49,8 @@ enum YAMLScalar {
     }
     var base: UInt64 = 10
     if !isQuoted, rest.count > 1, rest.first == UInt8(ascii: "0") {
-      if rest.dropFirst().first == UInt8(ascii: "x") || rest.dropFirst().first == UInt8(ascii: "X") {
+      if rest.dropFirst().first == UInt8(ascii: "x") || rest.dropFirst().first == UInt8(ascii: "X")
+      {
         base = 16
         rest = rest.dropFirst(2)
       } else {
@@ -76,12 +79,14 @@ enum YAMLScalar {
     guard case .number(let value) = integer(text, isQuoted: false), !value.overflows,
       value.magnitude <= (value.isNegative ? 1 << 31 : 1 << 31 - 1)
     else { return false }
-    return text.contains("x") || text.contains("X") || !text.utf8.contains { $0 == 0x2e || $0 | 0x20 == 0x65 }
+    return text.contains("x") || text.contains("X")
+      || !text.utf8.contains { $0 == 0x2e || $0 | 0x20 == 0x65 }
   }
 
   /// `80.0` and `8e1` are whole numbers to the protobuf JSON mapping.
   private static func fraction(_ text: String) -> IntegerReading {
-    guard let first = text.utf8.first, first != UInt8(ascii: "."), isDecimal(text), let value = Double(text),
+    guard let first = text.utf8.first, first != UInt8(ascii: "."), isDecimal(text),
+      let value = Double(text),
       value == value.rounded(), abs(value) < 9_007_199_254_740_992
     else { return .notANumber }
     return .number(Integer(isNegative: value < 0, magnitude: UInt64(abs(value))))
@@ -93,7 +98,8 @@ enum YAMLScalar {
   private static func isDecimal(_ text: String) -> Bool {
     guard !text.isEmpty, text.utf8.count < 64 else { return false }
     return text.utf8.allSatisfy {
-      ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2b || $0 == 0x2d || $0 == 0x2e || $0 == 0x65 || $0 == 0x45
+      ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2b || $0 == 0x2d || $0 == 0x2e || $0 == 0x65
+        || $0 == 0x45
     }
   }
 }
