@@ -3,7 +3,7 @@
 # in Tests/Fuzz/Corpus. SECONDS_EACH (or the first argument) is the time of each, 60 by default; the
 # arguments behind it name targets. What is found goes to .build/fuzz/found, and the exit is not 0.
 set -euo pipefail
-"$(dirname "$0")/install-system.sh" test
+"$(dirname "$0")/install-system.sh" run
 . "$(dirname "$0")/environment.sh"
 
 each="${1:-${SECONDS_EACH:-60}}"
@@ -29,7 +29,7 @@ failed=()
 for target in "${targets[@]}"; do
   mkdir -p ".build/fuzz/corpus/$target"
   log=".build/fuzz/$target.log"
-  if .build/fuzz/release/fuzz "$target" -max_total_time="$each" -max_len=4096 -timeout=10 \
+  if SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz "$target" -max_total_time="$each" -max_len=4096 -timeout=10 \
     -rss_limit_mb=3072 -detect_leaks=0 -print_final_stats=1 \
     -artifact_prefix=".build/fuzz/found/$target-" \
     ".build/fuzz/corpus/$target" "Tests/Fuzz/Corpus/$target" >"$log" 2>&1; then

@@ -4,7 +4,7 @@ import Testing
 @testable import DataPlane
 
 @Suite struct InboundBufferTests {
-  @Test(arguments: 1...8)
+  @Test(arguments: 1...4)
   func againstAModel(_ seed: UInt64) {
     let pool = ChunkPool()
     var random = SeededRandom(seed)
@@ -12,7 +12,7 @@ import Testing
     var model: [UInt8] = []
     var taken: [(slice: Slice, bytes: [UInt8])] = []
     var held: [Chunk] = []
-    for _ in 0..<3000 {
+    for _ in 0..<1000 {
       switch Int.random(in: 0..<10, using: &random) {
       case 0...3 where model.count < 100_000:
         let minimum = Int.random(in: 1...3000, using: &random)
@@ -43,10 +43,11 @@ import Testing
         }
         if !held.isEmpty { held.removeLast().release() }
       }
-      #expect(buffer.count == model.count)
-      #expect(buffer.isEmpty == (buffer.chunk == nil))
-      if !model.isEmpty {
-        #expect(Array(UnsafeBufferPointer(start: buffer.bytes, count: buffer.count)) == model)
+      guard buffer.count == model.count, buffer.isEmpty == (buffer.chunk == nil),
+        model.isEmpty || model.elementsEqual(UnsafeBufferPointer(start: buffer.bytes, count: buffer.count))
+      else {
+        Issue.record("differs from the model")
+        return
       }
     }
     for (slice, bytes) in taken {

@@ -80,10 +80,10 @@ import Testing
           model = []
         }
       }
-      #expect(map.count == model.count)
-      guard map.count == model.count else { return }
-      if let first = model.first(where: { $0.id == id }) {
-        #expect(map.first(id)?.string == first.value)
+      let first = model.first { $0.id == id }
+      guard map.count == model.count, map.first(id)?.string == first?.value else {
+        Issue.record("differs at step \(step)")
+        return
       }
     }
     #expect((0..<map.count).map { map.entries[$0].valueView.string } == model.map(\.value))

@@ -19,18 +19,15 @@ import Testing
     #expect(names.find("") == .unknown)
   }
 
-  @Test func numbersNeverChangeAsTheTableGrows() throws {
+  @Test func numbersNeverChangeAsTheTableGrows() {
     let names = HeaderNameTable()
     var given: [String: HeaderID] = [:]
     for index in 0..<20_000 {
       let name = "x-\(index)-" + String(repeating: "n", count: index % 40)
-      given[name] = try #require(names.intern(bytes(name)))
+      given[name] = names.intern(bytes(name))
     }
     #expect(Set(given.values.map(\.rawValue)).count == 20_000)
-    for (name, id) in given {
-      #expect(names.find(name) == id)
-      #expect(names.intern(bytes(name)) == id)
-    }
+    #expect(given.allSatisfy { names.find($0) == $1 && names.intern(bytes($0)) == $1 })
     #expect(names.find("host") == .host)
     #expect(names.intern(bytes("host")) == .host)
   }

@@ -11,11 +11,12 @@ enum HeadFuzz {
     var encoded: [UInt8] = []
   }
 
-  private static let names = HeaderNameTable()
-  private static let pool = ChunkPool()
+  // One input at a time: libFuzzer has one thread, and the replay is serialised.
+  nonisolated(unsafe) private static let names = HeaderNameTable()
+  nonisolated(unsafe) private static let pool = ChunkPool()
 
-  nonisolated(unsafe) private static let usual = HTTP1HeadParser.Limits(maxBytes: 60 << 10, maxHeaders: 100)
-  nonisolated(unsafe) private static let tight = HTTP1HeadParser.Limits(maxBytes: 64, maxHeaders: 3)
+  private static let usual = HTTP1HeadParser.Limits(maxBytes: 60 << 10, maxHeaders: 100)
+  private static let tight = HTTP1HeadParser.Limits(maxBytes: 64, maxHeaders: 3)
 
   static func run(_ kind: HTTP1HeadParser.Kind, _ input: [UInt8]) {
     for limits in [usual, tight] {
