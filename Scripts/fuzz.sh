@@ -29,8 +29,10 @@ failed=()
 for target in "${targets[@]}"; do
   mkdir -p ".build/fuzz/corpus/$target"
   log=".build/fuzz/$target.log"
-  if SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz "$target" -max_total_time="$each" -max_len=4096 -timeout=10 \
-    -rss_limit_mb=3072 -detect_leaks=0 -print_final_stats=1 \
+  # Swift's own crash handler would read the process in the sanitizer's way.
+  if SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz "$target" \
+    -max_total_time="$each" -max_len=4096 -timeout=10 -rss_limit_mb=3072 \
+    -detect_leaks=0 -print_final_stats=1 \
     -artifact_prefix=".build/fuzz/found/$target-" \
     ".build/fuzz/corpus/$target" "Tests/Fuzz/Corpus/$target" >"$log" 2>&1; then
     echo "fuzz $target: clean, $(grep -oE 'number_of_executed_units: [0-9]+' "$log" || true), ${each} s"
