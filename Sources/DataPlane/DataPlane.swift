@@ -22,7 +22,6 @@
 // by a lock that no worker ever takes.
 import CMartletSystem
 public import Model
-import Synchronization
 
 /// Options that hold for the life of the process.
 public struct DataPlaneOptions: Sendable {
@@ -131,7 +130,7 @@ public final class DataPlane: Sendable {
   private let options: DataPlaneOptions
   private let shared: Worker.SharedState
   private let workers: [Worker]
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   public init(options: DataPlaneOptions) {
     self.options = options
@@ -154,6 +153,7 @@ public final class DataPlane: Sendable {
   private func apply(_ configuration: ProxyConfiguration, _ state: inout State) throws(ApplyError) {
     guard !state.stopped else { throw ApplyError(problems: ["the data plane has stopped"]) }
     var opened: [Int32] = []
+    var made: [String] = []
     var problems: [String] = []
     var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
     var listeners: [String: ListenerSockets] = [:]
@@ -175,6 +175,7 @@ public final class DataPlane: Sendable {
           let (socket, descriptors) = try ListenSocket.open(
             address, listener: listener, workers: workers.count)
           opened.append(contentsOf: descriptors)
+          if case .unix(let path, _) = address.address { made.append(path) }
           bound.append(socket)
           for (worker, descriptor) in descriptors.enumerated() {
             sockets[worker].append(.init(descriptor: descriptor, from: nil, exclusive: shares))
@@ -198,6 +199,7 @@ public final class DataPlane: Sendable {
     }
     guard problems.isEmpty else {
       for descriptor in opened { martlet_close(descriptor) }
+      for path in made { unlink(path) }
       throw ApplyError(problems: problems)
     }
     onEveryWorker { [updates] worker in

@@ -41,7 +41,9 @@ struct InboundBuffer {
     if chunk.isUnique, unread + minimum <= chunk.capacity {
       (chunk.bytes).update(from: chunk.bytes + start, count: unread)
     } else {
-      let fresh = pool.chunk(atLeast: Swift.max(unread + minimum, ChunkPool.smallCapacity))
+      // Doubled, so that what is kept long is not copied for every read.
+      let wanted = Swift.max(unread + minimum, unread * 2, ChunkPool.smallCapacity)
+      let fresh = pool.chunk(atLeast: wanted)
       fresh.bytes.update(from: chunk.bytes + start, count: unread)
       chunk.release()
       self.chunk = fresh

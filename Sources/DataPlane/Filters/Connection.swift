@@ -7,6 +7,7 @@
 // A chain of the terminal alone, the usual one, pays nothing for the possibility.
 //
 // Threading: belongs to its worker.
+import CMartletABI
 import Model
 
 /// Whoever accepted the connection and counts it.
@@ -38,6 +39,7 @@ final class Connection: SocketHandler {
   private var chain: NetworkChainInstance?
   private var started = false
   private var heldForOutput = false
+  private var heldForInput = false
   private(set) var isClosed = false
 
   init(
@@ -57,8 +59,8 @@ final class Connection: SocketHandler {
     if !factory.filters.isEmpty {
       let chain = NetworkChainInstance(factory, connection: self)
       self.chain = chain
-      if !chain.create() {
-        close()
+      if let mode = chain.create() {
+        if mode == MARTLET_CLOSE_FLUSH { linger(timeout: 1_000_000_000) } else { close() }
         return
       }
     }
@@ -146,6 +148,18 @@ final class Connection: SocketHandler {
     socket.pauseReading()
     socket.notifyWhenDrained()
   }
+  /// A filter that stops without draining must not be able to fill the memory either: over the
+  /// limit, the peer is not read until the filter drains or goes on.
+  private func holdInput() {
+    guard !isClosed, !heldForInput, socket.inbound.count >= bufferLimit else { return }
+    heldForInput = true
+    socket.pauseReading()
+  }
+  func releaseInput() {
+    guard heldForInput, !isClosed, socket.inbound.count < bufferLimit else { return }
+    heldForInput = false
+    socket.continueReading()
+  }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
   func requestContinue() { chain?.requestContinue() }
   func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
@@ -155,7 +169,10 @@ final class Connection: SocketHandler {
   // MARK: From the socket
 
   override func socketReceived() {
-    if let chain, !chain.offerData(end: false) { return }
+    if let chain, !chain.offerData(end: false) {
+      holdInput()
+      return
+    }
     if started { terminal?.received() }
   }
 
@@ -189,8 +206,9 @@ final class Connection: SocketHandler {
     let last = terminal
     terminal = nil
     last?.closed(byPeer: byPeer)
+    // The handle goes before the filters' on_close: nothing can be asked of the connection there.
+    owner.connectionClosed(self)
     chain?.close()
     chain = nil
-    owner.connectionClosed(self)
   }
 }

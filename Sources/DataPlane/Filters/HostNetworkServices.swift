@@ -37,7 +37,10 @@ enum HostNetworkServices {
         read_drain: { handle, count in
           guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
           guard count <= connection.inbound.count else { return MARTLET_E_ARGUMENT }
-          if count > 0 { connection.inbound.consume(count) }
+          if count > 0 {
+            connection.inbound.consume(count)
+            connection.releaseInput()
+          }
           return MARTLET_OK
         },
         write_buffer: { handle, out, total in

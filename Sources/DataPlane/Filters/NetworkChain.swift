@@ -64,17 +64,24 @@ final class NetworkChainInstance {
     staging = chain.hasWriteHook ? OutboundQueue(pool: connection.context.reactor.pool) : nil
   }
 
-  /// False when a filter refuses the connection.
-  func create() -> Bool {
+  /// How to close the connection when a filter refuses it; nil when all take it. A filter that
+  /// closes inside its own `create` is kept until then, so that it ends like the others.
+  func create() -> martlet_close_mode? {
+    depth += 1
+    defer { depth -= 1 }
     for factory in chain.filters {
       guard
         let filter = factory.table.pointee.create(
           factory.config, HostNetworkServices.table, connection.handle.rawValue)
-      else { return false }
+      else { return MARTLET_CLOSE_NOW }
       filters.append(filter)
       timers.append(nil)
+      if let mode = closeRequested {
+        closeRequested = nil
+        return mode
+      }
     }
-    return true
+    return nil
   }
 
   // MARK: Hooks
@@ -137,6 +144,7 @@ final class NetworkChainInstance {
       guard newConnectionAt == filters.count, !closed else { return }
     }
     if !connection.inbound.isEmpty { connection.socketReceived() }
+    if !closed { connection.releaseInput() }
     if sawEnd, !closed { connection.socketEnded() }
   }
 

@@ -84,7 +84,7 @@ final class ListenerRuntime: ConnectionOwner {
       kept.insert(from)
       return old[from]
     }
-    for (index, acceptor) in old.enumerated() where !kept.contains(index) { acceptor?.close() }
+    for (index, acceptor) in old.enumerated() where !kept.contains(index) { acceptor?.drainAndClose() }
   }
 
   /// Takes what the kernel has already accepted for us, then closes the sockets.

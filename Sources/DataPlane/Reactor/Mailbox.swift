@@ -1,11 +1,10 @@
 // How other threads reach a worker: a list of closures under a lock, and an eventfd that wakes
 // the loop. Used for configurations, drains and questions, never on the request path.
 import CMartletSystem
-import Synchronization
 
 final class Mailbox: EventSource, @unchecked Sendable {
   private let descriptor: Int32
-  private let messages = Mutex<[@Sendable () -> Void]>([])
+  private let messages = Locked<[@Sendable () -> Void]>([])
 
   override init() {
     descriptor = martlet_eventfd()

@@ -132,6 +132,7 @@ final class Reactor {
       }
       let count = martlet_epoll_wait(epoll, events, Int32(Reactor.batch), timeout)
       now = martlet_monotonic_nanoseconds()
+      timers.wake(now: now)
       var index: Int32 = 0
       while index < count {
         let event = martlet_event_at(events, index)

@@ -149,6 +149,12 @@ final class TimerWheel {
     nodes[Int(index)].slot = -1
   }
 
+  /// Brings an empty wheel up to `now`, so that a long sleep is not walked through tick by tick.
+  @inline(__always)
+  func wake(now: UInt64) {
+    if count == 0 { currentTick = Swift.max(currentTick, now >> TimerWheel.tickShift) }
+  }
+
   /// Fires everything due at `now`. A fired timer is gone: its owner's `TimerID` must be set to
   /// none in `timerFired` (`LazyTimer` does).
   func advance(to now: UInt64) {

@@ -19,7 +19,7 @@ final class SharedCount: Sendable {
 
 /// Shared counts by name: the same name is the same count for every worker and configuration.
 final class SharedCounts: Sendable {
-  private let counts = Mutex<[String: SharedCount]>([:])
+  private let counts = Locked<[String: SharedCount]>([:])
 
   func named(_ name: String) -> SharedCount {
     counts.withLock { counts in

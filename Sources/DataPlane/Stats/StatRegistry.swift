@@ -19,7 +19,7 @@ final class StatRegistry: Sendable {
     var entries: [Entry] = []
     var entryOf: [Key: Int] = [:]
   }
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// The worker's counters for a scope, made at first asking.
   func counters<Schema: StatSchema>(

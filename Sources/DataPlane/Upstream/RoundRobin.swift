@@ -4,7 +4,7 @@
 
 struct RoundRobin {
   private struct Due {
-    /// Virtual time in units of 1 / (2^32), as integers so that nothing drifts.
+    /// Virtual time: a cycle of `sum of weights` picks is 2^48 of it.
     var deadline: UInt64
     var order: UInt64
     var index: Int
@@ -14,20 +14,31 @@ struct RoundRobin {
   private let steps: [UInt64]
   private var heap: [Due] = []
   private var sequence: UInt64 = 0
+  private let total: UInt64
+  /// Picks of the present cycle.
+  private var picked: UInt64 = 0
 
   /// `weights` are 1...; `seed` spreads where workers start, so that they do not march in step.
   init(weights: [UInt32], seed: UInt64) {
     count = weights.count
+    total = weights.reduce(0) { $0 + UInt64($1) }
     cursor = count == 0 ? 0 : Int(seed % UInt64(count))
     if Set(weights).count <= 1 {
       steps = []
     } else {
-      steps = weights.map { (1 << 32) / UInt64($0) }
-      for (index, step) in steps.enumerated() {
-        push(Due(deadline: step, order: UInt64(index), index: index))
-      }
-      sequence = UInt64(count)
+      steps = weights.map { (1 << 48) / UInt64($0) }
+      startCycle()
     }
+  }
+
+  /// Every cycle begins alike: the remainders of the divisions cannot add up, and no deadline wraps.
+  private mutating func startCycle() {
+    heap.removeAll(keepingCapacity: true)
+    for (index, step) in steps.enumerated() {
+      push(Due(deadline: step, order: UInt64(index), index: index))
+    }
+    sequence = UInt64(count)
+    picked = 0
   }
 
   /// The next endpoint's index. Nil when there is none.
@@ -49,6 +60,8 @@ struct RoundRobin {
     sequence &+= 1
     heap[0] = top
     siftDown()
+    picked &+= 1
+    if picked == total { startCycle() }
     return index
   }
 
