@@ -56,8 +56,10 @@ struct YAMLReader {
     }
     defer { yaml_parser_delete(&parser) }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
-    yaml_parser_set_input_string(
-      &parser, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+    // libyaml asserts that there is an input, even when it has no bytes.
+    let nothing: StaticString = ""
+    let input = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing.utf8Start
+    yaml_parser_set_input_string(&parser, input, bytes.count)
     var documents = 0
     while true {
       var event = yaml_event_t()
