@@ -21,7 +21,8 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var requestTimeout: Duration?
   /// From the first byte of a request to the end of its head (nil: never). Answered with 408.
   public var requestHeadersTimeout: Duration?
-  /// How long a draining HTTP/2 connection may go on after its first GOAWAY.
+  /// How long a connection that has reached its duration may still ask for something before it is
+  /// closed without an answer that says so.
   public var drainTimeout: Duration = .seconds(5)
   /// How long a connection that has been answered for the last time waits for the peer to close
   /// (nil: not at all).

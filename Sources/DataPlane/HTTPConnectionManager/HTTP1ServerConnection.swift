@@ -25,6 +25,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private var outputFull = false
   /// The next answer closes the connection.
   private var isDraining = false
+  private var durationReached = false
   private var requests: UInt32 = 0
   private var timer = LazyTimer()
   private var idleDeadline: UInt64 = .max
@@ -413,17 +414,25 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       finishConnection()
       return
     }
-    if now >= durationDeadline {
-      durationDeadline = .max
-      manager.counters.add(.connectionMaxDuration)
-      if let stream {
-        stream.closeAfterResponse = true
-      } else {
-        finishConnection()
-        return
-      }
-    }
+    if now >= durationDeadline, endOfDuration(now) { return }
     armTimer()
+  }
+
+  /// `max_connection_duration`: the next answer closes; a connection that has asked for nothing
+  /// after `drain_timeout` is closed, and not at once, when a request may be on its way. True when
+  /// it has been.
+  private func endOfDuration(_ now: UInt64) -> Bool {
+    if !durationReached {
+      durationReached = true
+      isDraining = true
+      manager.counters.add(.connectionMaxDuration)
+      durationDeadline = now &+ manager.drainTimeout
+      return false
+    }
+    durationDeadline = .max
+    if stream != nil { return false }
+    finishConnection()
+    return true
   }
 
   override func ended() {

@@ -21,6 +21,7 @@ final class HTTPManager: TerminalFactory {
   let requestTimeout: UInt64
   let requestHeadersTimeout: UInt64
   let maxConnectionDuration: UInt64
+  let drainTimeout: UInt64
   let delayedCloseTimeout: UInt64?
   let maxRequestsPerConnection: UInt32
   /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
@@ -55,6 +56,7 @@ final class HTTPManager: TerminalFactory {
     requestTimeout = model.requestTimeout?.clampedNanoseconds ?? 0
     requestHeadersTimeout = model.requestHeadersTimeout?.clampedNanoseconds ?? 0
     maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    drainTimeout = model.drainTimeout.clampedNanoseconds
     delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
     maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
   }

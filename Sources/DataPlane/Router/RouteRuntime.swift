@@ -70,8 +70,7 @@ final class RouteActionRuntime {
   let clusterNotFoundStatus: Int
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
-  private let clusters: [(cluster: ClusterRuntime?, upTo: UInt64)]
-  private let totalWeight: UInt64
+  private let clusters: WeightedClusters
 
   init(model: RouteAction, clusters find: (String) -> ClusterRuntime?) {
     prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
@@ -84,30 +83,14 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     switch model.cluster {
-    case .single(let name):
-      clusters = [(find(name), 1)]
-      totalWeight = 1
-    case .weighted(let list):
-      var sum: UInt64 = 0
-      clusters = list.map { entry in
-        sum += UInt64(entry.weight)
-        return (find(entry.cluster), sum)
-      }
-      totalWeight = sum
+    case .single(let name): clusters = WeightedClusters(single: name, find: find)
+    case .weighted(let list): clusters = WeightedClusters(list, find: find)
     }
   }
 
   /// The cluster for one request. Nil: it does not exist.
   @inline(__always)
   func cluster(_ random: inout RandomSource) -> ClusterRuntime? {
-    if clusters.count == 1 { return clusters[0].cluster }
-    let draw = random.next(below: totalWeight)
-    var low = 0
-    var high = clusters.count - 1
-    while low < high {
-      let middle = (low + high) / 2
-      if draw < clusters[middle].upTo { high = middle } else { low = middle + 1 }
-    }
-    return clusters[low].cluster
+    clusters.pick(&random)
   }
 }

@@ -121,7 +121,7 @@ enum ClusterStat: Int, StatSchema {
     connectionBytesSent, connectAttemptsExceeded,
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
     requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
-    requestReceiveReset, requestTransmitReset, requestMaintenance, request1xx, request2xx, request3xx,
+    requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
     request4xx, request5xx,
     request200, request404, request503, request504,
     membershipTotal, membershipHealthy
@@ -155,7 +155,6 @@ enum ClusterStat: Int, StatSchema {
     case .requestTimeout: "upstream_rq_timeout"
     case .requestReceiveReset: "upstream_rq_rx_reset"
     case .requestTransmitReset: "upstream_rq_tx_reset"
-    case .requestMaintenance: "upstream_rq_maintenance_mode"
     case .request1xx: "upstream_rq_1xx"
     case .request2xx: "upstream_rq_2xx"
     case .request3xx: "upstream_rq_3xx"
@@ -203,8 +202,7 @@ enum EndpointStat: Int, StatSchema {
 
 /// `tcp.<stat_prefix>.`
 enum TCPStat: Int, StatSchema {
-  case connectionTotal, connectionNoRoute, bytesReceived, bytesSent, idleTimeout, maxDuration,
-    upstreamFlushTotal, upstreamFlushActive
+  case connectionTotal, connectionNoRoute, bytesReceived, bytesSent, idleTimeout, maxDuration
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -213,11 +211,9 @@ enum TCPStat: Int, StatSchema {
     case .bytesSent: "downstream_cx_tx_bytes_total"
     case .idleTimeout: "idle_timeout"
     case .maxDuration: "max_downstream_connection_duration"
-    case .upstreamFlushTotal: "upstream_flush_total"
-    case .upstreamFlushActive: "upstream_flush_active"
     }
   }
-  var kind: StatValue.Kind { self == .upstreamFlushActive ? .gauge : .counter }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// `connection_limit.<stat_prefix>.`

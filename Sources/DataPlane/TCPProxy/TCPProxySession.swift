@@ -9,7 +9,7 @@ final class TCPProxyFactory: TerminalFactory {
   let idleTimeout: UInt64
   let maxDuration: UInt64
   let maxConnectAttempts: Int
-  private let clusters: [(cluster: ClusterRuntime?, upTo: UInt64)]
+  private let clusters: WeightedClusters
 
   init(model: TCPProxy, context: WorkerContext, clusters find: (String) -> ClusterRuntime?) {
     self.context = context
@@ -19,13 +19,8 @@ final class TCPProxyFactory: TerminalFactory {
     maxDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
     maxConnectAttempts = model.maxConnectAttempts
     switch model.cluster {
-    case .single(let name): clusters = [(find(name), 1)]
-    case .weighted(let list):
-      var sum: UInt64 = 0
-      clusters = list.map { entry in
-        sum += UInt64(entry.weight)
-        return (find(entry.cluster), sum)
-      }
+    case .single(let name): clusters = WeightedClusters(single: name, find: find)
+    case .weighted(let list): clusters = WeightedClusters(list, find: find)
     }
   }
 
@@ -33,12 +28,7 @@ final class TCPProxyFactory: TerminalFactory {
     TCPProxySession(connection: connection, factory: self)
   }
 
-  func pickCluster() -> ClusterRuntime? {
-    guard let last = clusters.last else { return nil }
-    if clusters.count == 1 { return last.cluster }
-    let draw = context.random.next(below: last.upTo)
-    return clusters.first { draw < $0.upTo }?.cluster
-  }
+  func pickCluster() -> ClusterRuntime? { clusters.pick(&context.random) }
 }
 
 final class TCPProxySession: TerminalFilter {

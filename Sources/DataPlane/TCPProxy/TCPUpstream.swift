@@ -1,5 +1,4 @@
 // The upstream half of a TCP proxy session.
-import CMartletSystem
 
 final class TCPUpstream: SocketHandler {
   private let cluster: ClusterRuntime
@@ -24,28 +23,12 @@ final class TCPUpstream: SocketHandler {
     endpoint.counters.add(.connectionTotal)
     endpoint.counters.add(.connectionActive)
     let reactor = cluster.context.reactor
-    let descriptor = martlet_stream_socket(endpoint.address.family)
-    guard descriptor >= 0 else {
+    do {
+      socket = try endpoint.connect(self, reactor: reactor)
+    } catch {
       failLater()
       return
     }
-    let fd = Int32(descriptor)
-    if endpoint.address.family != AF_UNIX {
-      _ = martlet_set_option_int(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-    }
-    var address = endpoint.address
-    let result = martlet_connect(fd, &address.storage, address.length)
-    if result < 0, result != -Int64(EINPROGRESS) {
-      martlet_close(fd)
-      failLater()
-      return
-    }
-    let socket = StreamSocket(reactor: reactor, descriptor: fd, connecting: true, handler: self)
-    guard socket.register() >= 0 else {
-      failLater()
-      return
-    }
-    self.socket = socket
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: deadline, target: self, wheel: reactor.timers)
   }

@@ -19,6 +19,29 @@ final class EndpointRuntime {
     self.counters = counters
   }
 
+  /// A registered socket that is connecting here; the error number when it could not even begin.
+  func connect(
+    _ handler: SocketHandler, reactor: Reactor
+  ) throws(SystemError) -> StreamSocket {
+    let made = martlet_stream_socket(address.family)
+    if made < 0 { throw SystemError(call: "socket", code: Int32(-made)) }
+    let descriptor = Int32(made)
+    if address.family != AF_UNIX {
+      _ = martlet_set_option_int(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
+    var target = address
+    let result = martlet_connect(descriptor, &target.storage, target.length)
+    if result < 0, result != -Int64(EINPROGRESS) {
+      martlet_close(descriptor)
+      throw SystemError(call: "connect", code: Int32(-result))
+    }
+    let socket = StreamSocket(
+      reactor: reactor, descriptor: descriptor, connecting: true, handler: handler)
+    let registered = socket.register()
+    if registered < 0 { throw SystemError(call: "epoll_ctl", code: -registered) }
+    return socket
+  }
+
   @inline(__always)
   func popIdle() -> HTTP1ClientConnection? { idle.popLast() }
 

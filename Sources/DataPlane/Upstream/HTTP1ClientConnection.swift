@@ -10,7 +10,6 @@
 // response and the request are both whole and nothing says otherwise.
 //
 // Threading: belongs to its worker.
-import CMartletSystem
 
 final class HTTP1ClientConnection: SocketHandler {
   private enum State { case connecting, busy, idle, closed }
@@ -83,27 +82,10 @@ final class HTTP1ClientConnection: SocketHandler {
     endpoint.counters.add(.connectionActive)
     endpoint.connections += 1
     let reactor = cluster.context.reactor
-    let descriptor = martlet_stream_socket(endpoint.address.family)
-    guard descriptor >= 0 else {
-      failLater(Int32(-descriptor))
-      return
-    }
-    let fd = Int32(descriptor)
-    if endpoint.address.family != AF_UNIX {
-      _ = martlet_set_option_int(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-    }
-    var address = endpoint.address
-    let result = martlet_connect(fd, &address.storage, address.length)
-    if result < 0, result != -Int64(EINPROGRESS) {
-      martlet_close(fd)
-      failLater(Int32(-result))
-      return
-    }
-    socket = StreamSocket(reactor: reactor, descriptor: fd, connecting: true, handler: self)
-    let registered = socket.register()
-    if registered < 0 {
-      socket = nil
-      failLater(-registered)
+    do {
+      socket = try endpoint.connect(self, reactor: reactor)
+    } catch {
+      failLater(error.code)
       return
     }
     deadline = reactor.now &+ cluster.connectTimeout
