@@ -21,6 +21,7 @@ extension Conversion {
     configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
+    configuration.runtime = runtime.values
     for (key, place) in runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)
     }

@@ -46,7 +46,9 @@ struct PresenceCheck {
 
   private func checkAbsent(_ field: FieldSchema, _ place: Place) {
     let rules = field.rules
-    if rules.required || !rules.extensions.isEmpty && !field.isRepeated {
+    // A required member of a oneof is required only where it is the one that was chosen.
+    let isExtension = !rules.extensions.isEmpty && field.kind == .message("google.protobuf.Any")
+    if rules.required && field.oneof == nil || isExtension && !field.isRepeated {
       diagnostics.error("is required", at: place)
     } else if field.isRepeated {
       if rules.hasMinItems, rules.minItems > 0 {
