@@ -324,7 +324,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     if connection.backlog > connection.bufferLimit, !responsePaused {
       responsePaused = true
       connection.socket.notifyWhenDrained()
-      stream.router.pauseResponse()
+      stream.pauseResponse(.downstream)
     }
   }
 
@@ -337,7 +337,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     responsePaused = false
     if let stream {
       stream.lastActivity = reactor.now
-      stream.router.continueResponse()
+      stream.continueResponse(.downstream)
     }
   }
 
@@ -457,7 +457,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       manager.counters.add(.connectionDestroyActiveRequest)
       manager.counters.add(
         byPeer ? .connectionDestroyRemoteActiveRequest : .connectionDestroyLocalActiveRequest)
-      stream.abandon()
+      stream.abandon(byClient: byPeer)
     }
     stream.release()
   }

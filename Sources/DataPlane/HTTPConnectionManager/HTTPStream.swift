@@ -1,11 +1,14 @@
 // One request and its response, whatever protocol they came in by.
 //
-//     codec --requestHead/Data/End--> stream --> router request --> upstream connection
-//     codec <--encodeHead/Data/End--- stream <-- router request <-- upstream connection
+//     codec --requestHead/Data/End--> stream [filters] --> router request --> upstream connection
+//     codec <--encodeHead/Data/End--- stream [filters] <-- router request <-- upstream connection
 //
 // The stream decides (route, local replies, headers of its own); the codec frames; the router
-// request (`RouterRequest`) speaks with the upstream. Streams are used again: nothing of the last
-// request is left after `begin`.
+// request (`RouterRequest`) speaks with the upstream. Where the connection manager has filters, each
+// message passes them in between (`HTTPFilterChainInstance`): `forward...` is behind them on the way
+// in, `send...` on the way out. Streams are used again: nothing of the last request is left after
+// `begin`.
+import CMartletABI
 import Model
 
 final class HTTPStream {
@@ -19,8 +22,20 @@ final class HTTPStream {
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
 
+  /// The request has been read to its end.
   private(set) var requestComplete = false
+  /// The router has been given the request to its end.
+  private(set) var requestForwarded = false
+  private(set) var requestHasTrailers = false
+  private(set) var responseHasTrailers = false
+  /// The response's head has gone to the codec.
   private(set) var responseStarted = false
+  /// Nil where the connection manager has no filters, and before the head has come.
+  private var filters: HTTPFilterChainInstance?
+  /// What the filters are told at the end.
+  private(set) var result = MARTLET_STREAM_RESET
+  private var requestPauses: PauseReasons = []
+  private var responsePauses: PauseReasons = []
   /// The request was counted as active.
   private var counted = false
   /// No further request on this connection, whatever the client asks.
@@ -46,7 +61,13 @@ final class HTTPStream {
     self.codec = codec
     request.reset()
     requestComplete = false
+    requestForwarded = false
+    requestHasTrailers = false
+    responseHasTrailers = false
     responseStarted = false
+    requestPauses = []
+    responsePauses = []
+    result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
     let now = manager.context.reactor.now
@@ -63,6 +84,17 @@ final class HTTPStream {
     if counted { manager.counters.subtract(.requestActive) }
     counted = false
     codec = nil
+    if let filters { filters.end() } else { finishRelease() }
+  }
+
+  /// The filters have seen the end of the stream.
+  func filtersEnded() {
+    filters = nil
+    finishRelease()
+  }
+
+  @inline(__always)
+  private func finishRelease() {
     request.headers.clear()
     requestTrailers.headers.clear()
     router.release()
@@ -95,7 +127,13 @@ final class HTTPStream {
       reply(403, body: nil)
       return
     }
-    route()
+    if let chain = manager.filters {
+      let filters = chain.take(for: self)
+      self.filters = filters
+      filters.requestHead(end: end)
+    } else {
+      forwardHead(end: end)
+    }
   }
 
   func countRequest() {
@@ -109,13 +147,79 @@ final class HTTPStream {
   @inline(__always)
   func requestData(_ slice: Slice) {
     lastActivity = manager.context.reactor.now
-    router.requestData(slice)
+    if let filters { filters.requestData(slice) } else { forwardData(slice) }
   }
 
+  /// `trailers`: nil or `requestTrailers`.
   func requestEnd(trailers: MessageHead?) {
     requestComplete = true
     requestDeadline = .max
+    requestHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters {
+      filters.requestEnd(trailers: requestHasTrailers)
+    } else {
+      forwardEnd(trailers: trailers)
+    }
+  }
+
+  // MARK: The request, behind the filters
+
+  @inline(__always)
+  func forwardHead(end: Bool) {
+    if end { requestForwarded = true }
+    route()
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func forwardData(_ slice: Slice) { router.requestData(slice) }
+
+  func forwardEnd(trailers: MessageHead?) {
+    requestForwarded = true
     router.requestEnd(trailers: trailers)
+  }
+
+  // MARK: Back-pressure
+
+  /// Who cannot take more of a message. The source stands still while there is any.
+  struct PauseReasons: OptionSet {
+    let rawValue: UInt8
+    static let upstream = PauseReasons(rawValue: 1)
+    static let downstream = PauseReasons(rawValue: 2)
+    static let filters = PauseReasons(rawValue: 4)
+  }
+
+  func pauseRequest(_ reason: PauseReasons) {
+    if requestPauses.isEmpty { codec?.pauseRequest(self) }
+    requestPauses.insert(reason)
+  }
+
+  func continueRequest(_ reason: PauseReasons) {
+    guard requestPauses.remove(reason) != nil, requestPauses.isEmpty else { return }
+    codec?.continueRequest(self)
+  }
+
+  func pauseResponse(_ reason: PauseReasons) {
+    if responsePauses.isEmpty { router.pauseResponse() }
+    responsePauses.insert(reason)
+  }
+
+  func continueResponse(_ reason: PauseReasons) {
+    guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    router.continueResponse()
+  }
+
+  /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
+  var bufferLimit: Int { codec?.connection.bufferLimit ?? 0 }
+
+  /// Filters hold more of a message than the limit allows.
+  func heldTooMuch(ofRequest: Bool) {
+    if ofRequest {
+      manager.counters.add(.requestTooLarge)
+      reply(413, body: "Payload Too Large")
+    } else {
+      reply(500, body: "Internal Server Error")
+    }
   }
 
   /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
@@ -165,6 +269,27 @@ final class HTTPStream {
   // MARK: The response, from the router request
 
   /// `response` holds the head.
+  @inline(__always)
+  func responseHead(end: Bool) {
+    if let filters { filters.responseHead(end: end) } else { sendHead(end: end) }
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func responseData(_ slice: Slice) {
+    if let filters { filters.responseData(slice) } else { sendData(slice) }
+  }
+
+  /// `trailers`: nil or `responseTrailers`.
+  func responseEnd(trailers: MessageHead?) {
+    responseHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters { filters.responseEnd(trailers: responseHasTrailers) } else { sendEnd(trailers: trailers) }
+  }
+
+  @inline(__always) var responseTrailers: MessageHead { router.responseTrailers }
+
+  // MARK: The response, behind the filters
+
   func sendHead(end: Bool) {
     guard let codec else { return }
     responseStarted = true
@@ -194,6 +319,7 @@ final class HTTPStream {
   private func finishResponse(trailers: MessageHead?) {
     if !requestComplete { manager.counters.add(.requestResponseBeforeComplete) }
     router.cancel()
+    result = MARTLET_STREAM_COMPLETE
     codec?.encodeEnd(self, trailers: trailers)
   }
 
@@ -255,34 +381,76 @@ final class HTTPStream {
 
   func reply(_ status: Int, text: String) { reply(status, bytes: Array(text.utf8)) }
 
-  private func reply(_ status: Int, view: ByteView, location: ByteView?) {
-    guard codec != nil else { return }
-    if responseStarted {
-      reset()
-      return
+  /// From a filter.
+  func reply(_ answer: HTTPFilterChainInstance.Reply) {
+    guard beginReply() else { return }
+    let head = response
+    head.reset()
+    head.status = answer.status
+    for field in answer.headers {
+      field.name.withView { name in
+        field.value.withView { value in
+          head.headers.addCopy(manager.context.names.find(name), name: name, value: value)
+        }
+      }
     }
-    router.cancel()
-    // What is left of the request will not be read as HTTP.
-    if !requestComplete { closeAfterResponse = true }
+    answer.body.withView { finishReply($0) }
+  }
+
+  private func reply(_ status: Int, view: ByteView, location: ByteView?) {
+    guard beginReply() else { return }
     let head = response
     head.reset()
     head.status = status
     if let location { head.headers.add(.location, "location", value: location) }
-    head.contentLength = Int64(view.count)
-    head.headers.add(.contentLength, "content-length", decimal: UInt64(view.count))
-    if view.count > 0 { head.headers.add(.contentType, "content-type", value: "text/plain") }
-    let withBody = view.count > 0 && request.method != .head && status != 204 && status != 304
-    if withBody {
-      sendHead(end: false)
-      if let codec {
-        let chunk = manager.context.reactor.pool.chunk(atLeast: view.count)
-        chunk.bytes.update(from: view.base, count: view.count)
-        codec.encodeData(self, Slice(chunk: chunk, offset: 0, count: view.count))
-        finishResponse(trailers: nil)
-      }
-    } else {
-      sendHead(end: true)
+    finishReply(view)
+  }
+
+  /// False: there is nobody to answer, or it is too late for it.
+  private func beginReply() -> Bool {
+    guard codec != nil else { return false }
+    if responseStarted {
+      reset()
+      return false
     }
+    router.cancel()
+    filters?.stopRequest()
+    routeDeadline = .max
+    // What is left of the request will not be read as HTTP.
+    if !requestComplete { closeAfterResponse = true }
+    return true
+  }
+
+  /// Status and fields are in `response`.
+  private func finishReply(_ body: ByteView) {
+    let head = response
+    let status = head.status
+    head.contentLength = Int64(body.count)
+    head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
+    if body.count > 0, !head.headers.contains(.contentType) {
+      head.headers.add(.contentType, "content-type", value: "text/plain")
+    }
+    let withBody = body.count > 0 && request.method != .head && status != 204 && status != 304
+    guard let filters, filters.takesReply else {
+      sendHead(end: !withBody)
+      guard withBody, codec != nil else { return }
+      sendData(copy(body))
+      sendEnd(trailers: nil)
+      return
+    }
+    filters.enter()
+    filters.responseHead(end: !withBody)
+    if withBody {
+      filters.responseData(copy(body))
+      filters.responseEnd(trailers: false)
+    }
+    filters.leave()
+  }
+
+  private func copy(_ body: ByteView) -> Slice {
+    let chunk = manager.context.reactor.pool.chunk(atLeast: body.count)
+    chunk.bytes.update(from: body.base, count: body.count)
+    return Slice(chunk: chunk, offset: 0, count: body.count)
   }
 
   /// The response cannot be completed.
@@ -291,9 +459,10 @@ final class HTTPStream {
     codec?.reset(self)
   }
 
-  /// The client has gone.
-  func abandon() {
+  /// The connection has gone.
+  func abandon(byClient: Bool) {
     manager.counters.add(.requestResetReceived)
+    if byClient { result = MARTLET_STREAM_CLIENT_GONE }
     router.cancel()
   }
 

@@ -15,7 +15,9 @@ final class RouterRequest: UpstreamHandler {
   private var sending = false
   private var headReceived = false
   private var sentAt: UInt64 = 0
-  private var requestPaused = false
+  /// What has come of the request before the connection was ready.
+  private var early: OutboundQueue?
+  private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
 
@@ -26,6 +28,7 @@ final class RouterRequest: UpstreamHandler {
   func release() {
     response.headers.clear()
     responseTrailers.headers.clear()
+    early?.removeAll()
     action = nil
     cluster = nil
     endpoint = nil
@@ -37,7 +40,7 @@ final class RouterRequest: UpstreamHandler {
     self.action = action
     sending = false
     headReceived = false
-    requestPaused = false
+    earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
       stream.reply(action.clusterNotFoundStatus, body: nil)
@@ -52,7 +55,7 @@ final class RouterRequest: UpstreamHandler {
       return
     }
     self.endpoint = endpoint
-    if stream.requestComplete { startRouteTimer() }
+    if stream.requestForwarded { startRouteTimer() }
     let counters = cluster.counters
     let (connection, isReady) = HTTP1ClientConnection.acquire(
       cluster: cluster, endpoint: endpoint, owner: self)
@@ -62,7 +65,7 @@ final class RouterRequest: UpstreamHandler {
     } else {
       counters.add(.requestPendingTotal)
       counters.add(.requestPendingActive)
-      if !stream.requestComplete { pause() }
+      if !stream.requestForwarded { stream.pauseRequest(.upstream) }
     }
   }
 
@@ -97,7 +100,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
     cluster?.counters.subtract(.requestPendingActive)
     send(connection)
-    if requestPaused { resume() }
+    stream.continueRequest(.upstream)
   }
 
   @inline(__always)
@@ -112,26 +115,46 @@ final class RouterRequest: UpstreamHandler {
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     connection.encodeHead(request, framing: framing)
-    if stream.requestComplete { connection.finish(trailers: nil) }
+    if let early, !early.isEmpty {
+      while let slice = early.popSlice() { connection.write(slice) }
+    }
+    if stream.requestForwarded {
+      connection.finish(trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
+    }
   }
 
-  /// Owns the slice. Never before the connection is ready: the request is paused until then.
+  /// Owns the slice. The request is paused until the connection is ready; what filters had held
+  /// comes all the same.
   @inline(__always)
   func requestData(_ slice: Slice) {
     guard sending, let connection, let cluster else {
-      slice.release()
+      keepEarly(slice)
       return
     }
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      pause()
+      stream.pauseRequest(.upstream)
     }
   }
 
+  private func keepEarly(_ slice: Slice) {
+    guard connection != nil else {
+      slice.release()
+      return
+    }
+    let queue = early ?? OutboundQueue(pool: context.reactor.pool)
+    early = queue
+    queue.append(slice)
+  }
+
   func requestEnd(trailers: MessageHead?) {
-    guard let connection, sending else { return }
-    connection.finish(trailers: forwardsTrailers ? trailers : nil)
+    guard let connection else { return }
+    if sending {
+      connection.finish(trailers: forwardsTrailers ? trailers : nil)
+    } else {
+      earlyTrailers = trailers != nil
+    }
     startRouteTimer()
   }
 
@@ -140,17 +163,7 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { if requestPaused { resume() } }
-
-  private func pause() {
-    requestPaused = true
-    stream.codec?.pauseRequest(stream)
-  }
-
-  private func resume() {
-    requestPaused = false
-    stream.codec?.continueRequest(stream)
-  }
+  override func upstreamDrained() { stream.continueRequest(.upstream) }
 
   // MARK: The response
 
@@ -172,21 +185,22 @@ final class RouterRequest: UpstreamHandler {
     }
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
-    if !end { stream.sendHead(end: false) }
+    if !end { stream.responseHead(end: false) }
   }
   private var pendingEnd = false
 
   @inline(__always)
-  override func upstreamData(_ slice: Slice) { stream.sendData(slice) }
+  override func upstreamData(_ slice: Slice) { stream.responseData(slice) }
 
   override func upstreamEnd() {
     connection = nil
+    stream.routeDeadline = .max
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
-      stream.sendHead(end: true)
+      stream.responseHead(end: true)
     } else {
-      stream.sendEnd(trailers: forwardsTrailers ? responseTrailers : nil)
+      stream.responseEnd(trailers: forwardsTrailers ? responseTrailers : nil)
     }
   }
 
