@@ -16,11 +16,16 @@ final class HTTPStream {
   /// Nil between requests.
   private(set) var codec: HTTPServerCodec?
 
+  /// Times, bytes, flags and names of the present request.
+  var info = StreamInfo()
+
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
 
   private(set) var requestComplete = false
   private(set) var responseStarted = false
+  /// We have ended the stream, not the client.
+  private var wasReset = false
   /// The request was counted as active.
   private var counted = false
   /// No further request on this connection, whatever the client asks.
@@ -49,8 +54,10 @@ final class HTTPStream {
     responseStarted = false
     counted = false
     closeAfterResponse = false
+    wasReset = false
     let now = manager.context.reactor.now
     lastActivity = now
+    info = StreamInfo(start: now)
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
@@ -81,18 +88,22 @@ final class HTTPStream {
   func requestHead(end: Bool) {
     headersDeadline = .max
     countRequest()
-    if end { requestComplete = true; requestDeadline = .max }
+    if end {
+      requestComplete = true
+      requestDeadline = .max
+      info.lastDownstreamReceived = manager.context.reactor.now
+    }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
       closeAfterResponse = true
       manager.counters.add(.requestRouted)
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
     if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
       closeAfterResponse = true
-      reply(403, body: nil)
+      reply(403, body: nil, details: ResponseDetails.upgradeFailed)
       return
     }
     route()
@@ -109,12 +120,14 @@ final class HTTPStream {
   @inline(__always)
   func requestData(_ slice: Slice) {
     lastActivity = manager.context.reactor.now
+    info.bodyReceived &+= UInt64(slice.count)
     router.requestData(slice)
   }
 
   func requestEnd(trailers: MessageHead?) {
     requestComplete = true
     requestDeadline = .max
+    info.lastDownstreamReceived = manager.context.reactor.now
     router.requestEnd(trailers: trailers)
   }
 
@@ -130,17 +143,20 @@ final class HTTPStream {
       let route = host.route(for: request)
     else {
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
+    info.virtualHost = host
+    info.route = route
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
-      reply(response.status, bytes: response.body)
+      reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
       Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
-        reply(redirect.status, body: nil, location: location)
+        reply(
+          redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
       prepareHeaders()
@@ -169,6 +185,7 @@ final class HTTPStream {
     guard let codec else { return }
     responseStarted = true
     lastActivity = manager.context.reactor.now
+    info.firstDownstreamSent = lastActivity
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
@@ -184,6 +201,7 @@ final class HTTPStream {
       slice.release()
       return
     }
+    info.bodySent &+= UInt64(slice.count)
     codec.encodeData(self, slice)
   }
 
@@ -194,6 +212,7 @@ final class HTTPStream {
   private func finishResponse(trailers: MessageHead?) {
     if !requestComplete { manager.counters.add(.requestResponseBeforeComplete) }
     router.cancel()
+    info.lastDownstreamSent = manager.context.reactor.now
     codec?.encodeEnd(self, trailers: trailers)
   }
 
@@ -239,13 +258,21 @@ final class HTTPStream {
   // MARK: Local replies and ends
 
   /// Answers in the proxy's own name. If the response has begun, the stream is reset instead.
-  func reply(_ status: Int, body: StaticString?, location: ByteView? = nil) {
+  /// `flags` and `details` say why, for access logs.
+  func reply(
+    _ status: Int, body: StaticString?, flags: ResponseFlags = [], details: StaticString,
+    location: ByteView? = nil
+  ) {
+    info.note(flags, details: details)
     reply(
       status, view: body.map { ByteView($0.utf8Start, $0.utf8CodeUnitCount) } ?? MessageHead.empty,
       location: location)
   }
 
-  func reply(_ status: Int, bytes: [UInt8]) {
+  func reply(
+    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString
+  ) {
+    info.note(flags, details: details)
     bytes.withUnsafeBufferPointer { buffer in
       reply(
         status, view: buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty,
@@ -253,7 +280,8 @@ final class HTTPStream {
     }
   }
 
-  func reply(_ status: Int, text: String) { reply(status, bytes: Array(text.utf8)) }
+  /// As the others, where flags and details stand in `info` already.
+  func reply(_ status: Int, view: ByteView) { reply(status, view: view, location: nil) }
 
   private func reply(_ status: Int, view: ByteView, location: ByteView?) {
     guard codec != nil else { return }
@@ -277,6 +305,7 @@ final class HTTPStream {
       if let codec {
         let chunk = manager.context.reactor.pool.chunk(atLeast: view.count)
         chunk.bytes.update(from: view.base, count: view.count)
+        info.bodySent &+= UInt64(view.count)
         codec.encodeData(self, Slice(chunk: chunk, offset: 0, count: view.count))
         finishResponse(trailers: nil)
       }
@@ -287,6 +316,7 @@ final class HTTPStream {
 
   /// The response cannot be completed.
   func reset() {
+    wasReset = true
     router.cancel()
     codec?.reset(self)
   }
@@ -294,6 +324,10 @@ final class HTTPStream {
   /// The client has gone.
   func abandon() {
     manager.counters.add(.requestResetReceived)
+    if !wasReset {
+      info.flags.formUnion(.downstreamConnectionTermination)
+      info.setDetails(ResponseDetails.downstreamRemoteDisconnect)
+    }
     router.cancel()
   }
 
@@ -304,22 +338,26 @@ final class HTTPStream {
     let counters = manager.counters
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
-      expire(408, "request header timeout", close: true)
+      expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)
     } else if now >= requestDeadline {
       counters.add(.requestTimeout)
-      expire(408, "request timeout", close: true)
+      expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.
-      expire(requestComplete ? 504 : 408, "stream timeout", close: !requestComplete)
+      expire(
+        requestComplete ? 504 : 408, "stream timeout", flags: .streamIdleTimeout,
+        details: ResponseDetails.streamIdleTimeout, close: !requestComplete)
     }
   }
 
-  private func expire(_ status: Int, _ text: StaticString, close: Bool) {
+  private func expire(
+    _ status: Int, _ text: StaticString, flags: ResponseFlags = [], details: StaticString, close: Bool
+  ) {
     if !counted { countRequest() }
     if close { closeAfterResponse = true }
-    reply(status, body: text)
+    reply(status, body: text, flags: flags, details: details)
   }
 }

@@ -40,18 +40,25 @@ final class RouterRequest: UpstreamHandler {
     requestPaused = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
-      stream.reply(action.clusterNotFoundStatus, body: nil)
+      stream.reply(
+        action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
+        details: ResponseDetails.clusterNotFound)
       return
     }
     self.cluster = cluster
+    stream.info.cluster = cluster
+    stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
     guard let endpoint = cluster.pick() else {
       countLocal(503)
-      stream.reply(503, body: "no healthy upstream")
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
       return
     }
     self.endpoint = endpoint
+    stream.info.endpoint = endpoint
     if stream.requestComplete { startRouteTimer() }
     let counters = cluster.counters
     let (connection, isReady) = HTTP1ClientConnection.acquire(
@@ -60,6 +67,7 @@ final class RouterRequest: UpstreamHandler {
     if isReady {
       send(connection)
     } else {
+      stream.info.upstreamConnectStart = context.reactor.now
       counters.add(.requestPendingTotal)
       counters.add(.requestPendingActive)
       if !stream.requestComplete { pause() }
@@ -96,6 +104,7 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
     cluster?.counters.subtract(.requestPendingActive)
+    stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
     if requestPaused { resume() }
   }
@@ -108,11 +117,13 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTotal)
     endpoint?.counters.add(.requestActive)
     sentAt = context.reactor.now
+    stream.info.poolReady = sentAt
+    stream.info.firstUpstreamSent = sentAt
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     connection.encodeHead(request, framing: framing)
-    if stream.requestComplete { connection.finish(trailers: nil) }
+    if stream.requestComplete { finishRequest(connection, trailers: nil) }
   }
 
   /// Owns the slice. Never before the connection is ready: the request is paused until then.
@@ -131,8 +142,14 @@ final class RouterRequest: UpstreamHandler {
 
   func requestEnd(trailers: MessageHead?) {
     guard let connection, sending else { return }
-    connection.finish(trailers: forwardsTrailers ? trailers : nil)
+    finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
     startRouteTimer()
+  }
+
+  @inline(__always)
+  private func finishRequest(_ connection: HTTP1ClientConnection, trailers: MessageHead?) {
+    stream.info.lastUpstreamSent = context.reactor.now
+    connection.finish(trailers: trailers)
   }
 
   /// Both sides must be told to carry trailers (`enable_trailers`), as in Envoy.
@@ -162,6 +179,8 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamHead(end: Bool) {
     headReceived = true
+    stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
@@ -181,6 +200,7 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamEnd() {
     connection = nil
+    stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
@@ -234,12 +254,16 @@ final class RouterRequest: UpstreamHandler {
     pendingEnd = false
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
+      stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
+      stream.info.details = UpstreamFailureText.details(failure, started: true, stream)
       stream.reset()
       return
     }
-    let (status, text) = UpstreamFailureText.reply(failure)
+    let status = UpstreamFailureText.status(failure)
     countLocal(status)
-    stream.reply(status, text: text)
+    stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
+    stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
+    stream.reply(status, view: UpstreamFailureText.body(failure, stream))
   }
 
   /// The route's timeout.
@@ -248,10 +272,14 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTimeout)
     stream.routeDeadline = .max
     if headReceived {
+      stream.info.flags.formUnion(.upstreamRequestTimeout)
+      stream.info.setDetails(ResponseDetails.upstreamTimeout)
       stream.reset()
     } else {
       countLocal(504)
-      stream.reply(504, body: "upstream request timeout")
+      stream.reply(
+        504, body: "upstream request timeout", flags: .upstreamRequestTimeout,
+        details: ResponseDetails.upstreamTimeout)
     }
   }
 
