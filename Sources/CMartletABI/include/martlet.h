@@ -252,11 +252,12 @@ typedef struct martlet_host_http {
 
   /* Answers in the proxy's name. The response passes the response hooks of all filters, unless one
    * of them has seen a response already; a response whose head is on its way to the client is broken
-   * off instead. `status` is in 200..<600. */
-  /* [worker] [terminal] headers: copied body: copied -> MARTLET_OK | MARTLET_E_GONE |
+   * off instead. `status` is in 200..<600. `details` says in one word why, for access logs
+   * (`%RESPONSE_CODE_DETAILS%`); empty: the filter's name. */
+  /* [worker] [terminal] headers: copied body: copied details: copied -> MARTLET_OK | MARTLET_E_GONE |
    * MARTLET_E_ARGUMENT | MARTLET_E_STATE */
   martlet_status (*reply)(martlet_handle stream, int32_t status, const martlet_header *headers,
-                          size_t header_count, martlet_bytes body);
+                          size_t header_count, martlet_bytes body, martlet_bytes details);
 
   /* Breaks the stream off. */
   /* [worker] [terminal] -> MARTLET_OK | MARTLET_E_GONE */

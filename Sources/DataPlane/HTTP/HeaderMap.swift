@@ -225,6 +225,9 @@ final class HeaderMap {
     while let other = position(of: id, name, from: first + 1) { remove(at: other) }
   }
 
+  /// A copy that lives as long as the map's content.
+  func keep(_ view: ByteView) -> ByteView { ByteView(arena.copy(view), view.count) }
+
   /// Memory that lives as long as the map's content, for values made in place.
   func scratch(_ count: Int) -> UnsafeMutablePointer<UInt8> {
     let space = arena.reserve(count)

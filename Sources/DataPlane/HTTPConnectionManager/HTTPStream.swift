@@ -19,6 +19,9 @@ final class HTTPStream {
   /// Nil between requests.
   private(set) var codec: HTTPServerCodec?
 
+  /// Times, bytes, flags and names of the present request.
+  var info = StreamInfo()
+
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
 
@@ -36,6 +39,8 @@ final class HTTPStream {
   private(set) var result = MARTLET_STREAM_RESET
   private var requestPauses: PauseReasons = []
   private var responsePauses: PauseReasons = []
+  /// We have ended the stream, not the client.
+  private var wasReset = false
   /// The request was counted as active.
   private var counted = false
   /// No further request on this connection, whatever the client asks.
@@ -70,8 +75,10 @@ final class HTTPStream {
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
+    wasReset = false
     let now = manager.context.reactor.now
     lastActivity = now
+    info = StreamInfo(start: now)
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
@@ -113,18 +120,22 @@ final class HTTPStream {
   func requestHead(end: Bool) {
     headersDeadline = .max
     countRequest()
-    if end { requestComplete = true; requestDeadline = .max }
+    if end {
+      requestComplete = true
+      requestDeadline = .max
+      info.lastDownstreamReceived = manager.context.reactor.now
+    }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
       closeAfterResponse = true
       manager.counters.add(.requestRouted)
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
     if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
       closeAfterResponse = true
-      reply(403, body: nil)
+      reply(403, body: nil, details: ResponseDetails.upgradeFailed)
       return
     }
     if let chain = manager.filters {
@@ -147,6 +158,7 @@ final class HTTPStream {
   @inline(__always)
   func requestData(_ slice: Slice) {
     lastActivity = manager.context.reactor.now
+    info.bodyReceived &+= UInt64(slice.count)
     if let filters { filters.requestData(slice) } else { forwardData(slice) }
   }
 
@@ -154,6 +166,7 @@ final class HTTPStream {
   func requestEnd(trailers: MessageHead?) {
     requestComplete = true
     requestDeadline = .max
+    info.lastDownstreamReceived = manager.context.reactor.now
     requestHasTrailers = (trailers?.headers.count ?? 0) > 0
     if let filters {
       filters.requestEnd(trailers: requestHasTrailers)
@@ -216,9 +229,9 @@ final class HTTPStream {
   func heldTooMuch(ofRequest: Bool) {
     if ofRequest {
       manager.counters.add(.requestTooLarge)
-      reply(413, body: "Payload Too Large")
+      reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
     } else {
-      reply(500, body: "Internal Server Error")
+      reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
     }
   }
 
@@ -234,17 +247,20 @@ final class HTTPStream {
       let route = host.route(for: request)
     else {
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
+    info.virtualHost = host
+    info.route = route
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
-      reply(response.status, bytes: response.body)
+      reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
       Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
-        reply(redirect.status, body: nil, location: location)
+        reply(
+          redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
       prepareHeaders()
@@ -294,6 +310,7 @@ final class HTTPStream {
     guard let codec else { return }
     responseStarted = true
     lastActivity = manager.context.reactor.now
+    info.firstDownstreamSent = lastActivity
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
@@ -309,6 +326,7 @@ final class HTTPStream {
       slice.release()
       return
     }
+    info.bodySent &+= UInt64(slice.count)
     codec.encodeData(self, slice)
   }
 
@@ -320,6 +338,7 @@ final class HTTPStream {
     if !requestComplete { manager.counters.add(.requestResponseBeforeComplete) }
     router.cancel()
     result = MARTLET_STREAM_COMPLETE
+    info.lastDownstreamSent = manager.context.reactor.now
     codec?.encodeEnd(self, trailers: trailers)
   }
 
@@ -365,13 +384,21 @@ final class HTTPStream {
   // MARK: Local replies and ends
 
   /// Answers in the proxy's own name. If the response has begun, the stream is reset instead.
-  func reply(_ status: Int, body: StaticString?, location: ByteView? = nil) {
+  /// `flags` and `details` say why, for access logs.
+  func reply(
+    _ status: Int, body: StaticString?, flags: ResponseFlags = [], details: StaticString,
+    location: ByteView? = nil
+  ) {
+    info.note(flags, details: details)
     reply(
       status, view: body.map { ByteView($0.utf8Start, $0.utf8CodeUnitCount) } ?? MessageHead.empty,
       location: location)
   }
 
-  func reply(_ status: Int, bytes: [UInt8]) {
+  func reply(
+    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString
+  ) {
+    info.note(flags, details: details)
     bytes.withUnsafeBufferPointer { buffer in
       reply(
         status, view: buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty,
@@ -379,7 +406,8 @@ final class HTTPStream {
     }
   }
 
-  func reply(_ status: Int, text: String) { reply(status, bytes: Array(text.utf8)) }
+  /// As the others, where flags and details stand in `info` already.
+  func reply(_ status: Int, view: ByteView) { reply(status, view: view, location: nil) }
 
   /// From a filter.
   func reply(_ answer: HTTPFilterChainInstance.Reply) {
@@ -394,6 +422,7 @@ final class HTTPStream {
         }
       }
     }
+    info.details = answer.details.withView { request.headers.keep($0) }
     answer.body.withView { finishReply($0) }
   }
 
@@ -455,6 +484,7 @@ final class HTTPStream {
 
   /// The response cannot be completed.
   func reset() {
+    wasReset = true
     router.cancel()
     codec?.reset(self)
   }
@@ -463,6 +493,10 @@ final class HTTPStream {
   func abandon(byClient: Bool) {
     manager.counters.add(.requestResetReceived)
     if byClient { result = MARTLET_STREAM_CLIENT_GONE }
+    if !wasReset {
+      info.flags.formUnion(.downstreamConnectionTermination)
+      info.setDetails(ResponseDetails.downstreamRemoteDisconnect)
+    }
     router.cancel()
   }
 
@@ -473,22 +507,26 @@ final class HTTPStream {
     let counters = manager.counters
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
-      expire(408, "request header timeout", close: true)
+      expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)
     } else if now >= requestDeadline {
       counters.add(.requestTimeout)
-      expire(408, "request timeout", close: true)
+      expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.
-      expire(requestComplete ? 504 : 408, "stream timeout", close: !requestComplete)
+      expire(
+        requestComplete ? 504 : 408, "stream timeout", flags: .streamIdleTimeout,
+        details: ResponseDetails.streamIdleTimeout, close: !requestComplete)
     }
   }
 
-  private func expire(_ status: Int, _ text: StaticString, close: Bool) {
+  private func expire(
+    _ status: Int, _ text: StaticString, flags: ResponseFlags = [], details: StaticString, close: Bool
+  ) {
     if !counted { countRequest() }
     if close { closeAfterResponse = true }
-    reply(status, body: text)
+    reply(status, body: text, flags: flags, details: details)
   }
 }

@@ -43,18 +43,25 @@ final class RouterRequest: UpstreamHandler {
     earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
-      stream.reply(action.clusterNotFoundStatus, body: nil)
+      stream.reply(
+        action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
+        details: ResponseDetails.clusterNotFound)
       return
     }
     self.cluster = cluster
+    stream.info.cluster = cluster
+    stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
     guard let endpoint = cluster.pick() else {
       countLocal(503)
-      stream.reply(503, body: "no healthy upstream")
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
       return
     }
     self.endpoint = endpoint
+    stream.info.endpoint = endpoint
     if stream.requestForwarded { startRouteTimer() }
     let counters = cluster.counters
     let (connection, isReady) = HTTP1ClientConnection.acquire(
@@ -63,6 +70,7 @@ final class RouterRequest: UpstreamHandler {
     if isReady {
       send(connection)
     } else {
+      stream.info.upstreamConnectStart = context.reactor.now
       counters.add(.requestPendingTotal)
       counters.add(.requestPendingActive)
       if !stream.requestForwarded { stream.pauseRequest(.upstream) }
@@ -99,6 +107,7 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
     cluster?.counters.subtract(.requestPendingActive)
+    stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
     stream.continueRequest(.upstream)
   }
@@ -111,6 +120,8 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTotal)
     endpoint?.counters.add(.requestActive)
     sentAt = context.reactor.now
+    stream.info.poolReady = sentAt
+    stream.info.firstUpstreamSent = sentAt
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
@@ -119,7 +130,7 @@ final class RouterRequest: UpstreamHandler {
       while let slice = early.popSlice() { connection.write(slice) }
     }
     if stream.requestForwarded {
-      connection.finish(trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
+      finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
     }
   }
 
@@ -151,11 +162,17 @@ final class RouterRequest: UpstreamHandler {
   func requestEnd(trailers: MessageHead?) {
     guard let connection else { return }
     if sending {
-      connection.finish(trailers: forwardsTrailers ? trailers : nil)
+      finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
     } else {
       earlyTrailers = trailers != nil
     }
     startRouteTimer()
+  }
+
+  @inline(__always)
+  private func finishRequest(_ connection: HTTP1ClientConnection, trailers: MessageHead?) {
+    stream.info.lastUpstreamSent = context.reactor.now
+    connection.finish(trailers: trailers)
   }
 
   /// Both sides must be told to carry trailers (`enable_trailers`), as in Envoy.
@@ -175,6 +192,8 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamHead(end: Bool) {
     headReceived = true
+    stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
@@ -195,6 +214,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamEnd() {
     connection = nil
     stream.routeDeadline = .max
+    stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
@@ -248,12 +268,16 @@ final class RouterRequest: UpstreamHandler {
     pendingEnd = false
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
+      stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
+      stream.info.details = UpstreamFailureText.details(failure, started: true, stream)
       stream.reset()
       return
     }
-    let (status, text) = UpstreamFailureText.reply(failure)
+    let status = UpstreamFailureText.status(failure)
     countLocal(status)
-    stream.reply(status, text: text)
+    stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
+    stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
+    stream.reply(status, view: UpstreamFailureText.body(failure, stream))
   }
 
   /// The route's timeout.
@@ -262,10 +286,14 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTimeout)
     stream.routeDeadline = .max
     if headReceived {
+      stream.info.flags.formUnion(.upstreamRequestTimeout)
+      stream.info.setDetails(ResponseDetails.upstreamTimeout)
       stream.reset()
     } else {
       countLocal(504)
-      stream.reply(504, body: "upstream request timeout")
+      stream.reply(
+        504, body: "upstream request timeout", flags: .upstreamRequestTimeout,
+        details: ResponseDetails.upstreamTimeout)
     }
   }
 

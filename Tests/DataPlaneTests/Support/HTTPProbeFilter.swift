@@ -128,7 +128,7 @@ final class HTTPFilterProbe {
         name: martlet_bytes(data: pinned[index * 2].baseAddress, size: pinned[index * 2].count),
         value: martlet_bytes(data: pinned[index * 2 + 1].baseAddress, size: pinned[index * 2 + 1].count))
     }
-    return with(body) { host.pointee.reply(handle, status, fields, fields.count, $0) }
+    return with(body) { host.pointee.reply(handle, status, fields, fields.count, $0, martlet_bytes()) }
   }
 
   @discardableResult

@@ -140,16 +140,16 @@ struct FilterHeaders {
   private func write(_ pseudo: Pseudo, _ value: ByteView) -> martlet_status {
     switch pseudo {
     case .method:
-      let text = keep(value)
+      let text = head.headers.keep(value)
       guard HTTP1StartLine.setMethod(text, of: head) else { return MARTLET_E_ARGUMENT }
     case .path:
       guard HTTP1Characters.isValidTarget(value), value[0] == UInt8(ascii: "/") || value == "*" else {
         return MARTLET_E_ARGUMENT
       }
-      head.path = keep(value)
+      head.path = head.headers.keep(value)
     case .authority:
       guard HTTP1Characters.isValidAuthority(value) else { return MARTLET_E_ARGUMENT }
-      head.authority = keep(value)
+      head.authority = head.headers.keep(value)
       if head.headers.contains(.host) { head.headers.set(.host, "host", value: value) }
     case .scheme:
       if value == "http" {
@@ -166,13 +166,6 @@ struct FilterHeaders {
       head.status = Int(status)
     }
     return MARTLET_OK
-  }
-
-  /// A copy that lives as long as the head.
-  private func keep(_ value: ByteView) -> ByteView {
-    let copy = head.headers.scratch(value.count)
-    copy.update(from: value.base, count: value.count)
-    return ByteView(UnsafePointer(copy), value.count)
   }
 }
 

@@ -124,6 +124,7 @@ final class HTTPFilterChainInstance {
     var status: Int
     var headers: [(name: [UInt8], value: [UInt8])] = []
     var body: [UInt8] = []
+    var details: [UInt8]
   }
 
   init(_ chain: HTTPFilterChain, reactor: Reactor) {
@@ -167,7 +168,7 @@ final class HTTPFilterChainInstance {
     if let refusing {
       stream?.manager.context.log(.warning, "filter", "\(refusing.factory.name) refused a stream")
       request.isOver = true
-      wanted.reply = Reply(status: 500)
+      wanted.reply = Reply(status: 500, details: Array("filter_refused_stream".utf8))
     } else {
       request.head(end: end)
     }

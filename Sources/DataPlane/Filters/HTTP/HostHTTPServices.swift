@@ -99,11 +99,12 @@ enum HostHTTPServices {
         continue_message: { handle, direction in
           withPlace(handle, direction) { slot, _ in slot.instance.continue(slot, direction) }
         },
-        reply: { handle, status, headers, count, body in
+        reply: { handle, status, headers, count, body, details in
           guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-          guard let reply = HostHTTPServices.reply(status, headers, count, body) else {
+          guard var reply = HostHTTPServices.reply(status, headers, count, body) else {
             return MARTLET_E_ARGUMENT
           }
+          reply.details = details.size > 0 ? view(details).array : Array(slot.factory.name.utf8)
           return slot.instance.reply(reply)
         },
         reset: { handle in
@@ -122,7 +123,7 @@ enum HostHTTPServices {
     _ status: Int32, _ headers: UnsafePointer<martlet_header>?, _ count: Int, _ body: martlet_bytes
   ) -> HTTPFilterChainInstance.Reply? {
     guard (200..<600).contains(status), count == 0 || headers != nil else { return nil }
-    var reply = HTTPFilterChainInstance.Reply(status: Int(status))
+    var reply = HTTPFilterChainInstance.Reply(status: Int(status), details: [])
     for index in 0..<count {
       guard let field = headers?[index] else { return nil }
       let name = view(field.name)
