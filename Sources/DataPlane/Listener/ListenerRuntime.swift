@@ -34,7 +34,8 @@ final class ListenerRuntime: ConnectionOwner {
   private(set) var acceptors: [Acceptor?] = []
   /// The worker's other listeners, for `use_original_dst`.
   var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
-  let proxyProtocolCounters: Counters<ProxyProtocolStat>
+  /// Nil without a `proxy_protocol` filter: Envoy has these statistics only with one.
+  private(set) var proxyProtocolCounters: Counters<ProxyProtocolStat>?
 
   init(
     model: Listener, context: WorkerContext, handles: HandleTable, limits: ListenerLimits,
@@ -50,19 +51,26 @@ final class ListenerRuntime: ConnectionOwner {
       ListenerWorkerStat.self,
       scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
-    var prefix = "proxy_proto."
-    for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
-      prefix = "proxy_proto.\(filter.statPrefix)."
-    }
-    proxyProtocolCounters = context.stats.counters(
-      ProxyProtocolStat.self, scope: .other(prefix), worker: context.index)
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.chains = chains
     onlyChain = chains.matcher.only
+  }
+
+  private static func proxyProtocolCounters(_ model: Listener, _ context: WorkerContext)
+    -> Counters<ProxyProtocolStat>?
+  {
+    for case .proxyProtocol(let filter) in model.listenerFilters {
+      let prefix = filter.statPrefix.isEmpty ? "" : "\(filter.statPrefix)."
+      return context.stats.counters(
+        ProxyProtocolStat.self, scope: .other("proxy_proto.\(prefix)"), worker: context.index)
+    }
+    return nil
   }
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     self.model = model
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.limits = limits
     let old = self.chains
     self.chains = chains
