@@ -126,6 +126,7 @@ extension Conversion {
     for (index, locality) in assignment.endpoints.enumerated() {
       let localityPlace = place.field("endpoints").element(index)
       for (index, host) in locality.lbEndpoints.enumerated() {
+        weights += UInt64(host.hasLoadBalancingWeight ? host.loadBalancingWeight.value : 1)
         let hostPlace = localityPlace.field("lb_endpoints").element(index)
         let endpointPlace = hostPlace.field("endpoint")
         guard case .endpoint(let message)? = host.hostIdentifier, message.hasAddress else {
@@ -137,13 +138,12 @@ extension Conversion {
             message.address, at: endpointPlace.field("address"), isListener: false)
         else { continue }
         var endpoint = Endpoint(address: address.address)
-        if case .ip(_, 0) = address.address {
+        if case .ip(_, 0) = address.address, !endpointPlace.field("address").isDoubtful {
           error(
             "an endpoint has a port",
             at: endpointPlace.field("address").field("socket_address").field("port_value"))
         }
         if host.hasLoadBalancingWeight { endpoint.weight = host.loadBalancingWeight.value }
-        weights += UInt64(endpoint.weight)
         endpoint.hostname = message.hostname
         endpoint.zone = locality.locality.zone
         result.append(endpoint)

@@ -5,8 +5,9 @@ internal import SwiftProtobuf
 
 extension Conversion {
   func routeMatch(_ message: Envoy_Config_Route_V3_RouteMatch, at place: Place) -> RouteMatch? {
-    guard let path = path(message, at: place) else { return nil }
-    var match = RouteMatch(path: path)
+    let path = path(message, at: place)
+    // The proto file requires a path; where it was refused the rest is looked at all the same.
+    var match = RouteMatch(path: path ?? .prefix(""))
     if message.hasCaseSensitive { match.caseSensitive = message.caseSensitive.value }
     if message.hasRuntimeFraction {
       match.runtimeFraction = runtimeFraction(message.runtimeFraction)
@@ -24,7 +25,7 @@ extension Conversion {
         presented: tls.hasPresented ? tls.presented.value : nil,
         validated: tls.hasValidated ? tls.validated.value : nil)
     }
-    return match
+    return path == nil ? nil : match
   }
 
   private func path(

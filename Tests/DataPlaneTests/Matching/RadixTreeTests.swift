@@ -61,7 +61,7 @@ import Testing
         return [found.exact, found.prefix]
       }
     }
-    #expect(find("x.A.com") == [nil, 1])
+    #expect(find("x.A.com") == [nil, 0])
     #expect(find("xa.com") == [nil, 0])
     #expect(find("a.com") == [nil, 1])
     #expect(find("com") == [2, nil])

@@ -34,7 +34,7 @@ import Testing
 
   @Test(arguments: [
     ("a", "banana", "o", "bonono"), ("(a)(n)", "banana", "\\2\\1", "bnanaa"), ("x*", "abc", "-", "-a-b-c-"),
-    ("b*", "abbc", "-", "-a--c-"), ("^/", "/a/b", "", "a/b"), (".*", "abc", "", ""), ("z", "abc", "y", "abc"),
+    ("b*", "abbc", "-", "-a-c-"), ("^/", "/a/b", "", "a/b"), (".*", "abc", "", ""), ("z", "abc", "y", "abc"),
     ("a", "", "b", ""), ("x*", "", "-", "-"), ("(b)?", "ab", "[\\1]", "[]a[b]"), ("a", "a", "\\\\", "\\"),
     ("a", "xay", "<\\0\\0>", "x<aa>y"), ("x*", "é", "-", "-é-"), ("b|$", "abc", "!", "a!c!"),
   ]) func replacing(_ pattern: String, _ text: String, _ substitution: String, _ expected: String) throws {
