@@ -9,6 +9,8 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var ignorePathParameters = false
   /// The header, in lower case, that stands for the host in choosing the virtual host (empty: none).
   public var virtualHostHeader = ""
+  /// For routes whose virtual host has none.
+  public var mirrors: [MirrorPolicy] = []
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts
@@ -22,6 +24,13 @@ public struct VirtualHost: Hashable, Sendable {
   public var domains: [String]
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
+  public var requireTLS = TLSRequirement.none
+  /// For routes that have none (nil: those of the route table).
+  public var mirrors: [MirrorPolicy]?
+
+  /// Which requests that came without TLS are sent to `https` instead.
+  public enum TLSRequirement: Sendable { case none, externalOnly, all }
+
   public init(name: String, domains: [String], routes: [Route]) {
     self.name = name
     self.domains = domains
@@ -38,65 +47,12 @@ public struct Route: Hashable, Sendable {
     case cluster(RouteAction)
     case redirect(Redirect)
     case directResponse(DirectResponse)
+    /// `non_forwarding_action`: there is no cluster, 503.
+    case nonForwarding
   }
   public init(name: String = "", match: RouteMatch, action: Action) {
     self.name = name
     self.match = match
     self.action = action
-  }
-}
-
-/// `RouteAction`: send the request to a cluster.
-public struct RouteAction: Hashable, Sendable {
-  public var cluster: ClusterChoice
-  /// What replaces the matched prefix or path (nil: nothing does).
-  public var prefixRewrite: String?
-  /// From the request's end to the response's end (nil: no limit). Envoy's default 15 s. 504.
-  public var timeout: Duration? = .seconds(15)
-  /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
-  public var idleTimeout: Duration??
-  /// The answer where the cluster is gone: 503 (default), 404 or 500.
-  public var clusterNotFoundStatus: Int = 503
-
-  public enum ClusterChoice: Hashable, Sendable {
-    case single(String)
-    /// Weights 0..., their sum 1...
-    case weighted([TCPProxy.Weighted])
-  }
-  public init(cluster: ClusterChoice) { self.cluster = cluster }
-}
-
-/// `RedirectAction`. A part that is nil is the request's own.
-public struct Redirect: Hashable, Sendable {
-  /// 301, 302, 303, 307 or 308.
-  public var status: Int = 301
-  public var scheme: Scheme?
-  public var host: String?
-  public var port: UInt16?
-  public var path: Path?
-  public var stripQuery = false
-
-  public enum Scheme: Hashable, Sendable {
-    /// `https_redirect`.
-    case https
-    case literal(String)
-  }
-  public enum Path: Hashable, Sendable {
-    /// The whole path; may carry a query of its own, which then replaces the request's.
-    case replace(String)
-    /// What replaces the matched prefix.
-    case prefixRewrite(String)
-  }
-  public init() {}
-}
-
-/// `DirectResponseAction`.
-public struct DirectResponse: Hashable, Sendable {
-  /// 200..<600.
-  public var status: Int
-  public var body: [UInt8]
-  public init(status: Int, body: [UInt8]) {
-    self.status = status
-    self.body = body
   }
 }

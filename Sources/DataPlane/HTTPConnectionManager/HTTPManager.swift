@@ -29,6 +29,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
   /// about 5 KiB.
   private var spare: [HTTPStream] = []
+  private(set) lazy var shadows = ShadowPool(context: context)
   private var isRetired = false
   private static let maxSpare = 1024
 

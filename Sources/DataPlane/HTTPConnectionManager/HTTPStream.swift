@@ -180,6 +180,7 @@ final class HTTPStream {
   @inline(__always)
   func forwardHead(end: Bool) {
     if end { requestForwarded = true }
+    prepareHeaders()
     route()
   }
 
@@ -241,16 +242,25 @@ final class HTTPStream {
     request.headers.first(.upgrade)?.equalsIgnoringCase("h2c") == true
   }
 
+  /// Looks for the route again: an upstream's redirect is followed.
+  func reroute() {
+    routeDeadline = .max
+    manager.counters.add(.requestTotal)
+    route()
+  }
+
   private func route() {
-    prepareHeaders()
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request),
-      let route = host.route(for: request)
-    else {
-      manager.counters.add(.noRoute)
-      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
+    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
+    if host.mustBeSecure(request) {
+      manager.counters.add(.requestDirectResponse)
+      Redirection.writeSecure(request, into: manager.context.scratch)
+      reply(
+        301, body: nil, details: ResponseDetails.directResponse,
+        location: manager.context.scratch.view)
       return
     }
+    guard let route = host.route(for: request) else { return noRoute() }
     info.virtualHost = host
     info.route = route
     switch route.action {
@@ -259,16 +269,24 @@ final class HTTPStream {
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
-      Redirection.location(redirect, matched: route.path.matchedLength(request.path), request: request) { location in
-        reply(
-          redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
-      }
+      redirect.write(request, matchedBy: route.path, into: manager.context.scratch)
+      reply(
+        redirect.status, body: nil, details: ResponseDetails.directResponse,
+        location: manager.context.scratch.view)
+    case .nonForwarding:
+      manager.counters.add(.noCluster)
+      reply(503, body: nil, flags: .noClusterFound, details: ResponseDetails.clusterNotFound)
     case .cluster(let action):
-      router.start(action, matched: route.path.matchedLength(request.path))
+      router.start(action, of: route)
     }
   }
 
-  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
+  private func noRoute() {
+    manager.counters.add(.noRoute)
+    reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
+  }
+
+  /// What every request carries when its route is looked for, as in Envoy.
   private func prepareHeaders() {
     let headers = request.headers
     headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)

@@ -11,6 +11,12 @@ final class RouterRequest: UpstreamHandler {
   private var endpoint: EndpointRuntime?
   private var connection: HTTP1ClientConnection?
   private var action: RouteActionRuntime?
+  private var route: RouteRuntime?
+  /// Copies of the request to which more of its body has to go.
+  private var shadows: [ShadowRequest] = []
+  /// The response that ends is a redirect, and the request goes on by it.
+  private var redirecting = false
+  private var redirects = InternalRedirection.Memory()
   /// The connection is standing and the head is written.
   private var sending = false
   private var headReceived = false
@@ -29,19 +35,24 @@ final class RouterRequest: UpstreamHandler {
     response.headers.clear()
     responseTrailers.headers.clear()
     early?.removeAll()
+    if !shadows.isEmpty { endShadows(complete: false) }
+    redirects.clear()
     action = nil
+    route = nil
     cluster = nil
     endpoint = nil
   }
 
   // MARK: The request
 
-  func start(_ action: RouteActionRuntime, matched: Int) {
+  func start(_ action: RouteActionRuntime, of route: RouteRuntime) {
     self.action = action
+    self.route = route
+    redirecting = false
     sending = false
     headReceived = false
     earlyTrailers = false
-    guard let cluster = action.cluster(&context.random) else {
+    guard let cluster = choose(action) else {
       stream.manager.counters.add(.noCluster)
       stream.reply(
         action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
@@ -52,7 +63,7 @@ final class RouterRequest: UpstreamHandler {
     stream.info.cluster = cluster
     stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
-    rewrite(action, matched)
+    rewrite(action, route)
     guard let endpoint = cluster.pick() else {
       countLocal(503)
       stream.reply(
@@ -62,6 +73,12 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
+    if let host = action.hostRewriter, host.waitsForEndpoint {
+      host.rewrite(
+        stream.request, endpoint: endpoint.model.hostname,
+        tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
+    }
+    if !action.mirrors.isEmpty { mirror(action) }
     if stream.requestForwarded { startRouteTimer() }
     let counters = cluster.counters
     let (connection, isReady) = HTTP1ClientConnection.acquire(
@@ -77,19 +94,55 @@ final class RouterRequest: UpstreamHandler {
     }
   }
 
-  private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
-    let request = stream.request
-    if let prefix = action.prefixRewrite {
-      let old = request.path
-      let rest = old.dropFirst(Swift.min(matched, old.count))
-      let made = request.headers.scratch(prefix.count + rest.count)
-      prefix.withUnsafeBufferPointer { text in
-        if let base = text.baseAddress { made.update(from: base, count: text.count) }
+  /// The cluster for this request. Nil: it does not exist.
+  @inline(__always)
+  private func choose(_ action: RouteActionRuntime) -> ClusterRuntime? {
+    guard let weights = action.weights else {
+      return action.target.find(stream.request, context.clusterDirectory)
+    }
+    let entry = weights.choose(stream.request, context) { hash(action) }
+    if !entry.host.isEmpty {
+      context.scratch.clear()
+      context.scratch.append(entry.host)
+      stream.request.authority = stream.request.headers.keep(context.scratch.view)
+    }
+    return entry.target.find(stream.request, context.clusterDirectory)
+  }
+
+  /// The request's hash by the route's policies, for who chooses by it. Nil: it has none.
+  private func hash(_ action: RouteActionRuntime) -> UInt64? {
+    action.hashPolicies?.hash(stream.request, context.scratch) { text in
+      if case .ip(let address, _)? = stream.codec?.connection.addresses.remote {
+        for byte in "\(address)".utf8 { text.append(byte: byte) }
       }
-      (made + prefix.count).update(from: rest.base, count: rest.count)
-      request.path = ByteView(UnsafePointer(made), prefix.count + rest.count)
-      if !stream.manager.suppressEnvoyHeaders {
-        request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
+    }
+  }
+
+  private func mirror(_ action: RouteActionRuntime) {
+    for mirror in action.mirrors where mirror.isTaken(context) {
+      let shadow = stream.manager.shadows.begin(
+        mirror, stream.request, timeout: action.timeout, isComplete: stream.requestForwarded)
+      if let shadow, !stream.requestForwarded { shadows.append(shadow) }
+    }
+  }
+
+  private func endShadows(complete: Bool) {
+    for shadow in shadows { if complete { shadow.end() } else { shadow.abandon() } }
+    shadows.removeAll(keepingCapacity: true)
+  }
+
+  private func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
+    let request = stream.request
+    let tellsOrigin = !stream.manager.suppressEnvoyHeaders
+    action.hostRewriter?.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
+    if let rewriter = action.pathRewriter {
+      let old = request.path
+      context.scratch.clear()
+      if rewriter.rewrite(old, matchedBy: route.path, into: context.scratch) {
+        request.path = request.headers.keep(context.scratch.view)
+        if tellsOrigin {
+          request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
+        }
       }
     }
     if action.timeoutMilliseconds > 0, !stream.manager.suppressEnvoyHeaders {
@@ -138,6 +191,7 @@ final class RouterRequest: UpstreamHandler {
   /// comes all the same.
   @inline(__always)
   func requestData(_ slice: Slice) {
+    if !shadows.isEmpty { for shadow in shadows { shadow.data(slice) } }
     guard sending, let connection, let cluster else {
       keepEarly(slice)
       return
@@ -160,6 +214,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
+    if !shadows.isEmpty { endShadows(complete: true) }
     guard let connection else { return }
     if sending {
       finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
@@ -195,6 +250,11 @@ final class RouterRequest: UpstreamHandler {
     stream.info.firstUpstreamReceived = context.reactor.now
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
+    if let redirect = action?.internalRedirect, redirect.handles(response.status),
+      follow(redirect, end: end)
+    {
+      return
+    }
     if !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
       let headers = response.headers
@@ -208,6 +268,35 @@ final class RouterRequest: UpstreamHandler {
   }
   private var pendingEnd = false
 
+  /// True: the response is not for the client, the request goes on elsewhere.
+  private func follow(_ redirect: InternalRedirection, end: Bool) -> Bool {
+    guard let route else { return false }
+    let refusal = redirect.follow(
+      response, stream.request, from: route, in: stream.manager.routes, memory: &redirects,
+      isComplete: stream.requestForwarded)
+    if let refusal {
+      cluster?.counters.add(.redirectFailed)
+      switch refusal {
+      case .failed: break
+      case .badLocation: stream.manager.counters.add(.redirectBadLocation)
+      case .unsafeScheme: stream.manager.counters.add(.redirectUnsafeScheme)
+      case .tooMany: stream.manager.counters.add(.redirectTooMany)
+      case .noRoute: stream.manager.counters.add(.redirectNoRoute)
+      case .predicate: stream.manager.counters.add(.redirectPredicate)
+      }
+      return false
+    }
+    cluster?.counters.add(.redirectSucceeded)
+    if end {
+      // The connection is given back first: `upstreamEnd` follows.
+      redirecting = true
+    } else {
+      cancelConnection()
+      stream.reroute()
+    }
+    return true
+  }
+
   @inline(__always)
   override func upstreamData(_ slice: Slice) { stream.responseData(slice) }
 
@@ -216,6 +305,11 @@ final class RouterRequest: UpstreamHandler {
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
+    if redirecting {
+      redirecting = false
+      stream.reroute()
+      return
+    }
     if pendingEnd {
       pendingEnd = false
       stream.responseHead(end: true)

@@ -5,8 +5,9 @@ import Model
 final class RouteRuntime {
   enum Action {
     case cluster(RouteActionRuntime)
-    case redirect(Redirect)
+    case redirect(Redirection)
     case directResponse(DirectResponse)
+    case nonForwarding
   }
 
   let name: String
@@ -14,15 +15,21 @@ final class RouteRuntime {
   private let conditions: RouteConditions?
   let action: Action
 
-  init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  /// `mirrors`: where the route has none itself.
+  init(
+    model: Route, mirrors: [MirrorPolicy] = [], context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
     name = model.name
     path = PathMatcher(model.match.path, caseSensitive: model.match.caseSensitive)
     conditions = RouteConditions(model.match, context: context)
     switch model.action {
     case .cluster(let action):
-      self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
-    case .redirect(let redirect): action = .redirect(redirect)
+      self.action = .cluster(
+        RouteActionRuntime(model: action, mirrors: mirrors, context: context, clusters: clusters))
+    case .redirect(let redirect): action = .redirect(Redirection(redirect))
     case .directResponse(let response): action = .directResponse(response)
+    case .nonForwarding: action = .nonForwarding
     }
   }
 
@@ -38,9 +45,16 @@ final class RouteRuntime {
   }
 }
 
-/// Where a route sends requests.
+/// Where a route sends requests, and how it changes them.
 final class RouteActionRuntime {
-  let prefixRewrite: [UInt8]?
+  let pathRewriter: PathRewriter?
+  let hostRewriter: HostRewriter?
+  /// Nil: there is one cluster, `target`.
+  let weights: WeightedChoice?
+  let target: ClusterTarget
+  let hashPolicies: HashPolicies?
+  let internalRedirect: InternalRedirection?
+  let mirrors: [MirrorRuntime]
   /// Nanoseconds; 0: none.
   let timeout: UInt64
   /// `.some(0)`: none; nil: the connection manager's.
@@ -48,10 +62,15 @@ final class RouteActionRuntime {
   let clusterNotFoundStatus: Int
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
-  private let clusters: WeightedClusters
 
-  init(model: RouteAction, clusters find: (String) -> ClusterRuntime?) {
-    prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
+  init(
+    model: RouteAction, mirrors inherited: [MirrorPolicy] = [], context: WorkerContext,
+    clusters find: (String) -> ClusterRuntime?
+  ) {
+    pathRewriter = model.pathRewrite.map { PathRewriter($0) }
+    hostRewriter = model.hostRewrite.map {
+      HostRewriter($0, appendsForwardedHost: model.appendsForwardedHost, names: context.names)
+    }
     timeout = model.timeout?.clampedNanoseconds ?? 0
     timeoutMilliseconds = timeout / 1_000_000
     switch model.idleTimeout {
@@ -61,14 +80,21 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     switch model.cluster {
-    case .single(let name): clusters = WeightedClusters(single: name, find: find)
-    case .weighted(let list): clusters = WeightedClusters(list, find: find)
+    case .single(let name):
+      target = ClusterTarget(name: name, find: find)
+      weights = nil
+    case .header(let name):
+      target = ClusterTarget(header: name, names: context.names)
+      weights = nil
+    case .weighted(let model):
+      target = ClusterTarget(name: "", find: { _ in nil })
+      weights = WeightedChoice(model, context: context, find: find)
     }
-  }
-
-  /// The cluster for one request. Nil: it does not exist.
-  @inline(__always)
-  func cluster(_ random: inout RandomSource) -> ClusterRuntime? {
-    clusters.pick(&random)
+    hashPolicies =
+      model.hashPolicies.isEmpty ? nil : HashPolicies(model.hashPolicies, names: context.names)
+    internalRedirect = model.internalRedirect.map { InternalRedirection($0, names: context.names) }
+    mirrors = (model.mirrors ?? inherited).map {
+      MirrorRuntime($0, context: context, find: find)
+    }
   }
 }

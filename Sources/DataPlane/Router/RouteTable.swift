@@ -22,7 +22,8 @@ final class RouteTable {
       ? nil : context.names.intern(Array(model.virtualHostHeader.utf8)) ?? .unknown
     hosts = model.virtualHosts.map {
       VirtualHostRuntime(
-        model: $0, ignorePathParameters: model.ignorePathParameters, context: context, clusters: clusters)
+        model: $0, mirrors: model.mirrors, ignorePathParameters: model.ignorePathParameters,
+        context: context, clusters: clusters)
     }
     var forward = RadixTree.Builder(folds: true)
     var backward = RadixTree.Builder(folds: true)

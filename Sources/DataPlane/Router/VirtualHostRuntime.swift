@@ -12,6 +12,8 @@ import Model
 
 final class VirtualHostRuntime {
   let name: String
+  private let requireTLS: VirtualHost.TLSRequirement
+  private let internalHeader: HeaderID
   private let owned: [RouteRuntime]
   /// The same, without reference counting.
   private let routes: UnsafeMutablePointer<Unmanaged<RouteRuntime>>
@@ -30,13 +32,18 @@ final class VirtualHostRuntime {
   }
 
   init(
-    model: VirtualHost, ignorePathParameters: Bool = false, context: WorkerContext,
-    clusters: (String) -> ClusterRuntime?
+    model: VirtualHost, mirrors: [MirrorPolicy] = [], ignorePathParameters: Bool = false,
+    context: WorkerContext, clusters: (String) -> ClusterRuntime?
   ) {
     name = model.name
+    requireTLS = model.requireTLS
+    internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
-    owned = model.routes.map { RouteRuntime(model: $0, context: context, clusters: clusters) }
+    let mirrors = model.mirrors ?? mirrors
+    owned = model.routes.map {
+      RouteRuntime(model: $0, mirrors: mirrors, context: context, clusters: clusters)
+    }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
       (routes + index).initialize(to: .passUnretained(route))
@@ -61,6 +68,13 @@ final class VirtualHostRuntime {
     if !sensitive.isEmpty { index.sensitive = RadixTree(sensitive) }
     if !folded.isEmpty { index.folded = RadixTree(folded) }
     return index
+  }
+
+  /// The request came without TLS, and has to come with it (`require_tls`).
+  @inline(__always)
+  func mustBeSecure(_ head: MessageHead) -> Bool {
+    requireTLS != .none && !Redirection.isHTTPS(head)
+      && (requireTLS == .all || head.headers.first(internalHeader)?.equalsIgnoringCase("true") != true)
   }
 
   /// The route that takes a request.

@@ -42,7 +42,8 @@ enum HTTPStat: Int, StatSchema {
     request1xx, request2xx, request3xx, request4xx, request5xx,
     requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
-    requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
+    requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted,
+    redirectBadLocation, redirectNoRoute, redirectPredicate, redirectTooMany, redirectUnsafeScheme
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -84,6 +85,11 @@ enum HTTPStat: Int, StatSchema {
     case .noRoute: "no_route"
     case .noCluster: "no_cluster"
     case .requestRouted: "rq_total"
+    case .redirectBadLocation: "passthrough_internal_redirect_bad_location"
+    case .redirectNoRoute: "passthrough_internal_redirect_no_route"
+    case .redirectPredicate: "passthrough_internal_redirect_predicate"
+    case .redirectTooMany: "passthrough_internal_redirect_too_many_redirects"
+    case .redirectUnsafeScheme: "passthrough_internal_redirect_unsafe_scheme"
     }
   }
   var kind: StatValue.Kind {
@@ -124,7 +130,7 @@ enum ClusterStat: Int, StatSchema {
     requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
     request4xx, request5xx,
     request200, request404, request503, request504,
-    membershipTotal, membershipHealthy
+    membershipTotal, membershipHealthy, redirectSucceeded, redirectFailed
   var name: String {
     switch self {
     case .connectionTotal: "upstream_cx_total"
@@ -165,6 +171,8 @@ enum ClusterStat: Int, StatSchema {
     case .request503: "upstream_rq_503"
     case .request504: "upstream_rq_504"
     case .membershipTotal: "membership_total"
+    case .redirectSucceeded: "upstream_internal_redirect_succeeded_total"
+    case .redirectFailed: "upstream_internal_redirect_failed_total"
     case .membershipHealthy: "membership_healthy"
     }
   }

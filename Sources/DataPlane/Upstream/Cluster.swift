@@ -14,6 +14,8 @@ final class WorkerContext {
   let log: Log
   var random: RandomSource
   let runtime = RuntimeTable()
+  /// The clusters of the present configuration, by name.
+  var clusterDirectory = ClusterDirectory([:])
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
   /// Draining: the share of answers that tell their connection to close, in 1/65536.

@@ -139,6 +139,7 @@ final class Worker: @unchecked Sendable {
       old.retire()
     }
     clusters = fresh
+    if changed || next.clusters.isEmpty { context.clusterDirectory = ClusterDirectory(fresh) }
     return changed
   }
 

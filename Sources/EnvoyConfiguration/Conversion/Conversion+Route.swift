@@ -32,6 +32,8 @@ extension Conversion {
     configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
     configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
+    configuration.mirrors = mirrors(
+      table.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
     return configuration
   }
 
@@ -53,8 +55,19 @@ extension Conversion {
     let routes = message.routes.enumerated().compactMap { index, route in
       self.route(route, rules, at: place.field("routes").element(index))
     }
-    return VirtualHost(
+    var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.requireTLS =
+      switch message.requireTls {
+      case .externalOnly: .externalOnly
+      case .all: .all
+      default: .none
+      }
+    if !message.requestMirrorPolicies.isEmpty {
+      host.mirrors = mirrors(
+        message.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
+    }
+    return host
   }
 
   private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)
@@ -64,13 +77,14 @@ extension Conversion {
     let action: Route.Action?
     switch message.action {
     case .route(let route)?:
-      action = routeAction(route, rules, at: place.field("route")).map { .cluster($0) }
+      action = routeAction(route, of: match, rules, at: place.field("route")).map { .cluster($0) }
     case .redirect(let redirect)?:
       action = .redirect(self.redirect(redirect, at: place.field("redirect")))
     case .directResponse(let response)?:
       action = directResponse(response, rules, at: place.field("direct_response")).map {
         .directResponse($0)
       }
+    case .nonForwardingAction?: action = .nonForwarding
     case nil: action = nil  // required by the proto file
     }
     guard let match, let action else { return nil }
