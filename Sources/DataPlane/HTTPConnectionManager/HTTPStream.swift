@@ -25,6 +25,8 @@ final class HTTPStream {
   private var counted = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
+  /// The next local reply says that a circuit breaker is open.
+  var isOverloaded = false
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -49,6 +51,7 @@ final class HTTPStream {
     responseStarted = false
     counted = false
     closeAfterResponse = false
+    isOverloaded = false
     let now = manager.context.reactor.now
     lastActivity = now
     idleTimeout = manager.streamIdleTimeout
@@ -268,6 +271,10 @@ final class HTTPStream {
     head.reset()
     head.status = status
     if let location { head.headers.add(.location, "location", value: location) }
+    if isOverloaded {
+      isOverloaded = false
+      head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
+    }
     head.contentLength = Int64(view.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(view.count))
     if view.count > 0 { head.headers.add(.contentType, "content-type", value: "text/plain") }

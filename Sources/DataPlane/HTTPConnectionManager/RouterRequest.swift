@@ -46,24 +46,41 @@ final class RouterRequest: UpstreamHandler {
     self.cluster = cluster
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
-    guard let endpoint = cluster.pick() else {
+    guard let endpoint = pick(cluster) else {
       countLocal(503)
       stream.reply(503, body: "no healthy upstream")
       return
     }
     self.endpoint = endpoint
     if stream.requestComplete { startRouteTimer() }
-    let counters = cluster.counters
-    let (connection, isReady) = HTTP1ClientConnection.acquire(
-      cluster: cluster, endpoint: endpoint, owner: self)
-    self.connection = connection
-    if isReady {
+    switch endpoint.acquire(self, priority: action.priority) {
+    case .ready(let connection):
+      self.connection = connection
       send(connection)
-    } else {
-      counters.add(.requestPendingTotal)
-      counters.add(.requestPendingActive)
+    case .pending:
       if !stream.requestComplete { pause() }
+    case .overflow:
+      upstreamFailed(.overflow)
+    case .noPool:
+      countLocal(503)
+      stream.reply(503, body: "no healthy upstream")
     }
+  }
+
+  @inline(__always)
+  private func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
+    guard let destinations = cluster.destinations else { return cluster.pick() }
+    return pickDestination(destinations)
+  }
+
+  /// The request's header goes before where the client was going.
+  private func pickDestination(_ destinations: OriginalDestinations) -> EndpointRuntime? {
+    if let header = destinations.header, let text = stream.request.headers.first(header),
+      let destination = destinations.destination(inHeader: text)
+    {
+      return destinations.pick(destination)
+    }
+    return destinations.pick(stream.codec?.connection.addresses.restoredLocal)
   }
 
   private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
@@ -95,7 +112,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
-    cluster?.counters.subtract(.requestPendingActive)
+    self.connection = connection
     send(connection)
     if requestPaused { resume() }
   }
@@ -224,10 +241,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
     connection = nil
-    if wasPending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestPendingFailureEject)
-    } else if !headReceived {
+    if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
     }
     finishCounts(success: false)
@@ -239,6 +253,7 @@ final class RouterRequest: UpstreamHandler {
     }
     let (status, text) = UpstreamFailureText.reply(failure)
     countLocal(status)
+    if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
     stream.reply(status, text: text)
   }
 
@@ -266,19 +281,16 @@ final class RouterRequest: UpstreamHandler {
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil { cancelConnection() }
+    if connection != nil || waitsIn != nil { cancelUpstream() }
   }
 
-  private func cancelConnection() {
-    guard let connection else { return }
+  private func cancelUpstream() {
+    waitsIn?.cancel(self)
+    let connection = connection
     self.connection = nil
-    if !sending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestCancelled)
-    }
     finishCounts(success: false)
     pendingEnd = false
-    connection.cancel()
+    connection?.cancel()
   }
 
   func pauseResponse() { connection?.pauseReading() }

@@ -5,6 +5,7 @@ enum UpstreamFailureText {
   static func reply(_ failure: UpstreamFailure) -> (status: Int, text: String) {
     let start = "upstream connect error or disconnect/reset before headers. reset reason: "
     switch failure {
+    case .overflow: return (503, start + "overflow")
     case .connect: return (503, start + "remote connection failure")
     case .connectTimeout:
       return (503, start + "connection timeout")
