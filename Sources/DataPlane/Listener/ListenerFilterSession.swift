@@ -71,14 +71,14 @@ final class ListenerFilterSession: SocketHandler {
       return false
     case .notFound:
       if filter.allowRequestsWithoutProxyProtocol {
-        counters.add(.notFoundAllowed)
+        counters?.add(.notFoundAllowed)
         return true
       }
-      counters.add(.notFoundDisallowed)
+      counters?.add(.notFoundDisallowed)
       refuse("no PROXY protocol header")
       return false
     case .malformed(let version):
-      counters.add(version == 1 ? .v1Error : .v2Error)
+      counters?.add(version == 1 ? .v1Error : .v2Error)
       refuse("malformed PROXY protocol header (version \(version))")
       return false
     case .header(let header):
@@ -91,9 +91,9 @@ final class ListenerFilterSession: SocketHandler {
   ) -> Bool {
     let counters = listener.proxyProtocolCounters
     let isFirst = header.version == 1
-    counters.add(isFirst ? .v1Found : .v2Found)
+    counters?.add(isFirst ? .v1Found : .v2Found)
     guard isFirst ? filter.acceptV1 : filter.acceptV2 else {
-      counters.add(isFirst ? .v1Disallowed : .v2Disallowed)
+      counters?.add(isFirst ? .v1Disallowed : .v2Disallowed)
       // As Envoy: where connections without a header are let through, one with a version that is
       // not looked for is such a connection.
       if filter.allowRequestsWithoutProxyProtocol { return true }
@@ -107,7 +107,6 @@ final class ListenerFilterSession: SocketHandler {
       addresses.isLocalRestored = true
     }
     addresses.proxyProtocolTLVs = header.tlvs.filter { tlv in
-      if filter.rules.contains(where: { $0.type == tlv.type }) { return true }
       switch filter.passThroughTLVs {
       case .none: return false
       case .all: return true

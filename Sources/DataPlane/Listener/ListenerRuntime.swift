@@ -24,7 +24,7 @@ struct ListenerChains {
 
 final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
-  let connections: ConnectionTable
+  let handles: HandleTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
   private let workerCounters: Counters<ListenerWorkerStat>
@@ -34,15 +34,16 @@ final class ListenerRuntime: ConnectionOwner {
   private(set) var acceptors: [Acceptor?] = []
   /// The worker's other listeners, for `use_original_dst`.
   var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
-  let proxyProtocolCounters: Counters<ProxyProtocolStat>
+  /// Nil without a `proxy_protocol` filter: Envoy has these statistics only with one.
+  private(set) var proxyProtocolCounters: Counters<ProxyProtocolStat>?
 
   init(
-    model: Listener, context: WorkerContext, connections: ConnectionTable, limits: ListenerLimits,
+    model: Listener, context: WorkerContext, handles: HandleTable, limits: ListenerLimits,
     chains: ListenerChains
   ) {
     self.model = model
     self.context = context
-    self.connections = connections
+    self.handles = handles
     self.limits = limits
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
@@ -50,19 +51,26 @@ final class ListenerRuntime: ConnectionOwner {
       ListenerWorkerStat.self,
       scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
-    var prefix = "proxy_proto."
-    for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
-      prefix = "proxy_proto.\(filter.statPrefix)."
-    }
-    proxyProtocolCounters = context.stats.counters(
-      ProxyProtocolStat.self, scope: .other(prefix), worker: context.index)
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.chains = chains
     onlyChain = chains.matcher.only
+  }
+
+  private static func proxyProtocolCounters(_ model: Listener, _ context: WorkerContext)
+    -> Counters<ProxyProtocolStat>?
+  {
+    for case .proxyProtocol(let filter) in model.listenerFilters {
+      let prefix = filter.statPrefix.isEmpty ? "" : "\(filter.statPrefix)."
+      return context.stats.counters(
+        ProxyProtocolStat.self, scope: .other("proxy_proto.\(prefix)"), worker: context.index)
+    }
+    return nil
   }
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     self.model = model
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.limits = limits
     let old = self.chains
     self.chains = chains
@@ -162,7 +170,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters.add(.connectionActive)
     workerCounters.add(.connectionTotal)
     workerCounters.add(.connectionActive)
-    connection.handle = connections.slab.insert(connection)
+    connection.handle = handles.connections.insert(connection)
     connection.start(socket: socket, chain: chain)
   }
 
@@ -177,7 +185,7 @@ final class ListenerRuntime: ConnectionOwner {
   }
 
   override func connectionClosed(_ connection: Connection) {
-    connections.slab.remove(connection.handle)
+    handles.connections.remove(connection.handle)
     counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     workerCounters.subtract(.connectionActive)

@@ -79,8 +79,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: Swift.min(deadline, lastRequestBy), target: self, wheel: reactor.timers)
     if endpoint.addresses.count > 1 {
-      let eyeballs = HappyEyeballs(
-        endpoint.addresses, options: cluster.socketOptions, handler: self, reactor: reactor)
+      let eyeballs = HappyEyeballs(endpoint.addresses, cluster: cluster, handler: self)
       self.eyeballs = eyeballs
       eyeballs.start()
       return

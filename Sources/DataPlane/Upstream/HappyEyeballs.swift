@@ -6,7 +6,7 @@
 import CMartletSystem
 
 final class HappyEyeballs: TimerTarget {
-  private let options: UpstreamSocketOptions
+  private let cluster: ClusterRuntime
   private let addresses: [SystemAddress]
   private let reactor: Reactor
   /// Kept by the reactor, through the attempts; gone when all is decided.
@@ -20,13 +20,12 @@ final class HappyEyeballs: TimerTarget {
   private static let attemptDelay: UInt64 = 300_000_000
 
   init(
-    _ addresses: [SystemAddress], options: UpstreamSocketOptions, handler: UpstreamSocketHandler,
-    reactor: Reactor
+    _ addresses: [SystemAddress], cluster: ClusterRuntime, handler: UpstreamSocketHandler
   ) {
     self.addresses = addresses
-    self.options = options
+    self.cluster = cluster
     self.handler = handler
-    self.reactor = reactor
+    reactor = cluster.context.reactor
   }
 
   /// The outcome is told later, never from inside.
@@ -37,9 +36,11 @@ final class HappyEyeballs: TimerTarget {
     while handler != nil, next < addresses.count {
       let attempt = Attempt(self)
       let address = addresses[next]
+      // The first was counted by whoever wants the connection.
+      if next > 0 { cluster.counters.add(.connectionTotal) }
       next += 1
       do throws(SystemError) {
-        attempt.socket = try options.connect(to: address, attempt, reactor: reactor)
+        attempt.socket = try cluster.socketOptions.connect(to: address, attempt, reactor: reactor)
       } catch {
         lastError = error.code
         continue

@@ -14,6 +14,7 @@ extension Conversion {
     case .pipe(let pipe)?:
       return self.pipe(pipe, at: place.field("pipe")).map { Listener.Address($0) }
     case nil:
+      if place.isDoubtful { return nil }
       error("one of `socket_address`, `pipe` is required", at: place)
       return nil
     }

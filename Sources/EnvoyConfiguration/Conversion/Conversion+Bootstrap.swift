@@ -18,12 +18,21 @@ extension Conversion {
 
     let resources = bootstrap.staticResources
     let resourcesPlace = place.field("static_resources")
+    let clustersPlace = resourcesPlace.field("clusters")
     clusterNames = Set(resources.clusters.map(\.name))
-    configuration.clusters = clusters(resources.clusters, at: resourcesPlace.field("clusters"))
+    hasUnknownClusterNames =
+      resourcesPlace.isRefused || clustersPlace.isRefused
+      || place.isMissing("static_resources") || resourcesPlace.isMissing("clusters")
+      || resources.clusters.indices.contains {
+        let cluster = clustersPlace.element($0)
+        return cluster.isRefused || cluster.field("name").isDoubtful
+      }
+    configuration.clusters = clusters(resources.clusters, at: clustersPlace)
     configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
-    for (key, place) in runtime.unused {
+    // With errors there may be readers of a key that were never reached.
+    for (key, place) in diagnostics.hasErrors ? [] : runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)
     }
     return configuration

@@ -55,7 +55,7 @@ extension Conversion {
         return nil
       }
       let socketPlace = addressPlace.field("socket_address")
-      if socket.portValue == 0 {
+      if socket.portValue == 0, !addressPlace.isDoubtful {
         error("an endpoint has a port", at: socketPlace.field("port_value"))
       }
       if socket.ipv4Compat {

@@ -20,6 +20,8 @@ extension Conversion {
     for (index, locality) in assignment.endpoints.enumerated() {
       let localityPlace = place.field("endpoints").element(index)
       for (index, host) in locality.lbEndpoints.enumerated() {
+        let weight = host.hasLoadBalancingWeight ? host.loadBalancingWeight.value : 1
+        weights[locality.priority, default: 0] += UInt64(weight)
         let hostPlace = localityPlace.field("lb_endpoints").element(index)
         let endpointPlace = hostPlace.field("endpoint")
         guard case .endpoint(let message)? = host.hostIdentifier, message.hasAddress else {
@@ -34,10 +36,9 @@ extension Conversion {
         if locality.hasLoadBalancingWeight {
           template.localityWeight = locality.loadBalancingWeight.value
         }
-        if host.hasLoadBalancingWeight { template.weight = host.loadBalancingWeight.value }
+        template.weight = weight
         template.hostname = message.hostname
         template.health = health(host.healthStatus)
-        weights[locality.priority, default: 0] += UInt64(template.weight)
         result.append(
           AssignedEndpoint(message: message, place: endpointPlace, template: template))
       }
@@ -90,7 +91,7 @@ extension Conversion {
   }
 
   private func checkPort(_ address: SocketAddress, at place: Place) {
-    if case .ip(_, 0) = address {
+    if case .ip(_, 0) = address, !place.isDoubtful {
       error("an endpoint has a port", at: place.field("socket_address").field("port_value"))
     }
   }

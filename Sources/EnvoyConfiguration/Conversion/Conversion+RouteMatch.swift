@@ -9,7 +9,7 @@ extension Conversion {
     switch message.pathSpecifier {
     case .prefix(let prefix)?: match = RouteMatch(path: .prefix(prefix))
     case .path(let path)?: match = RouteMatch(path: .exact(path))
-    case nil: return nil  // required by the proto file
+    case nil: match = RouteMatch(path: .prefix(""))  // required by the proto file
     }
     if message.hasCaseSensitive { match.caseSensitive = message.caseSensitive.value }
     match.headers = message.headers.enumerated().compactMap { index, header in

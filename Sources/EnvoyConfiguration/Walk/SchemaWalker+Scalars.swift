@@ -64,6 +64,8 @@ extension SchemaWalker {
     }
     var inner = WireWriter()
     scalar(value, kind, number: 1, rules, at: place, into: &inner)
+    // Every value is written, also the default; nothing is there only where it was refused.
+    guard !inner.bytes.isEmpty else { return }
     writer.message(number, inner)
   }
 

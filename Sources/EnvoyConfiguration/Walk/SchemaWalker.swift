@@ -31,6 +31,10 @@ final class SchemaWalker {
     var seen: [String: Int] = [:]
     var oneofs: [Int: FieldSchema] = [:]
     for entry in entries {
+      if entry.isRefused {
+        place.markRefusedField(meant: nil)
+        continue
+      }
       guard let field = schema.field(named: entry.key) else {
         notSupported(entry, in: schema, at: place)
         continue
@@ -68,6 +72,7 @@ final class SchemaWalker {
   ) {
     // A value often begins on the line after its key; the key's line is what a person looks for.
     let fieldPlace = place.enter(field: field.name, at: entry.position)
+    let written = writer.bytes.count
     if field.isRepeated, let entryType = mapEntry(of: field) {
       map(entry.value, field, entryType, at: fieldPlace, into: &writer)
     } else if field.isRepeated {
@@ -75,6 +80,7 @@ final class SchemaWalker {
     } else {
       let name = parent["name"]?.text
       value(entry.value, field, field.rules, extensionName: name, at: fieldPlace, into: &writer)
+      if writer.bytes.count == written { fieldPlace.markBroken() }
     }
   }
 
@@ -102,6 +108,7 @@ final class SchemaWalker {
       let elementPlace = place.enter(element: index, at: element.position)
       if element.isNull {
         diagnostics.error("expected \(expectation(of: field)), found null", at: elementPlace)
+        place.dropLastElement()
         continue
       }
       if field.rules.unique, let text = element.text {
@@ -111,7 +118,9 @@ final class SchemaWalker {
         }
         texts[text] = index
       }
+      let written = writer.bytes.count
       value(element, field, rules, extensionName: nil, at: elementPlace, into: &writer)
+      if writer.bytes.count == written { place.dropLastElement() }
     }
   }
 
@@ -128,12 +137,14 @@ final class SchemaWalker {
     else { return }
     var seen: [String: Int] = [:]
     for entry in entries {
-      let entryPlace = place.enter(key: entry.key, at: entry.position)
       if let line = seen[entry.key] {
-        diagnostics.error("this key is already given on line \(line)", at: entryPlace)
+        diagnostics.error(
+          "this key is already given on line \(line)",
+          at: place.beside(key: entry.key, at: entry.position))
         continue
       }
       seen[entry.key] = entry.position.line
+      let entryPlace = place.enter(key: entry.key, at: entry.position)
       if entry.value.isNull {
         diagnostics.error("expected \(expectation(of: valueField)), found null", at: entryPlace)
         continue
@@ -141,8 +152,10 @@ final class SchemaWalker {
       // Every map of Envoy's configuration has text keys.
       var pair = WireWriter()
       pair.data(keyField.number, entry.key.utf8)
+      let written = pair.bytes.count
       value(
         entry.value, valueField, field.rules, extensionName: entry.key, at: entryPlace, into: &pair)
+      if pair.bytes.count == written { entryPlace.markBroken() }
       writer.message(field.number, pair)
     }
   }
@@ -187,24 +200,27 @@ final class SchemaWalker {
   ) {
     let fieldPlace = place.beside(field: entry.key, at: entry.position)
     let text: String
+    var meant: String?
     if let refused = schema.refusedField(named: entry.key) {
       if saysNothing(entry.value, refused) { return }
       text = "`\(refused.name)` is not supported: \(refused.because)"
     } else {
+      meant = diagnostics.isFull ? nil : Suggestion.nearest(to: entry.key, among: schema.knownNames)
       text =
         "`\(entry.key)` is not a field of \(schema.shortName)"
-        + suggestion(for: entry.key, among: schema.knownNames)
+        + suggestion(meant, among: schema.knownNames)
     }
     if allowsUnknownFields {
       diagnostics.warning(text + "; ignored", at: fieldPlace)
     } else {
       diagnostics.error(text, at: fieldPlace)
+      // One that was meant and is refused as well may be one side of a choice.
+      place.markRefusedField(meant: meant.flatMap { schema.field(named: $0) == nil ? nil : $0 })
     }
   }
 
   /// True for a value that is the same as leaving the field out.
-  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool
-  {
+  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool {
     switch value.content {
     case .null: return true
     case .sequence(let elements): return elements.isEmpty
@@ -216,9 +232,9 @@ final class SchemaWalker {
     }
   }
 
-  private func suggestion(for name: String, among known: [String]) -> String {
+  private func suggestion(_ near: String?, among known: [String]) -> String {
     if diagnostics.isFull { return "" }
-    if let near = Suggestion.nearest(to: name, among: known) { return "; did you mean `\(near)`?" }
+    if let near { return "; did you mean `\(near)`?" }
     if known.isEmpty { return "; it has no fields" }
     if known.count <= 6 {
       return "; its fields are \(known.map { "`\($0)`" }.joined(separator: ", "))"
