@@ -73,14 +73,14 @@ final class ShadowRequest: UpstreamHandler {
     if timeout > 0 {
       timer.ensure(by: context.reactor.now &+ timeout, target: self, wheel: context.reactor.timers)
     }
-    let (connection, isReady) = HTTP1ClientConnection.acquire(
-      cluster: cluster, endpoint: endpoint, owner: self)
-    self.connection = connection
-    if isReady {
+    switch endpoint.acquire(self, priority: mirror.priority) {
+    case .ready(let connection):
+      self.connection = connection
       send(connection)
-    } else {
-      cluster.counters.add(.requestPendingTotal)
-      cluster.counters.add(.requestPendingActive)
+    case .pending: break
+    case .overflow, .noPool:
+      finish()
+      return false
     }
     isAttached = !isComplete
     return true
@@ -160,13 +160,14 @@ final class ShadowRequest: UpstreamHandler {
     guard isActive else { return }
     let connection = connection
     self.connection = nil
+    let pool = waitsIn
     uncount(success: false)
     finish()
-    connection?.cancel()
+    if let connection { connection.cancel() } else { pool?.cancel(self) }
   }
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
-    cluster?.counters.subtract(.requestPendingActive)
+    self.connection = connection
     send(connection)
   }
 
@@ -218,13 +219,10 @@ final class ShadowRequest: UpstreamHandler {
   }
 
   private func uncount(success: Bool) {
-    if sending {
-      cluster?.counters.subtract(.requestActive)
-      endpoint?.counters.subtract(.requestActive)
-      endpoint?.counters.add(success ? .requestSuccess : .requestError)
-    } else {
-      cluster?.counters.subtract(.requestPendingActive)
-    }
+    guard sending else { return }
+    cluster?.counters.subtract(.requestActive)
+    endpoint?.counters.subtract(.requestActive)
+    endpoint?.counters.add(success ? .requestSuccess : .requestError)
   }
 
   /// Forgets everything and is free for the next request.

@@ -8,7 +8,14 @@ final class MirrorRuntime {
   /// Empty: the request's.
   let host: [UInt8]
 
-  init(_ model: MirrorPolicy, context: WorkerContext, find: (String) -> ClusterRuntime?) {
+  /// The route's.
+  let priority: RoutingPriority
+
+  init(
+    _ model: MirrorPolicy, priority: RoutingPriority, context: WorkerContext,
+    find: (String) -> ClusterRuntime?
+  ) {
+    self.priority = priority
     target = ClusterTarget(model.cluster, names: context.names, find: find)
     fraction = model.fraction.map { RuntimeFractionRuntime($0, context.runtime) }
     appendsSuffix = model.appendsSuffix

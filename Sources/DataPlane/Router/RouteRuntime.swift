@@ -60,6 +60,7 @@ final class RouteActionRuntime {
   /// `.some(0)`: none; nil: the connection manager's.
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
+  let priority: RoutingPriority
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
 
@@ -79,6 +80,7 @@ final class RouteActionRuntime {
     case .some(.some(let duration)): idleTimeout = duration.clampedNanoseconds
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
+    priority = model.priority
     switch model.cluster {
     case .single(let name):
       target = ClusterTarget(name: name, find: find)
@@ -94,7 +96,7 @@ final class RouteActionRuntime {
       model.hashPolicies.isEmpty ? nil : HashPolicies(model.hashPolicies, names: context.names)
     internalRedirect = model.internalRedirect.map { InternalRedirection($0, names: context.names) }
     mirrors = (model.mirrors ?? inherited).map {
-      MirrorRuntime($0, context: context, find: find)
+      MirrorRuntime($0, priority: model.priority, context: context, find: find)
     }
   }
 }
