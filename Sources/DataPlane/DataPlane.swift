@@ -245,6 +245,12 @@ public final class DataPlane: Sendable {
     latch.wait()
   }
 
+  /// Replaces the runtime values on every worker. Returns when all have them.
+  public func setRuntime(_ values: [String: RuntimeValue]) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.setRuntime(values) }
+  }
+
   /// A drain begins: keep-alive connections are told to close, all at once or ever more of them
   /// (`DataPlaneOptions.drainImmediately`). `stopAccepting`: the listeners close too.
   public func drain(stopAccepting: Bool) {

@@ -16,7 +16,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// `overload.global_downstream_max_connections`.
   public var maxDownstreamConnections: UInt64?
 
-  /// Runtime values by key: those of the static layers.
+  /// Runtime layers, the later over the earlier.
+  public var runtimeLayers: [RuntimeLayer] = []
+  /// Runtime values by key: what the layers amount to now.
   public var runtime: [String: RuntimeValue] = [:]
 
   public init() {}

@@ -13,10 +13,18 @@ extension ProxyServer {
       },
       clusters: { [self] in dataPlane.clusterStatus().map(Self.report) },
       serverInformation: { [self] in serverInformation() },
+      runtime: { [self] in shared.withLock { $0.runtime.report } },
+      modifyRuntime: { [self] in modifyRuntime($0) },
       quit: { [self] in
         shared.withLock { $0.quitRequested = true }
         SignalMask.wake()
       })
+  }
+
+  private func modifyRuntime(_ changes: [(key: String, text: String)]) -> Bool {
+    let done = shared.withLock { $0.runtime.set(changes) }
+    if done { dataPlane.setRuntime(shared.withLock { $0.runtime.values }) }
+    return done
   }
 
   private static func report(_ cluster: ClusterStatus) -> ClusterReport {

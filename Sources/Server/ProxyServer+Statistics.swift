@@ -10,6 +10,7 @@ extension ProxyServer {
     var result = values.map(Self.statistic)
     result += serverStatistics(connections: Self.totalConnections(values))
     result += managerStatistics()
+    result += shared.withLock { $0.runtime.statistics }
     if let counters = shared.withLock({ $0.admin })?.counters { result += Self.statistics(counters) }
     return result
   }

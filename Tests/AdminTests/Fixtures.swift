@@ -6,6 +6,8 @@ import Synchronization
 /// What the tests' admin shows, and whether it was told to quit.
 final class Fixture: Sendable {
   let quits = Mutex(0)
+  let changes = Mutex<[String]>([])
+  let hasAdminLayer = Mutex(true)
   let state = Mutex(ServerState.live)
 
   static let address = SocketAddress.ip(IPAddress(v4: 0x7f00_0001), port: 80)
@@ -46,6 +48,15 @@ final class Fixture: Sendable {
         return ServerInformation(
           version: "1", state: .live, uptime: .milliseconds(1900),
           commandLineOptions: [.init("concurrency", .integer(2))], node: node)
+      },
+      runtime: {
+        RuntimeReport(
+          layers: ["base", "admin"],
+          entries: [.init(key: "a.b", layerValues: ["1", "2"], finalValue: "2")])
+      },
+      modifyRuntime: { changes in
+        self.changes.withLock { $0 += changes.map { "\($0.key)=\($0.text)" } }
+        return self.hasAdminLayer.withLock { $0 }
       },
       quit: { self.quits.withLock { $0 += 1 } })
   }

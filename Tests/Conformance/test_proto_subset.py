@@ -205,7 +205,8 @@ def our_rules(rules):
     states = {"limits", "no_effect", "only", "why", "extensions", "octal"}
     for field, value in rules.ListFields():
         if field.name == "items":
-            result["items"] = our_rules(value)
+            if our_rules(value):
+                result["items"] = our_rules(value)
         elif field.name == "one_of":
             result["one_of"] = list(value)
         elif field.name not in states:

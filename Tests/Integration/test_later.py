@@ -41,21 +41,6 @@ def test_response_headers_to_add(serve):
     assert ask(proxy).get("x-added") == "yes"
 
 
-@ROUTES
-def test_host_rewrite(serve, upstream):
-    proxy = serve([k.route(host_rewrite_literal="rewritten.example")])
-    ask(proxy, host="orig.example")
-    assert upstream.last.get("host") == "rewritten.example"
-
-
-@ROUTES
-def test_cluster_header(serve):
-    proxy = serve([{"match": {"prefix": "/"}, "route": {"cluster_header": "x-cluster"}}])
-    assert ask(proxy, headers={"x-cluster": "up"}).status == 200
-    answer = ask(proxy, headers={"x-cluster": "nosuch"})
-    assert (answer.status, answer.text) == (503, "")
-
-
 @REMOTE
 def test_forwarded_headers_with_remote_address(serve, upstream):
     proxy = serve(use_remote_address=True)

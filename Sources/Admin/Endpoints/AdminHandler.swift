@@ -21,7 +21,7 @@ public struct AdminHandler: Sendable {
         return AdminResponse(status: 403, body: "cross-origin request refused\n")
       }
     }
-    if endpoint != .ready {
+    if !endpoint.takesAnyParameter {
       for parameter in request.parameters
       where !endpoint.parameters.contains(where: { $0.name == parameter.name }) {
         return .badRequest("unknown parameter '\(parameter.name)' of \(request.path)\n")
@@ -41,6 +41,8 @@ public struct AdminHandler: Sendable {
       var response = AdminResponse(body: "OK\n")
       response.afterwards = .quit
       return response
+    case .runtime: return runtime()
+    case .runtimeModify: return modifyRuntime(request)
     case .serverInfo: return serverInfo()
     case .listeners: return listeners(request)
     case .clusters: return clusters(request)

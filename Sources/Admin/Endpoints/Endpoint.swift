@@ -9,12 +9,17 @@ enum Endpoint: String, CaseIterable {
   case listeners = "/listeners"
   case quit = "/quitquitquit"
   case ready = "/ready"
+  case runtime = "/runtime"
+  case runtimeModify = "/runtime_modify"
   case serverInfo = "/server_info"
   case stats = "/stats"
   case prometheus = "/stats/prometheus"
 
   /// Changes something: POST only.
-  var mutates: Bool { self == .quit }
+  var mutates: Bool { self == .quit || self == .runtimeModify }
+
+  /// Its parameters are not a fixed set.
+  var takesAnyParameter: Bool { self == .ready || self == .runtimeModify }
 
   var help: String {
     switch self {
@@ -24,6 +29,8 @@ enum Endpoint: String, CaseIterable {
     case .listeners: "print listener info"
     case .quit: "exit the server"
     case .ready: "print server state, return 200 if LIVE, otherwise return 503"
+    case .runtime: "print runtime values"
+    case .runtimeModify: "Adds or modifies runtime values as passed in query parameters"
     case .serverInfo: "print server version/status information"
     case .stats: "print server stats"
     case .prometheus: "print server stats in prometheus format"
@@ -35,7 +42,7 @@ enum Endpoint: String, CaseIterable {
   /// health checkers add what they like.
   var parameters: [(name: String, help: String)] {
     switch self {
-    case .home, .help, .quit, .ready, .serverInfo: []
+    case .home, .help, .quit, .ready, .runtime, .runtimeModify, .serverInfo: []
     case .listeners: [("format", "File format to use; One of (text, json)")]
     case .clusters:
       [

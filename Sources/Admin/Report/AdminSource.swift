@@ -15,6 +15,10 @@ public struct AdminSource: Sendable {
   /// Clusters in the order of the configuration.
   public var clusters: @Sendable () -> [ClusterReport]
   public var serverInformation: @Sendable () -> ServerInformation
+  public var runtime: @Sendable () -> RuntimeReport
+  /// Sets values of the runtime's admin layer; an empty one is taken away. False: there is no such
+  /// layer. Returns when all workers have them.
+  public var modifyRuntime: @Sendable ([(key: String, text: String)]) -> Bool
   /// End the process (POST /quitquitquit). Called after the answer was handed to the socket.
   public var quit: @Sendable () -> Void
 
@@ -24,6 +28,8 @@ public struct AdminSource: Sendable {
     listeners: @escaping @Sendable () -> [ListenerReport],
     clusters: @escaping @Sendable () -> [ClusterReport],
     serverInformation: @escaping @Sendable () -> ServerInformation,
+    runtime: @escaping @Sendable () -> RuntimeReport,
+    modifyRuntime: @escaping @Sendable ([(key: String, text: String)]) -> Bool,
     quit: @escaping @Sendable () -> Void
   ) {
     self.state = state
@@ -31,6 +37,8 @@ public struct AdminSource: Sendable {
     self.listeners = listeners
     self.clusters = clusters
     self.serverInformation = serverInformation
+    self.runtime = runtime
+    self.modifyRuntime = modifyRuntime
     self.quit = quit
   }
 }

@@ -29,7 +29,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
   /// about 5 KiB.
   private var spare: [HTTPStream] = []
-  private(set) lazy var shadows = ShadowPool(context: context)
+  let shadows: ShadowPool
   private var isRetired = false
   private static let maxSpare = 1024
 
@@ -38,6 +38,7 @@ final class HTTPManager: TerminalFactory {
     filters: [HTTPFilterFactory] = [], clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    shadows = ShadowPool(context: context)
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
@@ -86,6 +87,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams hold their manager: without this, the two would keep each other for ever.
   override func retire() {
     isRetired = true
+    shadows.retire()
     filters?.retire()
     let last = spare
     spare.removeAll()

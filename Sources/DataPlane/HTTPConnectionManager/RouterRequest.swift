@@ -310,7 +310,7 @@ final class RouterRequest: UpstreamHandler {
       // The connection is given back first: `upstreamEnd` follows.
       redirecting = true
     } else {
-      cancelConnection()
+      cancelUpstream()
       stream.reroute()
     }
     return true

@@ -6,6 +6,7 @@
 /// The shadows of one connection manager on one worker, those between requests included.
 final class ShadowPool {
   private var spare: [ShadowRequest] = []
+  private var isRetired = false
   fileprivate var active: [ObjectIdentifier: ShadowRequest] = [:]
   unowned(unsafe) let context: WorkerContext
   /// Each holds about 3 KiB.
@@ -16,12 +17,27 @@ final class ShadowPool {
   fileprivate func take() -> ShadowRequest {
     let shadow = spare.popLast() ?? ShadowRequest(pool: self)
     active[ObjectIdentifier(shadow)] = shadow
+    // A shadow may outlive its connection manager, and needs the pool to its end.
+    shadow.keeper = self
     return shadow
   }
 
   fileprivate func giveBack(_ shadow: ShadowRequest) {
+    let keeper = shadow.keeper
+    shadow.keeper = nil
     active[ObjectIdentifier(shadow)] = nil
-    if spare.count < ShadowPool.maxSpare { spare.append(shadow) }
+    if isRetired {
+      // Frames of the shadow's own methods may still be on the stack.
+      context.reactor.defer { withExtendedLifetime((shadow, keeper)) {} }
+    } else if spare.count < ShadowPool.maxSpare {
+      spare.append(shadow)
+    }
+  }
+
+  /// The connection manager makes no more requests.
+  func retire() {
+    isRetired = true
+    spare.removeAll()
   }
 
   /// A shadow of the request as it goes to its own upstream. Nil: it could not begin.
@@ -36,6 +52,7 @@ final class ShadowPool {
 
 final class ShadowRequest: UpstreamHandler {
   private unowned(unsafe) let pool: ShadowPool
+  fileprivate var keeper: ShadowPool?
   private let request = MessageHead()
   private var cluster: ClusterRuntime?
   private var endpoint: EndpointRuntime?

@@ -208,6 +208,8 @@ final class Worker: @unchecked Sendable {
     return wildcard
   }
 
+  func setRuntime(_ values: [String: RuntimeValue]) { context.runtime.replace(values) }
+
   // MARK: Draining and stopping
 
   private func drainConnections(of listener: ListenerRuntime) {

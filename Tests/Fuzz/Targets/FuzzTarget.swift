@@ -7,6 +7,7 @@ import EnvoyConfiguration
 
 enum FuzzTarget: String, CaseIterable {
   case request, response, chunked, proxyProtocol = "proxy-protocol", configuration
+  case pathTemplate = "path-template", parameters
 
   func run(_ input: UnsafeRawBufferPointer) {
     switch self {
@@ -15,6 +16,8 @@ enum FuzzTarget: String, CaseIterable {
     case .chunked: ChunkedFuzz.run(Array(input))
     case .proxyProtocol: ProxyProtocolFuzz.run(Array(input))
     case .configuration: ConfigurationFuzz.one(input)
+    case .pathTemplate: PathTemplateFuzz.run(Array(input))
+    case .parameters: ParametersFuzz.run(Array(input))
     }
   }
 }
