@@ -113,6 +113,7 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
+    next = Swift.min(next, router.nextDeadline)
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
     return next
   }
@@ -520,6 +521,8 @@ final class HTTPStream {
       expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
+    } else if now >= router.nextDeadline {
+      router.checkDeadlines(now: now)
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.

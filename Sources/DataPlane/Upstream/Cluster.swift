@@ -21,6 +21,8 @@ final class WorkerContext {
   let scratch = ByteBuilder()
   /// Draining: the share of answers that tell their connection to close, in 1/65536.
   var drainShare: UInt64 = 0
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// `date` header of the current second.
   var date = DateHeader()
 
