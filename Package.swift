@@ -37,9 +37,11 @@ let package = Package(
     .target(name: "CMartletABI"),
     .target(name: "CMartletSystem"),
     .target(name: "CServerSystem"),
+    .systemLibrary(
+      name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .target(name: "Model", swiftSettings: strict),
     .target(
-      name: "DataPlane", dependencies: ["Model", "CMartletABI", "CMartletSystem"],
+      name: "DataPlane", dependencies: ["Model", "CMartletABI", "CMartletSystem", "CAres"],
       swiftSettings: dataPlane),
     .target(
       name: "EnvoyConfiguration",

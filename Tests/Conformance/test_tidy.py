@@ -33,7 +33,7 @@ CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "
         "CMartletABI", "CMartletSystem"}
 IMPORTS = {
     "Model": {"ours": set(), "else": set()},
-    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": {"Glibc", "Synchronization"}},
+    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": {"Glibc", "Synchronization", "CAres"}},
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
