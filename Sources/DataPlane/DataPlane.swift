@@ -7,17 +7,19 @@
 //
 //   1. Buffers                 chunks, slices, queues of bytes
 //   2. Stats                   counters that workers write and the control side reads
-//   3. Reactor                 event loop, timers, mailboxes, slabs, sockets
-//   4. Transport               what stands between a socket and a codec (plain; TLS later)
-//   5. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
-//   6. Upstream                clusters, load balancing, pools
-//   7. Router                  route tables and their lookup
-//   8. Filters                 chains of C function tables, the built-in network filters
-//   9. TCPProxy                the TCP proxy, a terminal network filter
-//  10. HTTPConnectionManager   streams, the router filter, local replies
-//  11. Listener                sockets, listener filters, filter-chain matching
-//  12. Resolution              names of endpoints, on a thread of its own
-//  13. Worker                  one thread with all of the above, and what the control side asks of it
+//   3. Matching                matchers of text, regular expressions, radix trees
+//   4. Runtime                 values that change while the proxy runs
+//   5. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   6. Transport               what stands between a socket and a codec (plain; TLS later)
+//   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   8. Upstream                clusters, load balancing, pools
+//   9. Router                  route tables and their lookup
+//  10. Filters                 chains of C function tables, the built-in network filters
+//  11. TCPProxy                the TCP proxy, a terminal network filter
+//  12. HTTPConnectionManager   streams, the router filter, local replies
+//  13. Listener                sockets, listener filters, filter-chain matching
+//  14. Resolution              names of endpoints, on a thread of its own
+//  15. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.

@@ -16,6 +16,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// `overload.global_downstream_max_connections`.
   public var maxDownstreamConnections: UInt64?
 
+  /// Runtime values by key: those of the static layers.
+  public var runtime: [String: RuntimeValue] = [:]
+
   public init() {}
 }
 

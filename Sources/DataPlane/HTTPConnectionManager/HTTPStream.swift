@@ -245,8 +245,9 @@ final class HTTPStream {
   }
 
   private func route() {
+    prepareHeaders()
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request.authority),
+    guard let host = manager.routes.virtualHost(for: request),
       let route = host.route(for: request)
     else {
       manager.counters.add(.noRoute)
@@ -261,17 +262,16 @@ final class HTTPStream {
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
-      Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
+      Redirection.location(redirect, matched: route.path.matchedLength(request.path), request: request) { location in
         reply(
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
-      prepareHeaders()
-      router.start(action, matched: route.matchedLength)
+      router.start(action, matched: route.path.matchedLength(request.path))
     }
   }
 
-  /// What every forwarded request carries (Envoy's connection manager adds the same).
+  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
   private func prepareHeaders() {
     let headers = request.headers
     headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)

@@ -16,6 +16,9 @@ final class WorkerContext {
   let foundEndpoints: SharedEndpoints
   let log: Log
   var random: RandomSource
+  let runtime = RuntimeTable()
+  /// For text that is put together and copied within one call.
+  let scratch = ByteBuilder()
   /// Draining: the share of answers that tell their connection to close, in 1/65536.
   var drainShare: UInt64 = 0
   /// `date` header of the current second.

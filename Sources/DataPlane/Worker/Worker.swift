@@ -90,6 +90,7 @@ final class Worker: @unchecked Sendable {
   // MARK: Configuration
 
   func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
+    context.runtime.replace(next.runtime)
     let clustersChanged = applyClusters(next)
     var kept = Set<String>()
     for update in updates {

@@ -31,6 +31,7 @@ extension Conversion {
     configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
+    configuration.runtime = runtime.values
     // With errors there may be readers of a key that were never reached.
     for (key, place) in diagnostics.hasErrors ? [] : runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)

@@ -57,7 +57,8 @@ struct PresenceCheck {
     let isExtension =
       !rules.extensions.isEmpty && !field.isRepeated && field.kind == .message("google.protobuf.Any")
     if isExtension, choice { return }
-    if rules.required || isExtension {
+    // A required member of a oneof is required only where it is the one that was chosen.
+    if rules.required && field.oneof == nil || isExtension {
       diagnostics.error("is required", at: place)
     } else if field.isRepeated {
       if rules.hasMinItems, rules.minItems > 0 {

@@ -9,8 +9,8 @@ final class SchemaWalker {
   let store: SchemaStore
   let diagnostics: Diagnostics
   let allowsUnknownFields: Bool
-  /// The category of what stands in the TypedExtensionConfig at hand.
-  private var framedCategory = ""
+  /// The category of the TypedExtensionConfig that is being read; its Any cannot say it itself.
+  private var frameCategory = ""
 
   init(store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool) {
     self.store = store
@@ -178,17 +178,16 @@ final class SchemaWalker {
       if let duration = duration(node, rules, at: place) { writer.message(field.number, duration) }
     case "google.protobuf.Struct":
       writer.message(field.number, structure(node, at: place))
-    case "envoy.config.core.v3.TypedExtensionConfig":
-      // The frame is the same everywhere; which extensions may stand in it is its field's to say.
-      let outer = framedCategory
-      framedCategory = rules.extensions
-      writer.message(field.number, message(node, store.required(name), at: place))
-      framedCategory = outer
     case "google.protobuf.Any":
-      let category = rules.extensions.isEmpty ? framedCategory : rules.extensions
+      let category = rules.extensions.isEmpty ? frameCategory : rules.extensions
       if let any = anyMessage(node, category: category, name: extensionName, at: place) {
         writer.message(field.number, any)
       }
+    case "envoy.config.core.v3.TypedExtensionConfig":
+      let outer = frameCategory
+      frameCategory = rules.extensions
+      writer.message(field.number, message(node, store.required(name), at: place))
+      frameCategory = outer
     default:
       writer.message(field.number, message(node, store.required(name), at: place))
     }
