@@ -58,9 +58,10 @@ import Testing
       messages("{name: a, \(policy("ring_hash.v3.RingHash"))}").first?.hasPrefix(
         "the extension type `envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash` is not")
         == true)
-    #expect(messages("{name: a, load_balancing_policy: {policies: []}}") == [
-      "expected one policy or more"
-    ])
+    #expect(
+      messages("{name: a, load_balancing_policy: {policies: []}}") == [
+        "expected one policy or more"
+      ])
   }
 
   @Test(arguments: [
@@ -116,8 +117,10 @@ import Testing
 
   @Test func dnsNames() throws {
     let cluster = try cluster(
-      "type: STRICT_DNS, " + endpoints("{endpoint: {address: {socket_address: "
-        + "{address: a.example, port_value: 80}}}, load_balancing_weight: 3}"))
+      "type: STRICT_DNS, "
+        + endpoints(
+          "{endpoint: {address: {socket_address: "
+            + "{address: a.example, port_value: 80}}}, load_balancing_weight: 3}"))
     guard case .dns(let dns) = cluster.discovery else {
       Issue.record("not a DNS cluster")
       return
