@@ -445,6 +445,14 @@ def test_older_fields(serve, dns, hosts, fields):
     assert spread(serve(cluster), 2) == {"1": 2}
 
 
+def test_resolver_of_the_bootstrap(launch_once, dns, hosts):
+    dns.zone["up.test"] = ["127.0.0.1"]
+    cluster = named(dns, hosts.port, "up.test")
+    default = {"typed_dns_resolver_config": cluster.pop("typed_dns_resolver_config")}
+    proxy = launch_once(k.bootstrap([k.listener("main", k.hcm([k.route()]))], [cluster], **default))
+    assert spread(proxy, 2) == {"1": 2}
+
+
 # Warming
 
 def test_listeners_wait_for_the_first_answer(launch_once, dns, hosts):
