@@ -95,7 +95,9 @@ final class ClusterRuntime {
   }
 
   static func endpointScope(_ cluster: Cluster, _ endpoint: Endpoint) -> StatValue.Scope {
-    .other("\(cluster.name)|\(endpoint.address)")
+    // A logical host is the same wherever it is.
+    if case .dns(let dns) = cluster.discovery, dns.isLogical { return .other("\(cluster.name)|") }
+    return .other("\(cluster.name)|\(endpoint.address)")
   }
 
   /// Whose turn it is. Nil when there is nobody.

@@ -38,6 +38,7 @@ final class Worker: @unchecked Sendable {
     let endpointStats: StatRegistry
     let breakers: CircuitBreakerBoards
     let foundEndpoints: SharedEndpoints
+    let resolved = ResolvedEndpoints()
     let counts: SharedCounts
     let connections: SharedCount
     let log: Log
@@ -133,7 +134,9 @@ final class Worker: @unchecked Sendable {
       if let old = clusters[model.name], old.model == model {
         fresh[model.name] = old
       } else {
-        fresh[model.name] = ClusterRuntime(model: model, context: context)
+        let cluster = ClusterRuntime(model: model, context: context)
+        if case .dns = model.discovery { refresh(cluster) }
+        fresh[model.name] = cluster
         changed = true
       }
     }
@@ -143,6 +146,15 @@ final class Worker: @unchecked Sendable {
     }
     clusters = fresh
     return changed
+  }
+
+  /// The names of the cluster's endpoints have been resolved to others.
+  func refreshEndpoints(of model: Cluster) {
+    if let cluster = clusters[model.name], cluster.model == model { refresh(cluster) }
+  }
+
+  private func refresh(_ cluster: ClusterRuntime) {
+    cluster.setEndpoints(shared.resolved.endpoints(of: cluster.model))
   }
 
   private func chains(of listener: Listener) -> ListenerChains {

@@ -16,6 +16,7 @@ extension Conversion {
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
+    defaultResolver = resolver(of: bootstrap, at: place)
     let resources = bootstrap.staticResources
     let resourcesPlace = place.field("static_resources")
     let clustersPlace = resourcesPlace.field("clusters")
