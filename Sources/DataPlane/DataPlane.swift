@@ -11,12 +11,14 @@
 //   4. Transport               what stands between a socket and a codec (plain; TLS later)
 //   5. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
 //   6. Upstream                clusters, load balancing, pools
-//   7. Router                  route tables and their lookup
-//   8. Filters                 chains of C function tables, the built-in network filters
-//   9. TCPProxy                the TCP proxy, a terminal network filter
-//  10. HTTPConnectionManager   streams, the router filter, local replies
-//  11. Listener                sockets, listener filters, filter-chain matching
-//  12. Worker                  one thread with all of the above, and what the control side asks of it
+//   7. Formatting              format strings, header rules, what is known of a request
+//   8. Router                  route tables and their lookup
+//   9. AccessLogs              filters, loggers, files written behind the workers' backs
+//  10. Filters                 chains of C function tables, the built-in network filters
+//  11. TCPProxy                the TCP proxy, a terminal network filter
+//  12. HTTPConnectionManager   streams, the router filter, local replies
+//  13. Listener                sockets, listener filters, filter-chain matching
+//  14. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.

@@ -3,6 +3,10 @@
 public struct RouteConfiguration: Hashable, Sendable {
   public var name: String
   public var virtualHosts: [VirtualHost]
+  public var headerRules = HeaderRuleSet()
+  /// The rules of a route have the last word over those of its virtual host, and these over the
+  /// route table's. Otherwise it is the other way round.
+  public var mostSpecificHeaderMutationsWins = false
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts
@@ -16,6 +20,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var domains: [String]
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
+  public var headerRules = HeaderRuleSet()
   public init(name: String, domains: [String], routes: [Route]) {
     self.name = name
     self.domains = domains
@@ -27,6 +32,7 @@ public struct Route: Hashable, Sendable {
   public var name: String
   public var match: RouteMatch
   public var action: Action
+  public var headerRules = HeaderRuleSet()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)

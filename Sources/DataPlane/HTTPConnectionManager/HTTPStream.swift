@@ -146,8 +146,8 @@ final class HTTPStream {
       reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
-    info.virtualHost = host
-    info.route = route
+    info.virtualHostName = host.nameText.view
+    info.routeName = route.nameText.view
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
@@ -186,6 +186,7 @@ final class HTTPStream {
     responseStarted = true
     lastActivity = manager.context.reactor.now
     info.firstDownstreamSent = lastActivity
+    info.responseCode = response.status
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)

@@ -10,6 +10,7 @@ final class RouteRuntime {
   }
 
   let name: String
+  let nameText: OwnedText
   private let path: [UInt8]
   private let isPrefix: Bool
   private let caseSensitive: Bool
@@ -18,6 +19,7 @@ final class RouteRuntime {
 
   init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
+    nameText = OwnedText(model.name)
     switch model.match.path {
     case .prefix(let text):
       path = Array(text.utf8)

@@ -68,10 +68,12 @@ final class RouteTable {
 
 final class VirtualHostRuntime {
   let name: String
+  let nameText: OwnedText
   let routes: [RouteRuntime]
 
   init(model: VirtualHost, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
+    nameText = OwnedText(model.name)
     routes = model.routes.map { RouteRuntime(model: $0, context: context, clusters: clusters) }
   }
 

@@ -17,6 +17,10 @@ final class WorkerContext {
   var drainShare: UInt64 = 0
   /// `date` header of the current second.
   var date = DateHeader()
+  var wall = WallClock()
+  /// For text that is made and used in one go.
+  let text = TextBuffer()
+  private var connectionIDs: UInt64
 
   init(
     index: Int, reactor: Reactor, names: HeaderNameTable, stats: StatRegistry,
@@ -29,6 +33,13 @@ final class WorkerContext {
     self.endpointStats = endpointStats
     self.log = log
     random = RandomSource()
+    connectionIDs = UInt64(index) << 40
+  }
+
+  /// A number for a connection of either side, unlike all others of the process.
+  func nextConnectionID() -> UInt64 {
+    connectionIDs &+= 1
+    return connectionIDs
   }
 
   /// Whether the answer at hand is one of those that close their connection.
@@ -42,6 +53,8 @@ final class ClusterRuntime {
   let context: WorkerContext
   let counters: Counters<ClusterStat>
   let endpoints: [EndpointRuntime]
+  let nameText: OwnedText
+  let statNameText: OwnedText
   private var roundRobin: RoundRobin
   let connectTimeout: UInt64
   let idleTimeout: UInt64?
@@ -52,6 +65,8 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    nameText = OwnedText(model.name)
+    statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
     endpoints = model.endpoints.compactMap { endpoint in

@@ -6,6 +6,7 @@ final class EndpointRuntime {
   let model: Endpoint
   let address: SystemAddress
   let counters: Counters<EndpointStat>
+  let hostnameText: OwnedText
   /// Keep-alive connections without a request, the latest used last: it is taken first, because
   /// its window is open and its end the least likely to have closed it.
   private var idle: [HTTP1ClientConnection] = []
@@ -17,6 +18,7 @@ final class EndpointRuntime {
     self.model = model
     self.address = address
     self.counters = counters
+    hostnameText = OwnedText(model.hostname)
   }
 
   /// A registered socket that is connecting here; the error number when it could not even begin.
