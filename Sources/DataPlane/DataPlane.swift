@@ -38,6 +38,8 @@ public struct DataPlaneOptions: Sendable {
   /// Tell every connection to close at once when a drain begins, or ever more of them as
   /// `drainTime` passes (`--drain-strategy`).
   public var drainImmediately = false
+  /// How long a line of an access log may wait in memory (`--file-flush-interval-msec`).
+  public var fileFlushInterval: Duration = .seconds(10)
   public init() {}
 }
 
@@ -139,7 +141,7 @@ public final class DataPlane: Sendable {
     shared = Worker.SharedState(
       stats: StatRegistry(), endpointStats: StatRegistry(), counts: SharedCounts(),
       connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
-      options: options)
+      options: options, logFiles: AccessLogFiles())
     let shared = shared
     workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
   }
@@ -159,6 +161,7 @@ public final class DataPlane: Sendable {
     var problems: [String] = []
     var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
     var listeners: [String: ListenerSockets] = [:]
+    openLogs(of: configuration, &problems)
     for listener in configuration.listeners {
       var sockets: [[ListenerUpdate.Socket]] = Array(repeating: [], count: workers.count)
       var bound: [BoundAddress?] = []
@@ -207,10 +210,26 @@ public final class DataPlane: Sendable {
     onEveryWorker { [updates] worker in
       worker.apply(configuration, listeners: updates[worker.index])
     }
+    shared.logFiles.keep(only: configuration.accessLogPaths)
     removeSocketFiles(of: state.listeners, notIn: listeners)
     state.listeners = listeners
     state.configuration = configuration
   }
+
+  /// Every access log is opened before anything changes, as the sockets are.
+  private func openLogs(of configuration: ProxyConfiguration, _ problems: inout [String]) {
+    for path in configuration.accessLogPaths.sorted() {
+      do throws(SystemError) {
+        _ = try shared.logFiles.open(path)
+      } catch {
+        let reason = String(cString: strerror(error.code))
+        problems.append("cannot open access log '\(path)': \(reason)")
+      }
+    }
+  }
+
+  /// Opens the files of the access logs again, after they were moved away.
+  public func reopenLogs() { shared.logFiles.reopen() }
 
   /// One socket for all workers, instead of one each.
   private static func isShared(_ address: Listener.Address, _ listener: Listener) -> Bool {
@@ -259,11 +278,12 @@ public final class DataPlane: Sendable {
     guard running else { return }
     for worker in workers { worker.post { $0.stop() } }
     for worker in workers { worker.join() }
+    shared.logFiles.finish()
     state.withLock { removeSocketFiles(of: $0.listeners, notIn: [:]) }
   }
 
   /// Every statistic, summed over the workers.
-  public func stats() -> [StatValue] { shared.stats.snapshot() }
+  public func stats() -> [StatValue] { shared.stats.snapshot() + shared.logFiles.stats.snapshot }
 
   /// Bound listeners in the order of the configuration.
   public func listenerStatus() -> [ListenerStatus] {

@@ -80,6 +80,7 @@ enum ResponseDetails {
   static let viaUpstream: StaticString = "via_upstream"
   static let directResponse: StaticString = "direct_response"
   static let routeNotFound: StaticString = "route_not_found"
+  static let filterChainNotFound: StaticString = "filter_chain_not_found"
   static let clusterNotFound: StaticString = "cluster_not_found"
   static let noHealthyUpstream: StaticString = "no_healthy_upstream"
   static let upstreamTimeout: StaticString = "response_timeout"

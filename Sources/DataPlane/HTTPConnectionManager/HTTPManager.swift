@@ -15,6 +15,13 @@ final class HTTPManager: TerminalFactory {
   let generateRequestID: Bool
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
+  let accessLogger: AccessLogger?
+  /// Nanoseconds; 0: no lines before the last.
+  let accessLogInterval: UInt64
+  /// Nil: local replies are sent as they are.
+  let localReplies: LocalReplyRewriter?
+  /// What all formats of this manager need to be recorded.
+  let formatNeeds: FormatNeeds
   // Nanoseconds; 0: none.
   let idleTimeout: UInt64
   let streamIdleTimeout: UInt64
@@ -32,7 +39,7 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: String, context: WorkerContext,
-    clusters: (String) -> ClusterRuntime?
+    logs: AccessLogWriters, clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
     counters = context.stats.counters(
@@ -41,6 +48,11 @@ final class HTTPManager: TerminalFactory {
       ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
       worker: context.index)
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
+    accessLogger = AccessLogger.make(
+      model.accessLogs, timing: model.accessLogTiming, names: context.names, writers: logs)
+    accessLogInterval = accessLogger?.interval ?? 0
+    localReplies = model.localReplies.map { LocalReplyRewriter($0, names: context.names) }
+    formatNeeds = (accessLogger?.needs ?? []).union(localReplies?.needs ?? []).union(routes.formatNeeds)
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)
     requestRules = HTTP1RequestRules(

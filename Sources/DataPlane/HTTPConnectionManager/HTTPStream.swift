@@ -24,6 +24,12 @@ final class HTTPStream {
 
   private(set) var requestComplete = false
   private(set) var responseStarted = false
+  /// Header rules of the route; kept alive by the route table.
+  private unowned(unsafe) var rules: RouteHeaderRules?
+  /// When the next line of the access log is due while the request lasts; `.max`: never.
+  private var logDeadline: UInt64 = .max
+  /// The local reply is the route's own: a direct response or a redirect.
+  private var repliesForRoute = false
   /// We have ended the stream, not the client.
   private var wasReset = false
   /// The request was counted as active.
@@ -55,6 +61,8 @@ final class HTTPStream {
     counted = false
     closeAfterResponse = false
     wasReset = false
+    repliesForRoute = false
+    rules = nil
     let now = manager.context.reactor.now
     lastActivity = now
     info = StreamInfo(start: now)
@@ -62,6 +70,7 @@ final class HTTPStream {
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
     requestDeadline = manager.requestTimeout == 0 ? .max : now &+ manager.requestTimeout
+    logDeadline = manager.accessLogInterval == 0 ? .max : now &+ manager.accessLogInterval
   }
 
   /// Lets go of everything that the request held.
@@ -69,6 +78,7 @@ final class HTTPStream {
   func release() {
     if counted { manager.counters.subtract(.requestActive) }
     counted = false
+    if manager.accessLogger != nil { log(.downstreamEnd) }
     codec = nil
     request.headers.clear()
     requestTrailers.headers.clear()
@@ -79,6 +89,7 @@ final class HTTPStream {
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
+    next = Swift.min(next, logDeadline)
     return next
   }
 
@@ -88,6 +99,9 @@ final class HTTPStream {
   func requestHead(end: Bool) {
     headersDeadline = .max
     countRequest()
+    if manager.formatNeeds.contains(.headBytes) {
+      info.downstream.headReceived = WireBytes.received(request)
+    }
     if end {
       requestComplete = true
       requestDeadline = .max
@@ -146,20 +160,25 @@ final class HTTPStream {
       reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
+    rules = route.headerRules
     info.virtualHostName = host.nameText.view
     info.routeName = route.nameText.view
+    if let logger = manager.accessLogger, logger.logsStart { log(.downstreamStart) }
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
+      repliesForRoute = true
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
+      repliesForRoute = true
       Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
         reply(
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
       prepareHeaders()
+      info.upstreamRequestStart = manager.context.reactor.now
       router.start(action, matched: route.matchedLength)
     }
   }
@@ -190,7 +209,12 @@ final class HTTPStream {
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
+    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer { log(.downstreamTunnelEstablished) }
     if end { finishResponse(trailers: nil) }
+  }
+
+  private var isTunnelAnswer: Bool {
+    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
   }
 
   func sendInformational() { codec?.encodeInformational(self) }
@@ -296,11 +320,19 @@ final class HTTPStream {
     let head = response
     head.reset()
     head.status = status
+    info.responseCode = status
     if let location { head.headers.add(.location, "location", value: location) }
+    var view = view
+    if rules != nil || manager.localReplies != nil { view = shape(head, view) }
     head.contentLength = Int64(view.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(view.count))
-    if view.count > 0 { head.headers.add(.contentType, "content-type", value: "text/plain") }
-    let withBody = view.count > 0 && request.method != .head && status != 204 && status != 304
+    if view.count == 0 {
+      if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
+    } else if !head.headers.contains(.contentType) {
+      head.headers.add(.contentType, "content-type", value: "text/plain")
+    }
+    let withBody =
+      view.count > 0 && request.method != .head && head.status != 204 && head.status != 304
     if withBody {
       sendHead(end: false)
       if let codec {
@@ -315,6 +347,64 @@ final class HTTPStream {
     }
   }
 
+  /// The route's header rules and the connection manager's `local_reply_config`. The body that
+  /// comes back is borrowed: it is copied before anything else is written.
+  private func shape(_ head: MessageHead, _ view: ByteView) -> ByteView {
+    var view = view
+    withFormatContext { context in
+      // Envoy's rule: a route changes its own answers, not those that its upstream's failure brings.
+      if repliesForRoute { rules?.applyToResponse(head, &context) }
+      guard let rewriter = manager.localReplies else { return }
+      let before = head.headers.first(.contentType)
+      let (body, type) = rewriter.rewrite(view, of: head, &context)
+      let after = head.headers.first(.contentType)
+      let hasOwnType = after != nil && (before == nil || after?.base != before?.base)
+      if let type, !hasOwnType {
+        if after != nil { head.headers.remove(.contentType) }
+        head.headers.add(.contentType, "content-type", value: type)
+      }
+      view = body
+    }
+    return view
+  }
+
+  /// For header rules of a route whose upstream has answered.
+  func applyResponseRules() {
+    guard let rules else { return }
+    withFormatContext { rules.applyToResponse(response, &$0) }
+  }
+
+  func applyRequestRules() {
+    guard let rules else { return }
+    withFormatContext { rules.applyToRequest(request, &$0) }
+  }
+
+  // MARK: Formats and access logs
+
+  func withFormatContext(_ body: (inout FormatContext) -> Void) {
+    withUnsafeMutablePointer(to: &info) { info in
+      var context = FormatContext(
+        worker: manager.context, request: request, response: response,
+        trailers: router.responseTrailers, connection: codec?.connection, info: info)
+      body(&context)
+    }
+  }
+
+  @inline(never)
+  private func log(_ type: AccessLogType) {
+    guard let logger = manager.accessLogger else { return }
+    router.reportBytes()
+    withFormatContext { logger.log(type, &$0) }
+  }
+
+  /// What has been read of a request is no request: logs show none.
+  func forgetRequest() {
+    let method = request.method
+    request.reset()
+    // How the answer is framed.
+    request.method = method
+  }
+
   /// The response cannot be completed.
   func reset() {
     wasReset = true
@@ -325,11 +415,16 @@ final class HTTPStream {
   /// The client has gone.
   func abandon() {
     manager.counters.add(.requestResetReceived)
+    leave()
+    router.cancel()
+  }
+
+  /// The client went before its answer was whole.
+  func leave() {
     if !wasReset {
       info.flags.formUnion(.downstreamConnectionTermination)
       info.setDetails(ResponseDetails.downstreamRemoteDisconnect)
     }
-    router.cancel()
   }
 
   // MARK: Time
@@ -337,8 +432,13 @@ final class HTTPStream {
   /// Looks at the deadlines. The codec calls it when its timer fires.
   func checkDeadlines(now: UInt64) {
     let counters = manager.counters
+    if now >= logDeadline {
+      logDeadline = now &+ manager.accessLogInterval
+      log(.downstreamPeriodic)
+    }
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
+      forgetRequest()
       expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)
     } else if now >= requestDeadline {
       counters.add(.requestTimeout)

@@ -49,6 +49,7 @@ final class RouterRequest: UpstreamHandler {
     stream.info.cluster = cluster
     stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
+    stream.applyRequestRules()
     rewrite(action, matched)
     guard let endpoint = cluster.pick() else {
       countLocal(503)
@@ -119,6 +120,10 @@ final class RouterRequest: UpstreamHandler {
     sentAt = context.reactor.now
     stream.info.poolReady = sentAt
     stream.info.firstUpstreamSent = sentAt
+    stream.info.upstreamConnectionID = connection.id
+    if stream.manager.formatNeeds.contains(.upstreamLocal) {
+      stream.info.upstreamLocal = connection.findLocalAddress()
+    }
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
@@ -180,6 +185,9 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamHead(end: Bool) {
     headReceived = true
     stream.info.firstUpstreamReceived = context.reactor.now
+    if stream.manager.formatNeeds.contains(.headBytes) {
+      stream.info.upstream.headReceived = WireBytes.received(response)
+    }
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if !stream.manager.suppressEnvoyHeaders {
@@ -189,6 +197,7 @@ final class RouterRequest: UpstreamHandler {
       headers.add(
         .xEnvoyUpstreamServiceTime, "x-envoy-upstream-service-time", decimal: milliseconds)
     }
+    stream.applyResponseRules()
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
     if !end { stream.sendHead(end: false) }
@@ -196,9 +205,13 @@ final class RouterRequest: UpstreamHandler {
   private var pendingEnd = false
 
   @inline(__always)
-  override func upstreamData(_ slice: Slice) { stream.sendData(slice) }
+  override func upstreamData(_ slice: Slice) {
+    if stream.info.firstUpstreamBody == 0 { stream.info.firstUpstreamBody = context.reactor.now }
+    stream.sendData(slice)
+  }
 
   override func upstreamEnd() {
+    reportBytes()
     connection = nil
     stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
@@ -243,6 +256,8 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
+    reportBytes()
+    if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
     if wasPending {
       cluster?.counters.subtract(.requestPendingActive)
@@ -299,6 +314,7 @@ final class RouterRequest: UpstreamHandler {
 
   private func cancelConnection() {
     guard let connection else { return }
+    reportBytes()
     self.connection = nil
     if !sending {
       cluster?.counters.subtract(.requestPendingActive)
@@ -307,6 +323,15 @@ final class RouterRequest: UpstreamHandler {
     finishCounts(success: false)
     pendingEnd = false
     connection.cancel()
+  }
+
+  /// What the upstream connection has cost so far, for formats.
+  @inline(__always)
+  func reportBytes() {
+    guard sending, let connection else { return }
+    stream.info.upstream.wireReceived = connection.bytes.wireReceived
+    stream.info.upstream.wireSent = connection.bytes.wireSent
+    stream.info.upstream.headSent = connection.bytes.headSent
   }
 
   func pauseResponse() { connection?.pauseReading() }

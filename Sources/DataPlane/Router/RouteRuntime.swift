@@ -16,8 +16,16 @@ final class RouteRuntime {
   private let caseSensitive: Bool
   private let headers: [HeaderMatcherRuntime]
   let action: Action
+  /// Nil where neither the route nor what it belongs to changes headers.
+  let headerRules: RouteHeaderRules?
 
-  init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  /// `outer`: the rules of the virtual host and of the route table.
+  init(
+    model: Route, outer: [HeaderRuleSet], mostSpecificWins: Bool, context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
+    headerRules = RouteHeaderRules.compile(
+      [model.headerRules] + outer, mostSpecificWins: mostSpecificWins, names: context.names)
     name = model.name
     nameText = OwnedText(model.name)
     switch model.match.path {

@@ -13,6 +13,8 @@ final class RouteTable {
   private var prefixLengths: [Int] = []
   private var catchAll: VirtualHostRuntime?
   private var hosts: [VirtualHostRuntime] = []
+  /// What the header rules of all routes need to be recorded.
+  private(set) var formatNeeds: FormatNeeds = []
 
   init(model: RouteConfiguration, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
@@ -22,7 +24,9 @@ final class RouteTable {
     var suffixSet = Set<Int>()
     var prefixSet = Set<Int>()
     for virtualHost in model.virtualHosts {
-      let runtime = VirtualHostRuntime(model: virtualHost, context: context, clusters: clusters)
+      let runtime = VirtualHostRuntime(
+        model: virtualHost, table: model, context: context, clusters: clusters)
+      for route in runtime.routes { formatNeeds.formUnion(route.headerRules?.needs ?? []) }
       let index = hosts.count
       hosts.append(runtime)
       for domain in virtualHost.domains {
@@ -71,10 +75,17 @@ final class VirtualHostRuntime {
   let nameText: OwnedText
   let routes: [RouteRuntime]
 
-  init(model: VirtualHost, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  init(
+    model: VirtualHost, table: RouteConfiguration, context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
     name = model.name
     nameText = OwnedText(model.name)
-    routes = model.routes.map { RouteRuntime(model: $0, context: context, clusters: clusters) }
+    routes = model.routes.map {
+      RouteRuntime(
+        model: $0, outer: [model.headerRules, table.headerRules],
+        mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
+    }
   }
 
   @inline(__always)

@@ -26,22 +26,25 @@ final class TCPUpstream: SocketHandler {
     do {
       socket = try endpoint.connect(self, reactor: reactor)
     } catch {
-      failLater()
+      failLater(error.code)
       return
     }
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: deadline, target: self, wheel: reactor.timers)
   }
 
-  private func failLater() { cluster.context.reactor.defer { [self] in connectFailed() } }
+  private func failLater(_ code: Int32) {
+    cluster.context.reactor.defer { [self] in connectFailed(code) }
+  }
 
-  private func connectFailed() {
+  /// `code`: errno; 0: it took too long.
+  private func connectFailed(_ code: Int32) {
     guard !closed else { return }
     cluster.counters.add(.connectionConnectFail)
     endpoint.counters.add(.connectionConnectFail)
     let session = session
     close(byPeer: false)
-    session?.upstreamConnectFailed()
+    session?.upstreamConnectFailed(code)
   }
 
   override func socketConnected() {
@@ -61,7 +64,7 @@ final class TCPUpstream: SocketHandler {
 
   override func socketFailed(_ code: Int32) {
     if connecting {
-      connectFailed()
+      connectFailed(code)
       return
     }
     let session = session
@@ -77,7 +80,7 @@ final class TCPUpstream: SocketHandler {
       return
     }
     cluster.counters.add(.connectionConnectTimeout)
-    connectFailed()
+    connectFailed(0)
   }
 
   func close(byPeer: Bool) {
