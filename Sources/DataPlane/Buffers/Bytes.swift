@@ -22,6 +22,11 @@ struct ByteView {
     view.count == text.utf8CodeUnitCount && bytesEqual(view.base, text.utf8Start, view.count)
   }
 
+  @inline(__always)
+  static func == (view: ByteView, other: ByteView) -> Bool {
+    view.count == other.count && bytesEqual(view.base, other.base, view.count)
+  }
+
   static func == (view: ByteView, bytes: [UInt8]) -> Bool {
     view.count == bytes.count && view.hasPrefix(bytes)
   }
@@ -109,4 +114,14 @@ func writeHexadecimal(_ value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> I
     rest >>= 4
   }
   return digits
+}
+
+extension [UInt8] {
+  /// A view of the array's bytes, for the call.
+  @inline(__always)
+  func withView<Result>(_ body: (ByteView) -> Result) -> Result {
+    withUnsafeBufferPointer { buffer in
+      body(buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty)
+    }
+  }
 }

@@ -103,6 +103,12 @@ final class HeaderNameTable {
     }
   }
 
+  /// The number of a lower-case name; `.unknown` where it has none.
+  @inline(__always)
+  func find(_ name: ByteView) -> HeaderID {
+    lookup(name.base, name.count, hash: HeaderNameTable.hash(of: name.base, name.count))
+  }
+
   /// The number of a lower-case name, given one if it has none. Control-plane frequency. Nil when
   /// 65,535 names are in use.
   func intern(_ name: [UInt8]) -> HeaderID? {

@@ -353,7 +353,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     if connection.backlog > connection.bufferLimit, !responsePaused {
       responsePaused = true
       connection.socket.notifyWhenDrained()
-      stream.router.pauseResponse()
+      stream.pauseResponse(.downstream)
     }
   }
 
@@ -366,7 +366,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     responsePaused = false
     if let stream {
       stream.lastActivity = reactor.now
-      stream.router.continueResponse()
+      stream.continueResponse(.downstream)
     }
   }
 
@@ -490,7 +490,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       manager.counters.add(.connectionDestroyActiveRequest)
       manager.counters.add(
         byPeer ? .connectionDestroyRemoteActiveRequest : .connectionDestroyLocalActiveRequest)
-      stream.abandon()
+      stream.abandon(byClient: byPeer)
     } else {
       if !connection.socket.isClosed { noteUnread(stream) }
       stream.forgetRequest()

@@ -7,6 +7,8 @@ final class HTTPManager: TerminalFactory {
   let counters: Counters<HTTPStat>
   let listenerCounters: Counters<ListenerHTTPStat>
   let routes: RouteTable
+  /// Nil: the router alone.
+  let filters: HTTPFilterChain?
   let requestLimits: HTTP1HeadParser.Limits
   let requestRules: HTTP1RequestRules
   let defaultHost: [UInt8]
@@ -39,9 +41,11 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: String, context: WorkerContext,
-    logs: AccessLogWriters, clusters: (String) -> ClusterRuntime?
+    logs: AccessLogWriters, filters: [HTTPFilterFactory] = [],
+    clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
     listenerCounters = context.stats.counters(
@@ -94,6 +98,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams hold their manager: without this, the two would keep each other for ever.
   override func retire() {
     isRetired = true
+    filters?.retire()
     let last = spare
     spare.removeAll()
     for stream in last { letGo(stream) }

@@ -1,11 +1,14 @@
 // One request and its response, whatever protocol they came in by.
 //
-//     codec --requestHead/Data/End--> stream --> router request --> upstream connection
-//     codec <--encodeHead/Data/End--- stream <-- router request <-- upstream connection
+//     codec --requestHead/Data/End--> stream [filters] --> router request --> upstream connection
+//     codec <--encodeHead/Data/End--- stream [filters] <-- router request <-- upstream connection
 //
 // The stream decides (route, local replies, headers of its own); the codec frames; the router
-// request (`RouterRequest`) speaks with the upstream. Streams are used again: nothing of the last
-// request is left after `begin`.
+// request (`RouterRequest`) speaks with the upstream. Where the connection manager has filters, each
+// message passes them in between (`HTTPFilterChainInstance`): `forward...` is behind them on the way
+// in, `send...` on the way out. Streams are used again: nothing of the last request is left after
+// `begin`.
+import CMartletABI
 import Model
 
 final class HTTPStream {
@@ -22,7 +25,13 @@ final class HTTPStream {
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
 
+  /// The request has been read to its end.
   private(set) var requestComplete = false
+  /// The router has been given the request to its end.
+  private(set) var requestForwarded = false
+  private(set) var requestHasTrailers = false
+  private(set) var responseHasTrailers = false
+  /// The response's head has gone to the codec.
   private(set) var responseStarted = false
   /// Header rules of the route; kept alive by the route table.
   private unowned(unsafe) var rules: RouteHeaderRules?
@@ -30,6 +39,12 @@ final class HTTPStream {
   private var logDeadline: UInt64 = .max
   /// The local reply is the route's own: a direct response or a redirect.
   private var repliesForRoute = false
+  /// Nil where the connection manager has no filters, and before the head has come.
+  private var filters: HTTPFilterChainInstance?
+  /// What the filters are told at the end.
+  private(set) var result = MARTLET_STREAM_RESET
+  private var requestPauses: PauseReasons = []
+  private var responsePauses: PauseReasons = []
   /// We have ended the stream, not the client.
   private var wasReset = false
   /// The request was counted as active.
@@ -57,7 +72,13 @@ final class HTTPStream {
     self.codec = codec
     request.reset()
     requestComplete = false
+    requestForwarded = false
+    requestHasTrailers = false
+    responseHasTrailers = false
     responseStarted = false
+    requestPauses = []
+    responsePauses = []
+    result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
     wasReset = false
@@ -80,6 +101,17 @@ final class HTTPStream {
     counted = false
     if manager.accessLogger != nil { log(.downstreamEnd) }
     codec = nil
+    if let filters { filters.end() } else { finishRelease() }
+  }
+
+  /// The filters have seen the end of the stream.
+  func filtersEnded() {
+    filters = nil
+    finishRelease()
+  }
+
+  @inline(__always)
+  private func finishRelease() {
     request.headers.clear()
     requestTrailers.headers.clear()
     router.release()
@@ -120,7 +152,13 @@ final class HTTPStream {
       reply(403, body: nil, details: ResponseDetails.upgradeFailed)
       return
     }
-    route()
+    if let chain = manager.filters {
+      let filters = chain.take(for: self)
+      self.filters = filters
+      filters.requestHead(end: end)
+    } else {
+      forwardHead(end: end)
+    }
   }
 
   func countRequest() {
@@ -135,14 +173,80 @@ final class HTTPStream {
   func requestData(_ slice: Slice) {
     lastActivity = manager.context.reactor.now
     info.bodyReceived &+= UInt64(slice.count)
-    router.requestData(slice)
+    if let filters { filters.requestData(slice) } else { forwardData(slice) }
   }
 
+  /// `trailers`: nil or `requestTrailers`.
   func requestEnd(trailers: MessageHead?) {
     requestComplete = true
     requestDeadline = .max
     info.lastDownstreamReceived = manager.context.reactor.now
+    requestHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters {
+      filters.requestEnd(trailers: requestHasTrailers)
+    } else {
+      forwardEnd(trailers: trailers)
+    }
+  }
+
+  // MARK: The request, behind the filters
+
+  @inline(__always)
+  func forwardHead(end: Bool) {
+    if end { requestForwarded = true }
+    route()
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func forwardData(_ slice: Slice) { router.requestData(slice) }
+
+  func forwardEnd(trailers: MessageHead?) {
+    requestForwarded = true
     router.requestEnd(trailers: trailers)
+  }
+
+  // MARK: Back-pressure
+
+  /// Who cannot take more of a message. The source stands still while there is any.
+  struct PauseReasons: OptionSet {
+    let rawValue: UInt8
+    static let upstream = PauseReasons(rawValue: 1)
+    static let downstream = PauseReasons(rawValue: 2)
+    static let filters = PauseReasons(rawValue: 4)
+  }
+
+  func pauseRequest(_ reason: PauseReasons) {
+    if requestPauses.isEmpty { codec?.pauseRequest(self) }
+    requestPauses.insert(reason)
+  }
+
+  func continueRequest(_ reason: PauseReasons) {
+    guard requestPauses.remove(reason) != nil, requestPauses.isEmpty else { return }
+    codec?.continueRequest(self)
+  }
+
+  func pauseResponse(_ reason: PauseReasons) {
+    if responsePauses.isEmpty { router.pauseResponse() }
+    responsePauses.insert(reason)
+  }
+
+  func continueResponse(_ reason: PauseReasons) {
+    guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    router.continueResponse()
+  }
+
+  /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
+  var bufferLimit: Int { codec?.connection.bufferLimit ?? 0 }
+
+  /// Filters hold more of a message than the limit allows.
+  func heldTooMuch(ofRequest: Bool) {
+    if ofRequest {
+      manager.counters.add(.requestTooLarge)
+      reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
+    } else {
+      reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
+    }
   }
 
   /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
@@ -200,6 +304,27 @@ final class HTTPStream {
   // MARK: The response, from the router request
 
   /// `response` holds the head.
+  @inline(__always)
+  func responseHead(end: Bool) {
+    if let filters { filters.responseHead(end: end) } else { sendHead(end: end) }
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func responseData(_ slice: Slice) {
+    if let filters { filters.responseData(slice) } else { sendData(slice) }
+  }
+
+  /// `trailers`: nil or `responseTrailers`.
+  func responseEnd(trailers: MessageHead?) {
+    responseHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters { filters.responseEnd(trailers: responseHasTrailers) } else { sendEnd(trailers: trailers) }
+  }
+
+  @inline(__always) var responseTrailers: MessageHead { router.responseTrailers }
+
+  // MARK: The response, behind the filters
+
   func sendHead(end: Bool) {
     guard let codec else { return }
     responseStarted = true
@@ -237,6 +362,7 @@ final class HTTPStream {
   private func finishResponse(trailers: MessageHead?) {
     if !requestComplete { manager.counters.add(.requestResponseBeforeComplete) }
     router.cancel()
+    result = MARTLET_STREAM_COMPLETE
     info.lastDownstreamSent = manager.context.reactor.now
     codec?.encodeEnd(self, trailers: trailers)
   }
@@ -308,43 +434,84 @@ final class HTTPStream {
   /// As the others, where flags and details stand in `info` already.
   func reply(_ status: Int, view: ByteView) { reply(status, view: view, location: nil) }
 
-  private func reply(_ status: Int, view: ByteView, location: ByteView?) {
-    guard codec != nil else { return }
-    if responseStarted {
-      reset()
-      return
+  /// From a filter.
+  func reply(_ answer: HTTPFilterChainInstance.Reply) {
+    guard beginReply() else { return }
+    let head = response
+    head.reset()
+    head.status = answer.status
+    for field in answer.headers {
+      field.name.withView { name in
+        field.value.withView { value in
+          head.headers.addCopy(manager.context.names.find(name), name: name, value: value)
+        }
+      }
     }
-    router.cancel()
-    // What is left of the request will not be read as HTTP.
-    if !requestComplete { closeAfterResponse = true }
+    info.details = answer.details.withView { request.headers.keep($0) }
+    answer.body.withView { finishReply($0) }
+  }
+
+  private func reply(_ status: Int, view: ByteView, location: ByteView?) {
+    guard beginReply() else { return }
     let head = response
     head.reset()
     head.status = status
-    info.responseCode = status
     if let location { head.headers.add(.location, "location", value: location) }
-    var view = view
-    if rules != nil || manager.localReplies != nil { view = shape(head, view) }
-    head.contentLength = Int64(view.count)
-    head.headers.add(.contentLength, "content-length", decimal: UInt64(view.count))
-    if view.count == 0 {
+    finishReply(view)
+  }
+
+  /// False: there is nobody to answer, or it is too late for it.
+  private func beginReply() -> Bool {
+    guard codec != nil else { return false }
+    if responseStarted {
+      reset()
+      return false
+    }
+    router.cancel()
+    filters?.stopRequest()
+    routeDeadline = .max
+    // What is left of the request will not be read as HTTP.
+    if !requestComplete { closeAfterResponse = true }
+    return true
+  }
+
+  /// Status and fields are in `response`.
+  private func finishReply(_ body: ByteView) {
+    let head = response
+    var body = body
+    info.responseCode = head.status
+    if rules != nil || manager.localReplies != nil { body = shape(head, body) }
+    let status = head.status
+    head.contentLength = Int64(body.count)
+    head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
+    if body.count == 0 {
       if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
     } else if !head.headers.contains(.contentType) {
       head.headers.add(.contentType, "content-type", value: "text/plain")
     }
-    let withBody =
-      view.count > 0 && request.method != .head && head.status != 204 && head.status != 304
-    if withBody {
-      sendHead(end: false)
-      if let codec {
-        let chunk = manager.context.reactor.pool.chunk(atLeast: view.count)
-        chunk.bytes.update(from: view.base, count: view.count)
-        info.bodySent &+= UInt64(view.count)
-        codec.encodeData(self, Slice(chunk: chunk, offset: 0, count: view.count))
-        finishResponse(trailers: nil)
-      }
-    } else {
-      sendHead(end: true)
+    let withBody = body.count > 0 && request.method != .head && status != 204 && status != 304
+    // The bytes may be borrowed from the worker's buffer, which the next step may use.
+    let slice = withBody ? copy(body) : nil
+    guard let filters, filters.takesReply else {
+      sendHead(end: !withBody)
+      guard let slice else { return }
+      sendData(slice)
+      if codec != nil { sendEnd(trailers: nil) }
+      return
     }
+    filters.enter()
+    filters.responseHead(end: !withBody)
+    if let slice {
+      filters.responseData(slice)
+      filters.responseEnd(trailers: false)
+    }
+    filters.leave()
+  }
+
+  private func copy(_ body: ByteView) -> Slice {
+    let chunk = manager.context.reactor.pool.chunk(atLeast: body.count)
+    chunk.bytes.update(from: body.base, count: body.count)
+    return Slice(chunk: chunk, offset: 0, count: body.count)
   }
 
   /// The route's header rules and the connection manager's `local_reply_config`. The body that
@@ -412,10 +579,11 @@ final class HTTPStream {
     codec?.reset(self)
   }
 
-  /// The client has gone.
-  func abandon() {
+  /// The connection has gone.
+  func abandon(byClient: Bool) {
     manager.counters.add(.requestResetReceived)
     leave()
+    if byClient { result = MARTLET_STREAM_CLIENT_GONE }
     router.cancel()
   }
 

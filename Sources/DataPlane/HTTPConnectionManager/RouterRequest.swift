@@ -15,7 +15,9 @@ final class RouterRequest: UpstreamHandler {
   private var sending = false
   private var headReceived = false
   private var sentAt: UInt64 = 0
-  private var requestPaused = false
+  /// What has come of the request before the connection was ready.
+  private var early: OutboundQueue?
+  private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
 
@@ -26,6 +28,7 @@ final class RouterRequest: UpstreamHandler {
   func release() {
     response.headers.clear()
     responseTrailers.headers.clear()
+    early?.removeAll()
     action = nil
     cluster = nil
     endpoint = nil
@@ -37,7 +40,7 @@ final class RouterRequest: UpstreamHandler {
     self.action = action
     sending = false
     headReceived = false
-    requestPaused = false
+    earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
       stream.reply(
@@ -60,7 +63,7 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
-    if stream.requestComplete { startRouteTimer() }
+    if stream.requestForwarded { startRouteTimer() }
     let counters = cluster.counters
     let (connection, isReady) = HTTP1ClientConnection.acquire(
       cluster: cluster, endpoint: endpoint, owner: self)
@@ -71,7 +74,7 @@ final class RouterRequest: UpstreamHandler {
       stream.info.upstreamConnectStart = context.reactor.now
       counters.add(.requestPendingTotal)
       counters.add(.requestPendingActive)
-      if !stream.requestComplete { pause() }
+      if !stream.requestForwarded { stream.pauseRequest(.upstream) }
     }
   }
 
@@ -107,7 +110,7 @@ final class RouterRequest: UpstreamHandler {
     cluster?.counters.subtract(.requestPendingActive)
     stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
-    if requestPaused { resume() }
+    stream.continueRequest(.upstream)
   }
 
   @inline(__always)
@@ -128,26 +131,46 @@ final class RouterRequest: UpstreamHandler {
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     connection.encodeHead(request, framing: framing)
-    if stream.requestComplete { finishRequest(connection, trailers: nil) }
+    if let early, !early.isEmpty {
+      while let slice = early.popSlice() { connection.write(slice) }
+    }
+    if stream.requestForwarded {
+      finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
+    }
   }
 
-  /// Owns the slice. Never before the connection is ready: the request is paused until then.
+  /// Owns the slice. The request is paused until the connection is ready; what filters had held
+  /// comes all the same.
   @inline(__always)
   func requestData(_ slice: Slice) {
     guard sending, let connection, let cluster else {
-      slice.release()
+      keepEarly(slice)
       return
     }
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      pause()
+      stream.pauseRequest(.upstream)
     }
   }
 
+  private func keepEarly(_ slice: Slice) {
+    guard connection != nil else {
+      slice.release()
+      return
+    }
+    let queue = early ?? OutboundQueue(pool: context.reactor.pool)
+    early = queue
+    queue.append(slice)
+  }
+
   func requestEnd(trailers: MessageHead?) {
-    guard let connection, sending else { return }
-    finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
+    guard let connection else { return }
+    if sending {
+      finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
+    } else {
+      earlyTrailers = trailers != nil
+    }
     startRouteTimer()
   }
 
@@ -162,17 +185,7 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { if requestPaused { resume() } }
-
-  private func pause() {
-    requestPaused = true
-    stream.codec?.pauseRequest(stream)
-  }
-
-  private func resume() {
-    requestPaused = false
-    stream.codec?.continueRequest(stream)
-  }
+  override func upstreamDrained() { stream.continueRequest(.upstream) }
 
   // MARK: The response
 
@@ -200,26 +213,27 @@ final class RouterRequest: UpstreamHandler {
     stream.applyResponseRules()
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
-    if !end { stream.sendHead(end: false) }
+    if !end { stream.responseHead(end: false) }
   }
   private var pendingEnd = false
 
   @inline(__always)
   override func upstreamData(_ slice: Slice) {
     if stream.info.firstUpstreamBody == 0 { stream.info.firstUpstreamBody = context.reactor.now }
-    stream.sendData(slice)
+    stream.responseData(slice)
   }
 
   override func upstreamEnd() {
     reportBytes()
     connection = nil
+    stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
-      stream.sendHead(end: true)
+      stream.responseHead(end: true)
     } else {
-      stream.sendEnd(trailers: forwardsTrailers ? responseTrailers : nil)
+      stream.responseEnd(trailers: forwardsTrailers ? responseTrailers : nil)
     }
   }
 

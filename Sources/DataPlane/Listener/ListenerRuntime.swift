@@ -24,7 +24,7 @@ struct ListenerChains {
 
 final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
-  let connections: ConnectionTable
+  let handles: HandleTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
   private let workerCounters: Counters<ListenerWorkerStat>
@@ -39,14 +39,14 @@ final class ListenerRuntime: ConnectionOwner {
   private let logs: AccessLogWriters
 
   init(
-    model: Listener, context: WorkerContext, connections: ConnectionTable, limits: ListenerLimits,
+    model: Listener, context: WorkerContext, handles: HandleTable, limits: ListenerLimits,
     chains: ListenerChains, logs: AccessLogWriters
   ) {
     self.model = model
     self.logs = logs
     accessLogger = AccessLogger.make(model.accessLogs, names: context.names, writers: logs)
     self.context = context
-    self.connections = connections
+    self.handles = handles
     self.limits = limits
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
@@ -171,7 +171,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters.add(.connectionActive)
     workerCounters.add(.connectionTotal)
     workerCounters.add(.connectionActive)
-    connection.handle = connections.slab.insert(connection)
+    connection.handle = handles.connections.insert(connection)
     connection.start(socket: socket, chain: chain)
   }
 
@@ -186,7 +186,7 @@ final class ListenerRuntime: ConnectionOwner {
   }
 
   override func connectionClosed(_ connection: Connection) {
-    connections.slab.remove(connection.handle)
+    handles.connections.remove(connection.handle)
     counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     workerCounters.subtract(.connectionActive)

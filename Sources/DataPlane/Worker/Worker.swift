@@ -26,7 +26,7 @@ final class Worker: @unchecked Sendable {
 
   // On the worker's thread only.
   private var context: WorkerContext!
-  private var connections: ConnectionTable!
+  private var handles: HandleTable!
   private var listeners: [String: ListenerRuntime] = [:]
   private var clusters: [String: ClusterRuntime] = [:]
   private var configuration = ProxyConfiguration()
@@ -81,8 +81,8 @@ final class Worker: @unchecked Sendable {
     logs = AccessLogWriters(
       files: shared.logFiles, reactor: reactor,
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
-    connections = ConnectionTable(worker: index)
-    connections.install()
+    handles = HandleTable(worker: index)
+    handles.install()
     mailbox.attach(to: reactor)
     reactor.run()
     reactor.unregister(mailbox)
@@ -111,7 +111,7 @@ final class Worker: @unchecked Sendable {
         listener.setSockets(sockets)
       } else {
         let listener = ListenerRuntime(
-          model: update.model, context: context, connections: connections, limits: limits,
+          model: update.model, context: context, handles: handles, limits: limits,
           chains: chains(of: update.model), logs: logs)
         listener.findListener = { [unowned self] in self.listener(for: $0) }
         listeners[update.model.name] = listener
@@ -213,14 +213,14 @@ final class Worker: @unchecked Sendable {
   // MARK: Draining and stopping
 
   private func drainConnections(of listener: ListenerRuntime) {
-    for connection in connections.slab.all where connection.owner === listener { connection.drain() }
+    for connection in handles.connections.all where connection.owner === listener { connection.drain() }
   }
 
   func drain(stopAccepting: Bool) {
     if stopAccepting { for listener in listeners.values { listener.stopAccepting() } }
     guard drainTimer == nil else { return }
     let timer = DrainTimer(
-      context: context, connections: connections, immediately: shared.options.drainImmediately,
+      context: context, handles: handles, immediately: shared.options.drainImmediately,
       length: shared.options.drainTime.clampedNanoseconds)
     drainTimer = timer
     timer.start()
@@ -228,7 +228,7 @@ final class Worker: @unchecked Sendable {
 
   func stop() {
     for listener in listeners.values { listener.retire() }
-    for connection in connections.slab.all { connection.close() }
+    for connection in handles.connections.all { connection.close() }
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()
     clusters.removeAll()
@@ -241,14 +241,14 @@ final class Worker: @unchecked Sendable {
 /// the drain time, or is all at once.
 private final class DrainTimer: TimerTarget {
   private let context: WorkerContext
-  private let connections: ConnectionTable
+  private let handles: HandleTable
   private let immediately: Bool
   private let length: UInt64
   private var began: UInt64 = 0
 
-  init(context: WorkerContext, connections: ConnectionTable, immediately: Bool, length: UInt64) {
+  init(context: WorkerContext, handles: HandleTable, immediately: Bool, length: UInt64) {
     self.context = context
-    self.connections = connections
+    self.handles = handles
     self.immediately = immediately
     self.length = length
   }
@@ -267,7 +267,7 @@ private final class DrainTimer: TimerTarget {
       immediately || elapsed >= length || length == 0
       ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
     context.drainShare = share
-    for connection in connections.slab.all where context.random.next(below: 65_536) < share {
+    for connection in handles.connections.all where context.random.next(below: 65_536) < share {
       connection.drain()
     }
     if share < 65_536 {

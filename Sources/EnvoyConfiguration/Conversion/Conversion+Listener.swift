@@ -63,8 +63,7 @@ extension Conversion {
     }
   }
 
-  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener?
-  {
+  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener? {
     guard message.hasAddress else {
       error("is required", at: place.field("address"))
       return nil

@@ -194,8 +194,7 @@ final class SchemaWalker {
   }
 
   /// True for a value that is the same as leaving the field out.
-  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool
-  {
+  private func saysNothing(_ value: ConfigurationNode, _ field: MessageSchema.RefusedField) -> Bool {
     switch value.content {
     case .null: return true
     case .sequence(let elements): return elements.isEmpty

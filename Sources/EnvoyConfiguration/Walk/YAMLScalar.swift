@@ -49,8 +49,7 @@ enum YAMLScalar {
     }
     var base: UInt64 = 10
     if !isQuoted, rest.count > 1, rest.first == UInt8(ascii: "0") {
-      if rest.dropFirst().first == UInt8(ascii: "x") || rest.dropFirst().first == UInt8(ascii: "X")
-      {
+      if rest.dropFirst().first == UInt8(ascii: "x") || rest.dropFirst().first == UInt8(ascii: "X") {
         base = 16
         rest = rest.dropFirst(2)
       } else {
