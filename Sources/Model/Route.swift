@@ -133,6 +133,8 @@ public struct DirectResponse: Hashable, Sendable {
   /// 200..<600.
   public var status: Int
   public var body: [UInt8]
+  /// Makes the body; `body` is its `%LOCAL_REPLY_BODY%` (nil: the body as it is).
+  public var bodyFormat: FormatString?
   public init(status: Int, body: [UInt8]) {
     self.status = status
     self.body = body

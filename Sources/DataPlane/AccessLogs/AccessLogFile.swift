@@ -214,7 +214,11 @@ final class AccessLogFile: @unchecked Sendable {
         break
       }
     }
-    (done == count ? stats.writeCompleted : stats.writeFailed).wrappingAdd(1, ordering: .relaxed)
+    if done == count {
+      stats.writeCompleted.wrappingAdd(1, ordering: .relaxed)
+    } else {
+      stats.writeFailed.wrappingAdd(1, ordering: .relaxed)
+    }
     stats.totalBuffered.wrappingSubtract(UInt64(count), ordering: .relaxed)
     if backCapacity > 1 << 20 {
       back.deallocate()

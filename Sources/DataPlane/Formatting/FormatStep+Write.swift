@@ -57,9 +57,8 @@ extension FormatStep {
 
   private func writeField(_ head: MessageHead?, _ context: FormatContext, to out: TextBuffer) -> Bool {
     if field.kind == .status {
-      let code = context.info.pointee.responseCode
-      if code == 0 || head == nil { return false }
-      out.append(decimal: UInt64(code))
+      guard let head, head.status > 0 else { return false }
+      out.append(decimal: UInt64(head.status))
       return true
     }
     guard let found = find(head, context) else { return false }

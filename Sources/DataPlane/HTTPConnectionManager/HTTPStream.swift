@@ -37,8 +37,11 @@ final class HTTPStream {
   private unowned(unsafe) var rules: RouteHeaderRules?
   /// When the next line of the access log is due while the request lasts; `.max`: never.
   private var logDeadline: UInt64 = .max
-  /// The local reply is the route's own: a direct response or a redirect.
+  /// A local reply is the route's or its router's, and gets the route's fields; those of the
+  /// connection manager and of filters do not.
   private var repliesForRoute = false
+  /// Of a direct response's body; kept alive by the route table.
+  private unowned(unsafe) var replyFormat: FormatProgram?
   /// Nil where the connection manager has no filters, and before the head has come.
   private var filters: HTTPFilterChainInstance?
   /// What the filters are told at the end.
@@ -83,10 +86,12 @@ final class HTTPStream {
     closeAfterResponse = false
     wasReset = false
     repliesForRoute = false
+    replyFormat = nil
     rules = nil
     let now = manager.context.reactor.now
     lastActivity = now
     info = StreamInfo(start: now)
+    response.status = 0
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
@@ -265,17 +270,17 @@ final class HTTPStream {
       return
     }
     rules = route.headerRules
+    repliesForRoute = true
     info.virtualHostName = host.nameText.view
     info.routeName = route.nameText.view
     if let logger = manager.accessLogger, logger.logsStart { log(.downstreamStart) }
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
-      repliesForRoute = true
+      replyFormat = route.replyFormat
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
-      repliesForRoute = true
       Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
         reply(
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
@@ -437,6 +442,7 @@ final class HTTPStream {
   /// From a filter.
   func reply(_ answer: HTTPFilterChainInstance.Reply) {
     guard beginReply() else { return }
+    repliesForRoute = false
     let head = response
     head.reset()
     head.status = answer.status
@@ -479,8 +485,8 @@ final class HTTPStream {
   private func finishReply(_ body: ByteView) {
     let head = response
     var body = body
+    if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
-    if rules != nil || manager.localReplies != nil { body = shape(head, body) }
     let status = head.status
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
@@ -519,8 +525,19 @@ final class HTTPStream {
   private func shape(_ head: MessageHead, _ view: ByteView) -> ByteView {
     var view = view
     withFormatContext { context in
-      // Envoy's rule: a route changes its own answers, not those that its upstream's failure brings.
       if repliesForRoute { rules?.applyToResponse(head, &context) }
+      context.info.pointee.responseCode = head.status
+      if let replyFormat {
+        context.localReplyBody = view
+        let text = context.worker.text
+        replyFormat.write(&context, to: text)
+        // Kept apart: a mapper below may write there as well.
+        view = request.headers.keep(text.view)
+        text.clear()
+        if !head.headers.contains(.contentType) {
+          head.headers.add(.contentType, "content-type", value: replyFormat.contentType.view)
+        }
+      }
       guard let rewriter = manager.localReplies else { return }
       let before = head.headers.first(.contentType)
       let (body, type) = rewriter.rewrite(view, of: head, &context)
@@ -627,6 +644,7 @@ final class HTTPStream {
   ) {
     if !counted { countRequest() }
     if close { closeAfterResponse = true }
+    repliesForRoute = false
     reply(status, body: text, flags: flags, details: details)
   }
 }

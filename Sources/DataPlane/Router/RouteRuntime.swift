@@ -18,6 +18,8 @@ final class RouteRuntime {
   let action: Action
   /// Nil where neither the route nor what it belongs to changes headers.
   let headerRules: RouteHeaderRules?
+  /// Of a direct response's body (nil: as it is).
+  private(set) var replyFormat: FormatProgram?
 
   /// `outer`: the rules of the virtual host and of the route table.
   init(
@@ -42,7 +44,9 @@ final class RouteRuntime {
     case .cluster(let action):
       self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
     case .redirect(let redirect): action = .redirect(redirect)
-    case .directResponse(let response): action = .directResponse(response)
+    case .directResponse(let response):
+      action = .directResponse(response)
+      replyFormat = response.bodyFormat.map { FormatProgram($0, names: context.names) }
     }
   }
 

@@ -28,7 +28,13 @@ extension Conversion {
       }
       return virtualHost(message, rules, at: hostPlace)
     }
-    return RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
+    var result = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
+    result.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
+    result.headerRules.request = headerMutations(
+      add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
+    result.headerRules.response = headerMutations(
+      add: table.responseHeadersToAdd, remove: table.responseHeadersToRemove, at: place, "response")
+    return result
   }
 
   /// `*`, `*suffix`, `prefix*` or a name without a star.
@@ -49,8 +55,13 @@ extension Conversion {
     let routes = message.routes.enumerated().compactMap { index, route in
       self.route(route, rules, at: place.field("routes").element(index))
     }
-    return VirtualHost(
+    var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.headerRules.request = headerMutations(
+      add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
+    host.headerRules.response = headerMutations(
+      add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
+    return host
   }
 
   private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)
@@ -70,7 +81,12 @@ extension Conversion {
     case nil: action = nil  // required by the proto file
     }
     guard let match, let action else { return nil }
-    return Route(name: message.name, match: match, action: action)
+    var route = Route(name: message.name, match: match, action: action)
+    route.headerRules.request = headerMutations(
+      add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
+    route.headerRules.response = headerMutations(
+      add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
+    return route
   }
 }
 

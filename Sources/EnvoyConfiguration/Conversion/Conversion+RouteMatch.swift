@@ -18,7 +18,7 @@ extension Conversion {
     return match
   }
 
-  private func headerMatcher(
+  func headerMatcher(
     _ message: Envoy_Config_Route_V3_HeaderMatcher, at place: Place
   ) -> HeaderMatcher? {
     let kind: HeaderMatcher.Kind
