@@ -7,18 +7,20 @@
 //
 //   1. Buffers                 chunks, slices, queues of bytes
 //   2. Stats                   counters that workers write and the control side reads
-//   3. Reactor                 event loop, timers, mailboxes, slabs, sockets
-//   4. Transport               what stands between a socket and a codec (plain; TLS later)
-//   5. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
-//   6. Upstream                clusters, load balancing, pools
-//   7. Formatting              format strings, header rules, what is known of a request
-//   8. Router                  route tables and their lookup
-//   9. AccessLogs              filters, loggers, files written behind the workers' backs
-//  10. Filters                 chains of C function tables, the built-in network filters
-//  11. TCPProxy                the TCP proxy, a terminal network filter
-//  12. HTTPConnectionManager   streams, the router filter, local replies
-//  13. Listener                sockets, listener filters, filter-chain matching
-//  14. Worker                  one thread with all of the above, and what the control side asks of it
+//   3. Matching                matchers of text, regular expressions, radix trees
+//   4. Runtime                 values that change while the proxy runs
+//   5. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   6. Transport               what stands between a socket and a codec (plain; TLS later)
+//   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   8. Upstream                clusters, load balancing, pools
+//   9. Formatting              format strings, header rules, what is known of a request
+//  10. Router                  route tables and their lookup
+//  11. AccessLogs              filters, loggers, files written behind the workers' backs
+//  12. Filters                 chains of C function tables, the built-in network filters
+//  13. TCPProxy                the TCP proxy, a terminal network filter
+//  14. HTTPConnectionManager   streams, the router filter, local replies
+//  15. Listener                sockets, listener filters, filter-chain matching
+//  16. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -107,15 +109,18 @@ public struct ClusterStatus: Sendable, Hashable {
     public let address: SocketAddress
     public let hostname: String
     public let weight: UInt32
-    public let zone: String
-    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_success`,
-    /// `rq_timeout`, `rq_total`, in this order.
+    public let locality: Locality
+    public let priority: Int
+    public let health: Model.Endpoint.Health
+    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
+    /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
+  public let circuitBreakers: CircuitBreakers
 }
 
 /// The data plane of this process.
@@ -139,7 +144,9 @@ public final class DataPlane: Sendable {
   public init(options: DataPlaneOptions) {
     self.options = options
     shared = Worker.SharedState(
-      stats: StatRegistry(), endpointStats: StatRegistry(), counts: SharedCounts(),
+      stats: StatRegistry(), endpointStats: StatRegistry(),
+      breakers: CircuitBreakerBoards(workers: options.workers), foundEndpoints: SharedEndpoints(),
+      counts: SharedCounts(),
       connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
       options: options, logFiles: AccessLogFiles())
     let shared = shared
@@ -283,7 +290,11 @@ public final class DataPlane: Sendable {
   }
 
   /// Every statistic, summed over the workers.
-  public func stats() -> [StatValue] { shared.stats.snapshot() + shared.logFiles.stats.snapshot }
+  public func stats() -> [StatValue] {
+    let clusters = state.withLock { $0.configuration.clusters }
+    return shared.stats.snapshot() + shared.logFiles.stats.snapshot
+      + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
 
   /// Bound listeners in the order of the configuration.
   public func listenerStatus() -> [ListenerStatus] {
@@ -310,11 +321,11 @@ public final class DataPlane: Sendable {
           let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
           return ClusterStatus.Endpoint(
             address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
-            zone: endpoint.zone,
+            locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
             })
-        })
+        }, circuitBreakers: cluster.circuitBreakers)
     }
   }
 }

@@ -4,9 +4,10 @@
 //         -> SchemaWalker (names, types, rules; writes the wire format) -> PresenceCheck
 //         -> SwiftProtobuf (typed messages) -> Conversion (meaning) -> ProxyConfiguration
 //
-// Each step adds its findings to one list. The later steps run only where the earlier ones
-// found no error, for they rely on what the earlier ones promise; within a step all findings
-// come at once. Presence is checked although the walk found errors: a person wants to know.
+// Each step adds its findings to one list, and all of it comes at once, in the order of the file:
+// the later steps run although the earlier ones found errors, over what is left of the file. What
+// was found wrong is remembered by its `Location`, so that no step speaks of it again. Only a file
+// that cannot be read at all ends the load early.
 
 public import Model
 internal import SwiftProtobuf
@@ -66,6 +67,8 @@ final class Load {
   private let options: ConfigurationLoader.Options
   private let root = Location(at: SourcePosition(file: 0, line: 1))
   private var wire: [UInt8] = []
+  /// A file gave no tree; what it would have said is not known, so nothing is said of the rest.
+  private var lacksFile = false
   /// Data sources may name files; a fuzz run must not open what the input names.
   var readsFiles = true
 
@@ -80,7 +83,7 @@ final class Load {
   func add(path: String) {
     let file = begin(file: path)
     switch SourceFile.read(path) {
-    case .failure(let problem): diagnostics.error(problem.message, file: file, line: nil)
+    case .failure(let problem): refuse(problem.message, file: file, line: nil)
     case .success(let source):
       source.bytes.withUnsafeBytes { bytes in
         switch source.format {
@@ -99,7 +102,7 @@ final class Load {
 
   func add(yaml bytes: UnsafeRawBufferPointer, file: Int) {
     guard bytes.count <= ReadingLimits.fileSize else {
-      diagnostics.error("larger than \(ReadingLimits.fileSize >> 20) MiB", file: file, line: nil)
+      refuse("larger than \(ReadingLimits.fileSize >> 20) MiB", file: file, line: nil)
       return
     }
     add(file: file) { () throws(YAMLReader.Failure) in try YAMLReader.read(bytes, file: file) }
@@ -112,16 +115,21 @@ final class Load {
   private func add(file: Int, _ read: () throws(YAMLReader.Failure) -> ConfigurationNode) {
     let node: ConfigurationNode
     do { node = try read() } catch {
-      diagnostics.error(error.message, file: file, line: error.line)
+      refuse(error.message, file: file, line: error.line)
       return
     }
     guard node.entries != nil else {
-      diagnostics.error(
+      refuse(
         "expected a mapping with the fields of Bootstrap, found \(node.summary)", file: file,
         line: node.position.line)
       return
     }
     add(node)
+  }
+
+  private func refuse(_ message: String, file: Int, line: Int?) {
+    lacksFile = true
+    diagnostics.error(message, file: file, line: line)
   }
 
   /// Walks a tree that has been read.
@@ -138,8 +146,10 @@ final class Load {
 
   func finish() throws(ConfigurationError) -> LoadedConfiguration {
     let place = Place(root: root)
-    if root.schema != nil { PresenceCheck(store: store, diagnostics: diagnostics).check(place) }
-    guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
+    guard !lacksFile, root.schema != nil else {
+      throw ConfigurationError(diagnostics: diagnostics.sorted)
+    }
+    PresenceCheck(store: store, diagnostics: diagnostics).check(place)
     let bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap
     do {
       bootstrap = try Envoy_Config_Bootstrap_V3_Bootstrap(serializedBytes: wire)

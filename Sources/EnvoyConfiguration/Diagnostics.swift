@@ -13,6 +13,7 @@ final class Diagnostics {
   var isFull: Bool { all.count >= Self.limit }
 
   func error(_ message: String, at place: Place) {
+    place.markBroken()
     add(.error, message, place.position, place.path.text)
   }
 

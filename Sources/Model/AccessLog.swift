@@ -37,9 +37,8 @@ public indirect enum AccessLogFilter: Hashable, Sendable {
   case notHealthCheck
   /// Requests that a tracer follows: none, there is no tracer.
   case traceable
-  /// `numerator` of `denominator` lines; the same for a request id everywhere, unless
-  /// `independent`.
-  case sampled(numerator: UInt32, denominator: UInt32, independent: Bool)
+  /// A share of the lines; the same for a request id everywhere, unless `independent`.
+  case sampled(RuntimeFraction, independent: Bool)
   case all([AccessLogFilter])
   case any([AccessLogFilter])
   case header(HeaderMatcher)
@@ -61,9 +60,12 @@ public struct AccessLogComparison: Hashable, Sendable {
   public enum Operator: Hashable, Sendable { case equal, greaterOrEqual, lessOrEqual, notEqual }
   public var comparison: Operator
   public var value: UInt32
-  public init(_ comparison: Operator, _ value: UInt32) {
+  /// What stands under it in the runtime goes before `value`. Empty: none.
+  public var runtimeKey: String
+  public init(_ comparison: Operator, _ value: UInt32, runtimeKey: String = "") {
     self.comparison = comparison
     self.value = value
+    self.runtimeKey = runtimeKey
   }
 }
 

@@ -88,20 +88,8 @@ public enum ListenerFilter: Hashable, Sendable {
       case types(Set<UInt8>)
     }
     public var passThroughTLVs = PassThrough.none
-    /// `rules`: metadata keys for TLV types.
-    public var rules: [Rule] = []
     /// Empty: `proxy_proto.`; otherwise `proxy_proto.<prefix>.`.
     public var statPrefix = ""
-    public struct Rule: Hashable, Sendable {
-      public var type: UInt8
-      public var metadataNamespace: String
-      public var key: String
-      public init(type: UInt8, metadataNamespace: String, key: String) {
-        self.type = type
-        self.metadataNamespace = metadataNamespace
-        self.key = key
-      }
-    }
     public init() {}
   }
 }
@@ -112,8 +100,6 @@ public struct FilterChain: Hashable, Sendable {
   public var match: FilterChainMatch
   /// The last is terminal and no other is. Empty: the connection is closed at once, as Envoy.
   public var filters: [NetworkFilter]
-  /// How long a transport socket's handshake may take (nil: none). Plain TCP has none.
-  public var transportSocketConnectTimeout: Duration?
 
   public init(name: String = "", match: FilterChainMatch = .init(), filters: [NetworkFilter]) {
     self.name = name

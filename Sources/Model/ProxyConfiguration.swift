@@ -16,6 +16,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// `overload.global_downstream_max_connections`.
   public var maxDownstreamConnections: UInt64?
 
+  /// Runtime values by key: those of the static layers.
+  public var runtime: [String: RuntimeValue] = [:]
+
   public init() {}
 }
 
@@ -24,6 +27,8 @@ public struct Node: Hashable, Sendable {
   public var id = ""
   public var cluster = ""
   public var zone = ""
+  public var region = ""
+  public var subZone = ""
   public init() {}
 }
 

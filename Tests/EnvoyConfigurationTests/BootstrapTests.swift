@@ -36,7 +36,7 @@ import Testing
       errors("layered_runtime: {layers: [{name: a, admin_layer: {}}, {name: b, admin_layer: {}}]}")
         .count == 1)
     #expect(errors("layered_runtime: {layers: [{name: a}]}").count == 1)
-    #expect(errors("layered_runtime: {layers: [{name: a, disk_layer: {}}]}").count == 2)
+    #expect(errors("layered_runtime: {layers: [{name: a, disk_layer: {}}]}").count == 1)
   }
 
   @Test func runtimeKeys() throws {

@@ -57,11 +57,11 @@ import Testing
       let found = error.diagnostics
       #expect(
         found.map(\.path) == [
-          "static_resources.clusters[1].lb_policy", "static_resources.clusters[1].nam",
-          "static_resources.clusters[1].name",
+          "static_resources.clusters[1].lb_policy", "static_resources.clusters[0].name",
+          "static_resources.clusters[1].nam",
         ])
       #expect(found.map(\.file).dropFirst() == ["--config-yaml", "--config-yaml"])
-      #expect(found.map(\.line) == [1, 4, 4])
+      #expect(found.map(\.line) == [1, 3, 4])
     }
   }
 

@@ -12,7 +12,8 @@ from harness.differs import differs
 from harness.logs import FLUSH, LogFile
 from harness.upstream import ok, refused_port
 
-SENT = [("x-case", "plain"), ("x-a", 'q"uo\\te\ttab'), ("x-b", "1"), ("x-b", "2"), ("user-agent", "ua"), ("x-request-id", "7f000001-0000-4000-8000-000000000001")]
+SENT = [("x-case", "plain"), ("x-a", 'q"uo\\te\ttab'), ("x-b", "1"), ("x-b", "2"), ("user-agent", "ua"),
+        ("x-request-id", "7f000001-0000-4000-8000-000000000001")]
 
 
 def answer(request):
@@ -58,7 +59,8 @@ CASES = [
     ("%START_TIME(%s)%|%START_TIME(%s.%3f)%|%START_TIME(%f)%|%START_TIME(%1f)%|%START_TIME(%9f)%", "plain", r"~\d{10}\|\d{10}\.\d{3}\|\d{9}\|\d\|\d{9}"),
     ("%START_TIME(%E3S)%|%START_TIME(%E*S)%|%START_TIME(%E2f)%|%START_TIME(%E4Y)%|%START_TIME(%Ez)%|%START_TIME(%z %Z)%", "plain",
      r"~\d\d\.\d{3}\|\d\d(\.\d+)?\|\d\d\|20\d\d\|\+00:00\|\+0000 UTC"),
-    ("%START_TIME(%Y/%m/%dT%H:%M:%S%z)%|%START_TIME(%%)%|%START_TIME(text)%|%START_TIME(%j)%", "plain", r"~20\d\d/\d\d/\d\dT\d\d:\d\d:\d\d\+0000\|%\|text\|\d{3}"),
+    ("%START_TIME(%Y/%m/%dT%H:%M:%S%z)%|%START_TIME(%%)%|%START_TIME(text)%|%START_TIME(%j)%",
+     "plain", r"~20\d\d/\d\d/\d\dT\d\d:\d\d:\d\d\+0000\|%\|text\|\d{3}"),
     ("%START_TIME()%", "plain", r"~20\d\d-.*Z"),
     ("%EMIT_TIME(%s)%|%EMIT_TIME_LOCAL(%Y)%|%START_TIME_LOCAL(%Ez)%", "plain", r"~\d{10}\|20\d\d\|[+-]\d\d:\d\d"),
     ("%DURATION%", "plain", "~" + MS),
@@ -80,7 +82,8 @@ CASES = [
     ("%BYTES_SENT%", "midbody", "3"),
     ("%BYTES_RETRANSMITTED%|%PACKETS_RETRANSMITTED%", "plain", "0|0"),
     ("%UPSTREAM_WIRE_BYTES_RECEIVED%|%UPSTREAM_HEADER_BYTES_RECEIVED%", "chunk", "60|27"),
-    ("%DOWNSTREAM_WIRE_BYTES_RECEIVED%", "posted-chunks", f"~{len(make_request('POST', '/up', [('x-case', 'posted-chunks'), ('transfer-encoding', 'chunked')])) + 20}"),
+    ("%DOWNSTREAM_WIRE_BYTES_RECEIVED%",
+     "posted-chunks", f"~{len(make_request('POST', '/up', [('x-case', 'posted-chunks'), ('transfer-encoding', 'chunked')])) + 20}"),
     ("%DOWNSTREAM_HEADER_BYTES_RECEIVED%", "direct", str(len("hostexample.com") + 3 + len("x-casedirect") + 3)),
     ("%PROTOCOL%|%UPSTREAM_PROTOCOL%", "plain", "HTTP/1.1|HTTP/1.1"),
     ("%PROTOCOL%|%UPSTREAM_PROTOCOL%", "direct", "HTTP/1.1|-"),
@@ -104,11 +107,14 @@ CASES = [
     ("%UPSTREAM_TRANSPORT_FAILURE_REASON%|%DOWNSTREAM_TRANSPORT_FAILURE_REASON%", "plain", "-|-"),
     ("%DOWNSTREAM_REMOTE_ADDRESS%|%DOWNSTREAM_REMOTE_PORT%", "plain", r"~127\.0\.0\.1:(\d+)\|\1"),
     ("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%|%DOWNSTREAM_DIRECT_REMOTE_PORT%", "plain", r"~127\.0\.0\.1:(\d+)\|\1"),
-    ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%|%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(8)%|%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(0)%", "plain", "127.0.0.1|127.0.0.0/8|0.0.0.0/0"),
+    ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%|%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(8)%|%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(0)%",
+     "plain", "127.0.0.1|127.0.0.0/8|0.0.0.0/0"),
     ("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%|%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT(16)%", "plain", "127.0.0.1|127.0.0.0/16"),
     ("%DOWNSTREAM_LOCAL_ADDRESS%|%DOWNSTREAM_LOCAL_PORT%|%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "plain", r"~127\.0\.0\.1:(\d+)\|\1\|127\.0\.0\.1"),
-    ("%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%|%DOWNSTREAM_DIRECT_LOCAL_PORT%|%DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(24)%", "plain", r"~127\.0\.0\.1:(\d+)\|\1\|127\.0\.0\.0/24"),
-    ("%UPSTREAM_HOST%|%UPSTREAM_REMOTE_ADDRESS%|%UPSTREAM_REMOTE_PORT%|%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "plain", r"~127\.0\.0\.1:(\d+)\|127\.0\.0\.1:\1\|\1\|127\.0\.0\.1"),
+    ("%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%|%DOWNSTREAM_DIRECT_LOCAL_PORT%|%DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(24)%",
+     "plain", r"~127\.0\.0\.1:(\d+)\|\1\|127\.0\.0\.0/24"),
+    ("%UPSTREAM_HOST%|%UPSTREAM_REMOTE_ADDRESS%|%UPSTREAM_REMOTE_PORT%|%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+     "plain", r"~127\.0\.0\.1:(\d+)\|127\.0\.0\.1:\1\|\1\|127\.0\.0\.1"),
     ("%UPSTREAM_HOST%|%UPSTREAM_REMOTE_ADDRESS%", "direct", "-|-"),
     ("%UPSTREAM_HOST%|%UPSTREAM_REMOTE_ADDRESS%|%UPSTREAM_LOCAL_ADDRESS%", "refused", r"~127\.0\.0\.1:\d+\|-\|-"),
     ("%UPSTREAM_HOST_NAME%|%UPSTREAM_HOST_NAME_WITHOUT_PORT%", "plain", r"~127\.0\.0\.1:\d+\|127\.0\.0\.1"),
@@ -132,19 +138,23 @@ CASES = [
     ("[%LOCAL_REPLY_BODY%][%CUSTOM_FLAGS%]", "plain", "[][]"),
     ("%TRACE_ID%|%SPAN_ID%|%VIRTUAL_CLUSTER_NAME%|%REQUESTED_SERVER_NAME%|%UPSTREAM_SERVER_NAME%", "plain", "-|-|-|-|-"),
     ("%DOWNSTREAM_TLS_VERSION%|%DOWNSTREAM_PEER_SUBJECT%|%UPSTREAM_TLS_CIPHER%|%DOWNSTREAM_PEER_CERT_V_START(%Y)%|%TLS_JA3_FINGERPRINT%", "plain", "-|-|-|-|-"),
-    ("%DYNAMIC_METADATA(a:b)%|%CLUSTER_METADATA(a)%|%UPSTREAM_METADATA(a:b:c)%|%METADATA(ROUTE:a)%|%FILTER_STATE(a:PLAIN)%|%UPSTREAM_FILTER_STATE(a)%", "plain", "-|-|-|-|-|-"),
+    ("%DYNAMIC_METADATA(a:b)%|%CLUSTER_METADATA(a)%|%UPSTREAM_METADATA(a:b:c)%|%METADATA(ROUTE:a)%|%FILTER_STATE(a:PLAIN)%|%UPSTREAM_FILTER_STATE(a)%",
+     "plain", "-|-|-|-|-|-"),
     ("%GRPC_STATUS%|%GRPC_STATUS_NUMBER%", "plain", "-|-"),
-    ("%GRPC_STATUS%|%GRPC_STATUS(CAMEL_STRING)%|%GRPC_STATUS(SNAKE_STRING)%|%GRPC_STATUS(NUMBER)%|%GRPC_STATUS_NUMBER%", "grpc-head", "InvalidArgument|InvalidArgument|INVALID_ARGUMENT|3|3"),
+    ("%GRPC_STATUS%|%GRPC_STATUS(CAMEL_STRING)%|%GRPC_STATUS(SNAKE_STRING)%|%GRPC_STATUS(NUMBER)%|%GRPC_STATUS_NUMBER%",
+     "grpc-head", "InvalidArgument|InvalidArgument|INVALID_ARGUMENT|3|3"),
     ("%GRPC_STATUS%|%GRPC_STATUS(SNAKE_STRING)%|%GRPC_STATUS_NUMBER%", "grpc-error", "Unavailable|UNAVAILABLE|14"),
     ("%GRPC_STATUS%|%GRPC_STATUS_NUMBER%", "grpc-odd", "77|77"),
-    ('%COALESCE({"operators": ["REQUESTED_SERVER_NAME", {"command": "REQ", "param": "no"}, {"command": "REQ", "param": "x-a", "max_length": 2}]})%', "plain", 'q"'),
+    ('%COALESCE({"operators": ["REQUESTED_SERVER_NAME", {"command": "REQ", "param": "no"}, {"command": "REQ", "param": "x-a", "max_length": 2}]})%',
+     "plain", 'q"'),
     ('%COALESCE({"operators": ["REQUESTED_SERVER_NAME"]})%|%COALESCE({"operators": [{"command": "REQ", "param": "x-a"}]}):1%', "plain", "-|q"),
     ("100%% %PROTOCOL%%%", "plain", "100% HTTP/1.1%"),
     ("%REQUEST_HEADERS_BYTES%|%RESPONSE_HEADERS_BYTES%|%RESPONSE_TRAILERS_BYTES%", "plain", r"~\d{3}\|\d{2,3}\|0"),
 ]
 
 JSON = {
-    "b": "%PROTOCOL%", "a": "%RESPONSE_CODE%", "i": 3, "t": True, "z": None, "s": "plain", "none": "%REQ(no)%", "mix": "%REQ(no)%-%RESPONSE_CODE%",
+    "b": "%PROTOCOL%", "a": "%RESPONSE_CODE%", "i": 3, "t": True, "z": None, "s": "plain", "none": "%REQ(no)%",
+    "mix": "%REQ(no)%-%RESPONSE_CODE%",
     "o": {"k": ["%REQ(x-a)%", {"q": "%BYTES_SENT%"}, 1], "e": {}}, "lit": 'é"\n', "bytes": "%BYTES_SENT%", "l": ["%REQ(no)%"], "empty": "",
     "only": {"none": "%REQ(no)%"}, "up": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%", "grpc": "%GRPC_STATUS_NUMBER%", "port": "%DOWNSTREAM_LOCAL_PORT%",
 }
@@ -182,7 +192,8 @@ def lines(launch, upstreams, tmp_path_factory):
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}}
     proxy = launch(k.bootstrap([k.listener("main", chains=[chain])], [
-        k.cluster("up", [upstream], typed_extension_protocol_options=h1), k.cluster("refused", [("127.0.0.1", refused_port())]), k.cluster("empty", []), named]),
+        k.cluster("up", [upstream], typed_extension_protocol_options=h1), k.cluster("refused", [("127.0.0.1", refused_port())]),
+        k.cluster("empty", []), named]),
         args=FLUSH)
     address = proxy.address()
     with Client(address) as client:

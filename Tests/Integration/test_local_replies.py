@@ -70,7 +70,8 @@ def proxy(launch):
     configs = dict(LISTENERS)
     for name, (chosen, _) in FILTERS.items():
         configs["filter-" + name] = {"mappers": [{"filter": chosen, "headers_to_add": [MARK]}]}
-    listeners = [k.listener(name, k.hcm(routes(), stat_prefix="lr", local_reply_config=config, request_headers_timeout="0.2s")) for name, config in configs.items()]
+    listeners = [k.listener(name, k.hcm(routes(), stat_prefix="lr", local_reply_config=config, request_headers_timeout="0.2s"))
+                 for name, config in configs.items()]
     return launch(k.bootstrap(listeners, [k.cluster("refused", [("127.0.0.1", refused_port())])]))
 
 

@@ -3,10 +3,10 @@ import Model
 
 final class AccessLogFilterRuntime {
   private enum Kind {
-    case status(AccessLogComparison)
-    case duration(AccessLogComparison)
+    case status(ComparisonRuntime)
+    case duration(ComparisonRuntime)
     case constant(Bool)
-    case sampled(numerator: UInt32, denominator: UInt32, independent: Bool)
+    case sampled(RuntimeFractionRuntime, independent: Bool)
     case all([AccessLogFilterRuntime])
     case any([AccessLogFilterRuntime])
     case header(HeaderMatcherRuntime)
@@ -18,18 +18,18 @@ final class AccessLogFilterRuntime {
   }
   private let kind: Kind
 
-  init(_ model: AccessLogFilter, names: HeaderNameTable) {
+  init(_ model: AccessLogFilter, context: WorkerContext) {
     switch model {
-    case .statusCode(let comparison): kind = .status(comparison)
-    case .duration(let comparison): kind = .duration(comparison)
+    case .statusCode(let comparison): kind = .status(ComparisonRuntime(comparison, context.runtime))
+    case .duration(let comparison): kind = .duration(ComparisonRuntime(comparison, context.runtime))
     // Nothing here answers health checks, so that no request is one.
     case .notHealthCheck: kind = .constant(true)
     case .traceable: kind = .constant(false)
-    case .sampled(let numerator, let denominator, let independent):
-      kind = .sampled(numerator: numerator, denominator: denominator, independent: independent)
-    case .all(let filters): kind = .all(filters.map { AccessLogFilterRuntime($0, names: names) })
-    case .any(let filters): kind = .any(filters.map { AccessLogFilterRuntime($0, names: names) })
-    case .header(let matcher): kind = .header(HeaderMatcherRuntime(model: matcher, names: names))
+    case .sampled(let fraction, let independent):
+      kind = .sampled(RuntimeFractionRuntime(fraction, context.runtime), independent: independent)
+    case .all(let filters): kind = .all(filters.map { AccessLogFilterRuntime($0, context: context) })
+    case .any(let filters): kind = .any(filters.map { AccessLogFilterRuntime($0, context: context) })
+    case .header(let matcher): kind = .header(HeaderMatcherRuntime(model: matcher, names: context.names))
     case .responseFlags(let names):
       kind = .flags(names.reduce([]) { $0.union(ResponseFlags(short: $1) ?? []) })
     case .grpcStatus(let statuses, let exclude):
@@ -57,13 +57,15 @@ final class AccessLogFilterRuntime {
 
   func matches(_ context: FormatContext) -> Bool {
     switch kind {
-    case .status(let comparison): return comparison.holds(UInt64(context.info.pointee.responseCode))
+    case .status(let comparison):
+      return comparison.holds(UInt64(context.info.pointee.responseCode), context.worker.runtime)
     case .duration(let comparison):
       let elapsed = context.worker.reactor.now &- context.info.pointee.start
-      return comparison.holds(elapsed / 1_000_000)
+      return comparison.holds(elapsed / 1_000_000, context.worker.runtime)
     case .constant(let value): return value
-    case .sampled(let numerator, let denominator, let independent):
-      return sample(context, numerator, denominator, independent)
+    case .sampled(let fraction, let independent):
+      let draw = (independent ? nil : draw(context)) ?? context.worker.random.next()
+      return fraction.takes(context.worker.runtime, random: draw)
     case .all(let filters):
       for filter in filters where !filter.matches(context) { return false }
       return true
@@ -83,30 +85,38 @@ final class AccessLogFilterRuntime {
   }
 
   /// A request with an id is taken or not by the id, so that all logs that see it agree.
-  private func sample(
-    _ context: FormatContext, _ numerator: UInt32, _ denominator: UInt32, _ independent: Bool
-  ) -> Bool {
-    if !independent, let id = context.request?.headers.first(.xRequestID), id.count >= 8 {
-      var value: UInt64 = 0
-      for index in 0..<8 {
-        let byte = asciiLowercase(id[index])
-        let digit: UInt8 = byte &- 0x30 < 10 ? byte &- 0x30 : byte &- 0x61 < 6 ? byte &- 0x57 : 255
-        if digit == 255 { return context.worker.random.next(below: UInt64(denominator)) < numerator }
-        value = value << 4 | UInt64(digit)
-      }
-      return value % UInt64(denominator) < numerator
+  private func draw(_ context: FormatContext) -> UInt64? {
+    guard let id = context.request?.headers.first(.xRequestID), id.count >= 8 else { return nil }
+    var value: UInt64 = 0
+    for index in 0..<8 {
+      let byte = asciiLowercase(id[index])
+      let digit: UInt8 = byte &- 0x30 < 10 ? byte &- 0x30 : byte &- 0x61 < 6 ? byte &- 0x57 : 255
+      if digit == 255 { return nil }
+      value = value << 4 | UInt64(digit)
     }
-    return context.worker.random.next(below: UInt64(denominator)) < numerator
+    return value
   }
 }
 
-extension AccessLogComparison {
-  func holds(_ actual: UInt64) -> Bool {
+/// A comparison with a number that the runtime may change.
+private struct ComparisonRuntime {
+  private let comparison: AccessLogComparison.Operator
+  private let value: UInt64
+  private let slot: RuntimeSlot
+
+  init(_ model: AccessLogComparison, _ table: RuntimeTable) {
+    comparison = model.comparison
+    value = UInt64(model.value)
+    slot = table.slot(model.runtimeKey)
+  }
+
+  func holds(_ actual: UInt64, _ table: RuntimeTable) -> Bool {
+    let value = table.number(slot, value)
     switch comparison {
-    case .equal: actual == UInt64(value)
-    case .greaterOrEqual: actual >= UInt64(value)
-    case .lessOrEqual: actual <= UInt64(value)
-    case .notEqual: actual != UInt64(value)
+    case .equal: return actual == value
+    case .greaterOrEqual: return actual >= value
+    case .lessOrEqual: return actual <= value
+    case .notEqual: return actual != value
     }
   }
 }

@@ -71,6 +71,16 @@ struct ByteView {
     return value
   }
 
+  /// A decimal number that may be negative.
+  var signedDecimal: Int64? {
+    if count > 1, base[0] == UInt8(ascii: "-") {
+      guard let magnitude = dropFirst(1).decimal, magnitude <= UInt64(Int64.max) else { return nil }
+      return -Int64(magnitude)
+    }
+    guard let magnitude = decimal, magnitude <= UInt64(Int64.max) else { return nil }
+    return Int64(magnitude)
+  }
+
   var string: String {
     String(decoding: UnsafeBufferPointer(start: base, count: count), as: UTF8.self)
   }

@@ -27,8 +27,15 @@ struct ConnectionAddresses {
   var local: SocketAddress?
   /// Where the socket says that it is. Nil until somebody asks.
   var directLocal: SocketAddress?
+  /// `local` is not the socket's own: a listener filter has restored it.
+  var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.
   var proxyProtocolTLVs: [(type: UInt8, value: [UInt8])] = []
+}
+
+extension ConnectionAddresses {
+  /// Where the client was going before it was sent here. Nil: it came straight.
+  var restoredLocal: SocketAddress? { isLocalRestored ? local : nil }
 }
 
 /// The `StreamInfo` of a connection, where an access log wants one.
@@ -37,6 +44,8 @@ final class ConnectionInfo {
   /// Kept for the last line; `info` only refers to it.
   var endpoint: EndpointRuntime?
   private var failure: OwnedText?
+  /// The terminal filter counts the bytes in `info`; otherwise they are the socket's.
+  var countsOwnBytes = false
 
   init(start: UInt64) { info = StreamInfo(start: start) }
 

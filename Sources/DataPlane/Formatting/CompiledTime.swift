@@ -71,7 +71,11 @@ final class CompiledTime {
     out.append(padded: UInt64(time.tm_sec), digits: 2)
     out.append(UInt8(ascii: "."))
     out.append(padded: fraction / 1_000_000, digits: 3)
-    if isLocal { writeOffset(time.tm_gmtoff, withSeconds: false, to: out) } else { out.append(UInt8(ascii: "Z")) }
+    if isLocal {
+      writeOffset(time.tm_gmtoff, withSeconds: false, to: out)
+    } else {
+      out.append(UInt8(ascii: "Z"))
+    }
   }
 
   private func strftime(_ part: Part, _ time: inout tm, to out: TextBuffer) {

@@ -34,7 +34,11 @@ struct FormatCompiler {
 
   mutating func compile(_ value: FormatValue) -> FormatStep {
     var step = self.step(for: value.name)
-    if let length = value.maxLength { step.limit = Int32(clamping: length) }
+    if let length = value.maxLength {
+      step.limit = Int32(clamping: length)
+      // Text is written without a look at the limit.
+      if step.code == .text { step.count = Swift.min(step.count, step.limit) }
+    }
     return step
   }
 
@@ -85,6 +89,7 @@ struct FormatCompiler {
       step.pointer = UnsafeRawPointer(memory.keep(steps))
       step.count = Int32(steps.count)
       return step
+    case .customFlags: return literal("")
     case .hostname: return constant(HostFacts.name)
     case .environment(let variable): return constant(getenv(variable).map { String(cString: $0) })
     default: return simple(name)

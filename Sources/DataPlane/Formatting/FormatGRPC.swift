@@ -35,10 +35,9 @@ enum FormatGRPC {
 
   /// -1: what the upstream says is no number.
   static func status(_ context: FormatContext) -> Int {
-    for head in [context.trailers, context.response] {
-      guard let head, let text = find(head.headers) else { continue }
-      return text.decimal.map { Int(clamping: $0) } ?? -1
-    }
+    let text =
+      context.trailers.flatMap { find($0.headers) } ?? context.response.flatMap { find($0.headers) }
+    if let text { return text.decimal.map { Int(clamping: $0) } ?? -1 }
     switch context.info.pointee.responseCode {
     case 400: return 13
     case 401: return 16

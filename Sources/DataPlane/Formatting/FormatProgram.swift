@@ -95,8 +95,7 @@ final class FormatJSONNode {
         kind = .single
       } else if compiled.allSatisfy({ $0.code == .text }) {
         kind = .constant
-        constant = FormatJSONNode.quoted(
-          elements.map { if case .text(let text) = $0 { text } else { "" } }.joined())
+        constant = FormatJSONNode.quoted(compiled.map(\.text.string).joined())
       } else {
         kind = .joined
       }

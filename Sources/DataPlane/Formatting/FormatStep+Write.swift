@@ -77,7 +77,8 @@ extension FormatStep {
     switch field.kind {
     case .header: return head.headers.first(field.id)
     case .method: return known(head.methodText)
-    case .path: return known(head.path)
+    // CONNECT has none.
+    case .path: return head.method == .connect ? nil : known(head.path)
     case .authority: return known(head.authority)
     case .scheme:
       if head.methodText.count == 0 { return nil }
@@ -228,7 +229,9 @@ extension FormatStep {
     case .connectionID: out.append(decimal: context.connection?.connectionID ?? 0)
     case .upstreamConnectionID: out.append(decimal: info.pointee.upstreamConnectionID)
     case .streamID:
-      if let request = context.request { return append(request.headers.first(.xRequestID) ?? MessageHead.empty, to: out) }
+      if let request = context.request {
+        return append(request.headers.first(.xRequestID) ?? MessageHead.empty, to: out)
+      }
       writeUUID(context, to: out)
     case .uniqueID: writeUUID(context, to: out)
     default: return false
@@ -261,7 +264,9 @@ extension FormatStep {
     case 3: context.connection?.directLocalAddress
     case 4: context.info.pointee.upstreamLocal
     // Known once a connection stands.
-    default: context.info.pointee.upstreamConnectionID == 0 ? nil : context.info.pointee.endpoint?.model.address
+    default:
+      context.info.pointee.upstreamConnectionID == 0
+        ? nil : context.info.pointee.endpoint?.model.address
     }
   }
 

@@ -9,6 +9,8 @@ final class HeaderRules {
     let value: FormatProgram
     let action: HeaderAddition.Action
     let keepsEmpty: Bool
+    /// A field that Envoy keeps in one line.
+    let joins: Bool
   }
   private let removals: [HeaderID]
   private let additions: [Addition]
@@ -20,10 +22,23 @@ final class HeaderRules {
       guard let id = names.intern(Array(addition.name.utf8)) else { return nil }
       return Addition(
         id: id, name: OwnedText(addition.name), value: FormatProgram(addition.value, names: names),
-        action: addition.action, keepsEmpty: addition.keepEmptyValue)
+        action: addition.action, keepsEmpty: addition.keepEmptyValue,
+        joins: HeaderRules.inOneLine.contains(addition.name))
     }
     needs = additions.reduce([]) { $0.union($1.value.needs) }
   }
+
+  /// What comes again is joined to what is there with a comma, as in Envoy; other fields get a line
+  /// of their own.
+  private static let inOneLine: Set<String> = [
+    "accept", "accept-encoding", "age", "authorization", "cache-control", "content-encoding",
+    "content-type", "date", "etag", "expect", "expires", "grpc-message", "grpc-status",
+    "grpc-timeout", "location", "origin", "referer", "server", "te", "upgrade", "user-agent", "vary",
+    "via", "x-client-trace-id", "x-envoy-attempt-count", "x-envoy-decorator-operation",
+    "x-envoy-external-address", "x-envoy-original-path", "x-envoy-upstream-service-time",
+    "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+    "x-forwarded-proto", "x-request-id",
+  ]
 
   /// Nil where there is nothing to do.
   static func compile(_ model: HeaderMutations, names: HeaderNameTable) -> HeaderRules? {
@@ -36,10 +51,12 @@ final class HeaderRules {
     if additions.isEmpty { return }
     let text = context.worker.text
     let start = text.count
-    withUnsafeTemporaryAllocation(of: Int.self, capacity: additions.count) { ends in
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: additions.count * 2) { ends in
       for index in additions.indices {
         additions[index].value.write(&context, to: text)
         ends[index] = text.count
+        // Whether the field is there is asked before any is added.
+        ends[additions.count + index] = head.headers.contains(additions[index].id) ? 1 : 0
       }
       // Replacements first, then what is added, as Envoy.
       for isSecond in [false, true] {
@@ -47,27 +64,33 @@ final class HeaderRules {
         for index in additions.indices {
           let value = ByteView(UnsafePointer(text.base + from), ends[index] - from)
           from = ends[index]
-          put(additions[index], value, in: head, second: isSecond)
+          put(
+            additions[index], value, in: head, second: isSecond,
+            wasThere: ends[additions.count + index] == 1)
         }
       }
     }
     text.truncate(to: start)
   }
 
-  private func put(_ addition: Addition, _ value: ByteView, in head: MessageHead, second: Bool) {
+  private func put(
+    _ addition: Addition, _ value: ByteView, in head: MessageHead, second: Bool, wasThere: Bool
+  ) {
     if value.count == 0, !addition.keepsEmpty { return }
     let headers = head.headers
     switch addition.action {
     case .appendIfExistsOrAdd:
-      if second { headers.append(addition.id, name: addition.name.view, value: value) }
+      if second {
+        headers.append(addition.id, name: addition.name.view, value: value, joins: addition.joins)
+      }
     case .addIfAbsent:
-      if second, !headers.contains(addition.id) {
-        headers.append(addition.id, name: addition.name.view, value: value)
+      if second, !wasThere {
+        headers.append(addition.id, name: addition.name.view, value: value, joins: addition.joins)
       }
     case .overwriteIfExistsOrAdd:
       if !second { headers.replace(addition.id, name: addition.name.view, value: value) }
     case .overwriteIfExists:
-      if !second, headers.contains(addition.id) {
+      if !second, wasThere {
         headers.replace(addition.id, name: addition.name.view, value: value)
       }
     }

@@ -200,10 +200,10 @@ final class HeaderMap {
     }
   }
 
-  /// As `add` for a name of the configuration, which outlives the map. A field that Envoy keeps in
-  /// one line (those of the table's own names) is joined with a comma to the one that is there.
-  func append(_ id: HeaderID, name: ByteView, value: ByteView) {
-    if id.rawValue <= HeaderID.wellKnown.count, let old = first(id) {
+  /// As `add` for a name of the configuration, which outlives the map. `joins`: with a comma to the
+  /// field that is there.
+  func append(_ id: HeaderID, name: ByteView, value: ByteView, joins: Bool) {
+    if joins, let old = first(id) {
       let space = arena.reserve(old.count + value.count + 1)
       space.update(from: old.base, count: old.count)
       space[old.count] = UInt8(ascii: ",")

@@ -41,7 +41,7 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: String, context: WorkerContext,
-    logs: AccessLogWriters, filters: [HTTPFilterFactory] = [],
+    logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
     clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
@@ -52,10 +52,12 @@ final class HTTPManager: TerminalFactory {
       ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
       worker: context.index)
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
-    accessLogger = AccessLogger.make(
-      model.accessLogs, timing: model.accessLogTiming, names: context.names, writers: logs)
+    accessLogger = logs.flatMap {
+      AccessLogger.make(
+        model.accessLogs, timing: model.accessLogTiming, context: context, writers: $0)
+    }
     accessLogInterval = accessLogger?.interval ?? 0
-    localReplies = model.localReplies.map { LocalReplyRewriter($0, names: context.names) }
+    localReplies = model.localReplies.map { LocalReplyRewriter($0, context: context) }
     formatNeeds = (accessLogger?.needs ?? []).union(localReplies?.needs ?? []).union(routes.formatNeeds)
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)

@@ -54,6 +54,8 @@ final class HTTPStream {
   private var counted = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
+  /// The next local reply says that a circuit breaker is open.
+  var isOverloaded = false
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -84,6 +86,7 @@ final class HTTPStream {
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
+    isOverloaded = false
     wasReset = false
     repliesForRoute = false
     replyFormat = nil
@@ -261,8 +264,9 @@ final class HTTPStream {
   }
 
   private func route() {
+    prepareHeaders()
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request.authority),
+    guard let host = manager.routes.virtualHost(for: request),
       let route = host.route(for: request)
     else {
       manager.counters.add(.noRoute)
@@ -273,26 +277,27 @@ final class HTTPStream {
     repliesForRoute = true
     info.virtualHostName = host.nameText.view
     info.routeName = route.nameText.view
-    if let logger = manager.accessLogger, logger.logsStart { log(.downstreamStart) }
     switch route.action {
     case .directResponse(let response):
+      logStart()
       manager.counters.add(.requestDirectResponse)
       replyFormat = route.replyFormat
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
+      logStart()
       manager.counters.add(.requestDirectResponse)
-      Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
+      let matched = route.path.matchedLength(request.path)
+      Redirection.location(redirect, matched: matched, request: request) { location in
         reply(
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
-      prepareHeaders()
       info.upstreamRequestStart = manager.context.reactor.now
-      router.start(action, matched: route.matchedLength)
+      router.start(action, matched: route.path.matchedLength(request.path))
     }
   }
 
-  /// What every forwarded request carries (Envoy's connection manager adds the same).
+  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
   private func prepareHeaders() {
     let headers = request.headers
     headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
@@ -339,7 +344,9 @@ final class HTTPStream {
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
-    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer { log(.downstreamTunnelEstablished) }
+    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
+      log(.downstreamTunnelEstablished)
+    }
     if end { finishResponse(trailers: nil) }
   }
 
@@ -488,6 +495,10 @@ final class HTTPStream {
     if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
     let status = head.status
+    if isOverloaded {
+      isOverloaded = false
+      head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
+    }
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
     if body.count == 0 {
@@ -572,6 +583,12 @@ final class HTTPStream {
         trailers: router.responseTrailers, connection: codec?.connection, info: info)
       body(&context)
     }
+  }
+
+  /// The route, and with it the cluster, is known.
+  @inline(__always)
+  func logStart() {
+    if let logger = manager.accessLogger, logger.logsStart { log(.downstreamStart) }
   }
 
   @inline(never)

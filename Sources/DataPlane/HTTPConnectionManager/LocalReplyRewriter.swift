@@ -15,12 +15,13 @@ final class LocalReplyRewriter {
   private let format: FormatProgram?
   let needs: FormatNeeds
 
-  init(_ model: LocalReplies, names: HeaderNameTable) {
+  init(_ model: LocalReplies, context: WorkerContext) {
+    let names = context.names
     mappers = model.mappers.map { mapper in
       var added = HeaderMutations()
       added.add = mapper.headersToAdd
       return Mapper(
-        filter: AccessLogFilterRuntime(mapper.filter, names: names), status: mapper.status,
+        filter: AccessLogFilterRuntime(mapper.filter, context: context), status: mapper.status,
         body: mapper.body.map { OwnedText($0) },
         format: mapper.bodyFormat.map { FormatProgram($0, names: names) },
         headers: HeaderRules.compile(added, names: names))

@@ -43,6 +43,7 @@ final class RouterRequest: UpstreamHandler {
     earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
+      stream.logStart()
       stream.reply(
         action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
         details: ResponseDetails.clusterNotFound)
@@ -50,11 +51,12 @@ final class RouterRequest: UpstreamHandler {
     }
     self.cluster = cluster
     stream.info.cluster = cluster
+    stream.logStart()
     stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     stream.applyRequestRules()
     rewrite(action, matched)
-    guard let endpoint = cluster.pick() else {
+    guard let endpoint = pick(cluster) else {
       countLocal(503)
       stream.reply(
         503, body: "no healthy upstream", flags: .noHealthyUpstream,
@@ -64,18 +66,37 @@ final class RouterRequest: UpstreamHandler {
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
     if stream.requestForwarded { startRouteTimer() }
-    let counters = cluster.counters
-    let (connection, isReady) = HTTP1ClientConnection.acquire(
-      cluster: cluster, endpoint: endpoint, owner: self)
-    self.connection = connection
-    if isReady {
+    switch endpoint.acquire(self, priority: action.priority) {
+    case .ready(let connection):
+      self.connection = connection
       send(connection)
-    } else {
+    case .pending:
       stream.info.upstreamConnectStart = context.reactor.now
-      counters.add(.requestPendingTotal)
-      counters.add(.requestPendingActive)
       if !stream.requestForwarded { stream.pauseRequest(.upstream) }
+    case .overflow:
+      upstreamFailed(.overflow)
+    case .noPool:
+      countLocal(503)
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
     }
+  }
+
+  @inline(__always)
+  private func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
+    guard let destinations = cluster.destinations else { return cluster.pick() }
+    return pickDestination(destinations)
+  }
+
+  /// The request's header goes before where the client was going.
+  private func pickDestination(_ destinations: OriginalDestinations) -> EndpointRuntime? {
+    if let header = destinations.header, let text = stream.request.headers.first(header),
+      let destination = destinations.destination(inHeader: text)
+    {
+      return destinations.pick(destination)
+    }
+    return destinations.pick(stream.codec?.connection.addresses.restoredLocal)
   }
 
   private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
@@ -107,7 +128,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
-    cluster?.counters.subtract(.requestPendingActive)
+    self.connection = connection
     stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
     stream.continueRequest(.upstream)
@@ -155,7 +176,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func keepEarly(_ slice: Slice) {
-    guard connection != nil else {
+    guard connection != nil || waitsIn != nil else {
       slice.release()
       return
     }
@@ -165,8 +186,8 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
-    guard let connection else { return }
-    if sending {
+    guard connection != nil || waitsIn != nil else { return }
+    if sending, let connection {
       finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
     } else {
       earlyTrailers = trailers != nil
@@ -198,6 +219,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamHead(end: Bool) {
     headReceived = true
     stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.responseCode = response.status
     if stream.manager.formatNeeds.contains(.headBytes) {
       stream.info.upstream.headReceived = WireBytes.received(response)
     }
@@ -273,10 +295,7 @@ final class RouterRequest: UpstreamHandler {
     reportBytes()
     if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
-    if wasPending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestPendingFailureEject)
-    } else if !headReceived {
+    if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
     }
     finishCounts(success: false)
@@ -290,6 +309,7 @@ final class RouterRequest: UpstreamHandler {
     }
     let status = UpstreamFailureText.status(failure)
     countLocal(status)
+    if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
     stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
     stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
     stream.reply(status, view: UpstreamFailureText.body(failure, stream))
@@ -323,20 +343,17 @@ final class RouterRequest: UpstreamHandler {
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil { cancelConnection() }
+    if connection != nil || waitsIn != nil { cancelUpstream() }
   }
 
-  private func cancelConnection() {
-    guard let connection else { return }
+  private func cancelUpstream() {
     reportBytes()
+    waitsIn?.cancel(self)
+    let connection = connection
     self.connection = nil
-    if !sending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestCancelled)
-    }
     finishCounts(success: false)
     pendingEnd = false
-    connection.cancel()
+    connection?.cancel()
   }
 
   /// What the upstream connection has cost so far, for formats.

@@ -48,6 +48,7 @@ final class ListenerFilterSession: SocketHandler {
           of: socket.descriptor, isIPv6: isIPv6)
         {
           addresses.local = original
+          addresses.isLocalRestored = true
         }
         next += 1
       case .proxyProtocol(let filter):
@@ -70,14 +71,14 @@ final class ListenerFilterSession: SocketHandler {
       return false
     case .notFound:
       if filter.allowRequestsWithoutProxyProtocol {
-        counters.add(.notFoundAllowed)
+        counters?.add(.notFoundAllowed)
         return true
       }
-      counters.add(.notFoundDisallowed)
+      counters?.add(.notFoundDisallowed)
       refuse("no PROXY protocol header")
       return false
     case .malformed(let version):
-      counters.add(version == 1 ? .v1Error : .v2Error)
+      counters?.add(version == 1 ? .v1Error : .v2Error)
       refuse("malformed PROXY protocol header (version \(version))")
       return false
     case .header(let header):
@@ -90,9 +91,9 @@ final class ListenerFilterSession: SocketHandler {
   ) -> Bool {
     let counters = listener.proxyProtocolCounters
     let isFirst = header.version == 1
-    counters.add(isFirst ? .v1Found : .v2Found)
+    counters?.add(isFirst ? .v1Found : .v2Found)
     guard isFirst ? filter.acceptV1 : filter.acceptV2 else {
-      counters.add(isFirst ? .v1Disallowed : .v2Disallowed)
+      counters?.add(isFirst ? .v1Disallowed : .v2Disallowed)
       // As Envoy: where connections without a header are let through, one with a version that is
       // not looked for is such a connection.
       if filter.allowRequestsWithoutProxyProtocol { return true }
@@ -101,9 +102,11 @@ final class ListenerFilterSession: SocketHandler {
     }
     socket.inbound.consume(header.length)
     if let source = header.source { addresses.remote = source }
-    if let destination = header.destination { addresses.local = destination }
+    if let destination = header.destination {
+      addresses.local = destination
+      addresses.isLocalRestored = true
+    }
     addresses.proxyProtocolTLVs = header.tlvs.filter { tlv in
-      if filter.rules.contains(where: { $0.type == tlv.type }) { return true }
       switch filter.passThroughTLVs {
       case .none: return false
       case .all: return true

@@ -34,7 +34,8 @@ final class ListenerRuntime: ConnectionOwner {
   private(set) var acceptors: [Acceptor?] = []
   /// The worker's other listeners, for `use_original_dst`.
   var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
-  let proxyProtocolCounters: Counters<ProxyProtocolStat>
+  /// Nil without a `proxy_protocol` filter: Envoy has these statistics only with one.
+  private(set) var proxyProtocolCounters: Counters<ProxyProtocolStat>?
   private var accessLogger: AccessLogger?
   private let logs: AccessLogWriters
 
@@ -44,7 +45,7 @@ final class ListenerRuntime: ConnectionOwner {
   ) {
     self.model = model
     self.logs = logs
-    accessLogger = AccessLogger.make(model.accessLogs, names: context.names, writers: logs)
+    accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
     self.handles = handles
     self.limits = limits
@@ -54,20 +55,27 @@ final class ListenerRuntime: ConnectionOwner {
       ListenerWorkerStat.self,
       scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
       worker: context.index)
-    var prefix = "proxy_proto."
-    for case .proxyProtocol(let filter) in model.listenerFilters where !filter.statPrefix.isEmpty {
-      prefix = "proxy_proto.\(filter.statPrefix)."
-    }
-    proxyProtocolCounters = context.stats.counters(
-      ProxyProtocolStat.self, scope: .other(prefix), worker: context.index)
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.chains = chains
     onlyChain = chains.matcher.only
+  }
+
+  private static func proxyProtocolCounters(_ model: Listener, _ context: WorkerContext)
+    -> Counters<ProxyProtocolStat>?
+  {
+    for case .proxyProtocol(let filter) in model.listenerFilters {
+      let prefix = filter.statPrefix.isEmpty ? "" : "\(filter.statPrefix)."
+      return context.stats.counters(
+        ProxyProtocolStat.self, scope: .other("proxy_proto.\(prefix)"), worker: context.index)
+    }
+    return nil
   }
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     self.model = model
-    accessLogger = AccessLogger.make(model.accessLogs, names: context.names, writers: logs)
+    accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
+    proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.limits = limits
     let old = self.chains
     self.chains = chains
@@ -199,8 +207,10 @@ final class ListenerRuntime: ConnectionOwner {
   /// The line at the end of a connection.
   private func log(_ connection: Connection, _ socket: StreamSocket) {
     guard let logger = accessLogger, let record = connection.record else { return }
-    record.info.bodyReceived = socket.bytesReceived
-    record.info.bodySent = socket.bytesSent
+    if !record.countsOwnBytes {
+      record.info.bodyReceived = socket.bytesReceived
+      record.info.bodySent = socket.bytesSent
+    }
     withUnsafeMutablePointer(to: &record.info) { info in
       var context = FormatContext(
         worker: context, request: nil, response: nil, trailers: nil, connection: connection,

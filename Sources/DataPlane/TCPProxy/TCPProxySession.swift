@@ -17,7 +17,7 @@ final class TCPProxyFactory: TerminalFactory {
     clusters find: (String) -> ClusterRuntime?
   ) {
     accessLogger = AccessLogger.make(
-      model.accessLogs, timing: model.accessLogTiming, names: context.names, writers: logs)
+      model.accessLogs, timing: model.accessLogTiming, context: context, writers: logs)
     self.context = context
     counters = context.stats.counters(
       TCPStat.self, scope: .tcp(model.statPrefix), worker: context.index)
@@ -57,6 +57,7 @@ final class TCPProxySession: TerminalFilter {
     super.init(connection: connection)
     factory.counters.add(.connectionTotal)
     record = factory.accessLogger == nil ? connection.record : connection.keepRecord()
+    record?.countsOwnBytes = true
   }
 
   private var reactor: Reactor { factory.context.reactor }
@@ -85,8 +86,17 @@ final class TCPProxySession: TerminalFilter {
 
   private func connect() {
     guard let cluster else { return }
-    guard let endpoint = cluster.pick() else {
+    let picked =
+      cluster.destinations.map { $0.pick(connection.addresses.restoredLocal) } ?? cluster.pick()
+    guard let endpoint = picked else {
       record?.info.flags.formUnion(.noHealthyUpstream)
+      record?.info.poolReady = reactor.now
+      connection.close()
+      return
+    }
+    guard cluster.breaker(.normal).allows(.connections), endpoint.allowsConnection(.normal) else {
+      cluster.counters.add(.connectionOverflow)
+      record?.info.flags.formUnion(.upstreamOverflow)
       record?.info.poolReady = reactor.now
       connection.close()
       return
@@ -141,9 +151,6 @@ final class TCPProxySession: TerminalFilter {
 
   private func noteBytes() {
     guard let record else { return }
-    let down = connection.socket.unsafelyUnwrapped
-    record.info.bodyReceived = connected ? down.bytesReceived : 0
-    record.info.bodySent = connected ? down.bytesSent : 0
     record.info.downstream.wireReceived = record.info.bodyReceived
     record.info.downstream.wireSent = record.info.bodySent
     if let up = upstream?.socket {
@@ -180,6 +187,7 @@ final class TCPProxySession: TerminalFilter {
     guard let socket = upstream?.socket, !connection.inbound.isEmpty else { return }
     let count = connection.inbound.count
     factory.counters.add(.bytesReceived, UInt64(count))
+    record?.info.bodyReceived &+= UInt64(count)
     socket.outbound.append(connection.inbound.take(count))
     socket.scheduleFlush()
     if socket.outbound.byteCount > (cluster?.model.perConnectionBufferLimit ?? 0) {
@@ -204,6 +212,7 @@ final class TCPProxySession: TerminalFilter {
   func upstreamReceived(_ socket: StreamSocket) {
     let count = socket.inbound.count
     factory.counters.add(.bytesSent, UInt64(count))
+    record?.info.bodySent &+= UInt64(count)
     connection.output.append(socket.inbound.take(count))
     connection.flush()
     if connection.backlog > connection.bufferLimit {

@@ -37,6 +37,8 @@ final class Worker: @unchecked Sendable {
   struct SharedState: Sendable {
     let stats: StatRegistry
     let endpointStats: StatRegistry
+    let breakers: CircuitBreakerBoards
+    let foundEndpoints: SharedEndpoints
     let counts: SharedCounts
     let connections: SharedCount
     let log: Log
@@ -77,7 +79,8 @@ final class Worker: @unchecked Sendable {
     guard let reactor else { return }
     context = WorkerContext(
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
-      endpointStats: shared.endpointStats, log: shared.log)
+      endpointStats: shared.endpointStats, log: shared.log, breakers: shared.breakers,
+      sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
     logs = AccessLogWriters(
       files: shared.logFiles, reactor: reactor,
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
@@ -91,6 +94,7 @@ final class Worker: @unchecked Sendable {
   // MARK: Configuration
 
   func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
+    context.runtime.replace(next.runtime)
     let clustersChanged = applyClusters(next)
     var kept = Set<String>()
     for update in updates {

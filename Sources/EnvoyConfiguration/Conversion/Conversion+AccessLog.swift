@@ -28,14 +28,12 @@ extension Conversion {
   ) -> AccessLogFilter? {
     switch message.filterSpecifier {
     case .statusCodeFilter(let filter)?:
-      return .statusCode(
-        comparison(filter.comparison, at: place.field("status_code_filter").field("comparison")))
+      return .statusCode(comparison(filter.comparison))
     case .durationFilter(let filter)?:
-      return .duration(
-        comparison(filter.comparison, at: place.field("duration_filter").field("comparison")))
+      return .duration(comparison(filter.comparison))
     case .notHealthCheckFilter?: return .notHealthCheck
     case .traceableFilter?: return .traceable
-    case .runtimeFilter(let filter)?: return sampled(filter, at: place.field("runtime_filter"))
+    case .runtimeFilter(let filter)?: return sampled(filter)
     case .andFilter(let filter)?:
       return all(filter.filters, at: place.field("and_filter")).map { .all($0) }
     case .orFilter(let filter)?:
@@ -79,7 +77,7 @@ extension Conversion {
   }
 
   private func comparison(
-    _ message: Envoy_Config_Accesslog_V3_ComparisonFilter, at place: Place
+    _ message: Envoy_Config_Accesslog_V3_ComparisonFilter
   ) -> AccessLogComparison {
     let comparison: AccessLogComparison.Operator =
       switch message.op {
@@ -89,37 +87,14 @@ extension Conversion {
       default: .equal
       }
     let number = message.value
-    var value = number.defaultValue
-    if !number.runtimeKey.isEmpty, let (given, keyPlace) = runtime.number(number.runtimeKey) {
-      if let given {
-        value = UInt32(clamping: given)
-      } else {
-        error("expected a whole number of 0 or more", at: keyPlace)
-      }
-    }
-    return AccessLogComparison(comparison, value)
+    runtime.use(number.runtimeKey)
+    return AccessLogComparison(comparison, number.defaultValue, runtimeKey: number.runtimeKey)
   }
 
-  private func sampled(
-    _ message: Envoy_Config_Accesslog_V3_RuntimeFilter, at place: Place
-  ) -> AccessLogFilter {
-    var numerator = message.percentSampled.numerator
-    var denominator: UInt32 =
-      switch message.percentSampled.denominator {
-      case .tenThousand: 10_000
-      case .million: 1_000_000
-      default: 100
-      }
-    if let (given, keyPlace) = runtime.number(message.runtimeKey) {
-      if let given {
-        // A number alone is a percentage, as in Envoy.
-        numerator = UInt32(clamping: given)
-        denominator = 100
-      } else {
-        error("expected a whole number of 0 or more", at: keyPlace)
-      }
-    }
+  private func sampled(_ message: Envoy_Config_Accesslog_V3_RuntimeFilter) -> AccessLogFilter {
+    runtime.use(message.runtimeKey)
     return .sampled(
-      numerator: numerator, denominator: denominator, independent: message.useIndependentRandomness)
+      RuntimeFraction(defaultValue: share(message.percentSampled), key: message.runtimeKey),
+      independent: message.useIndependentRandomness)
   }
 }

@@ -11,17 +11,29 @@ extension Conversion {
     configuration.node.id = bootstrap.node.id
     configuration.node.cluster = bootstrap.node.cluster
     configuration.node.zone = bootstrap.node.locality.zone
+    configuration.node.region = bootstrap.node.locality.region
+    configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     let resources = bootstrap.staticResources
     let resourcesPlace = place.field("static_resources")
+    let clustersPlace = resourcesPlace.field("clusters")
     clusterNames = Set(resources.clusters.map(\.name))
-    configuration.clusters = clusters(resources.clusters, at: resourcesPlace.field("clusters"))
+    hasUnknownClusterNames =
+      resourcesPlace.isRefused || clustersPlace.isRefused
+      || place.isMissing("static_resources") || resourcesPlace.isMissing("clusters")
+      || resources.clusters.indices.contains {
+        let cluster = clustersPlace.element($0)
+        return cluster.isRefused || cluster.field("name").isDoubtful
+      }
+    configuration.clusters = clusters(resources.clusters, at: clustersPlace)
     configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
-    for (key, place) in runtime.unused {
+    configuration.runtime = runtime.values
+    // With errors there may be readers of a key that were never reached.
+    for (key, place) in diagnostics.hasErrors ? [] : runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)
     }
     return configuration
@@ -78,7 +90,8 @@ extension Conversion {
         error("the admin's access log takes no filter here", at: logs.element(0).field("filter"))
       }
       let type = SchemaWalker.typeName(of: log.typedConfig.typeURL)
-      if log.configType != nil, type != Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog.protoMessageName {
+      let isFile = type == Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog.protoMessageName
+      if log.configType != nil, !isFile {
         error(
           "the admin's access log is a file here", at: logs.element(0).field("typed_config"))
         return ""

@@ -7,7 +7,9 @@ extension Conversion {
   func readChains(
     _ message: Envoy_Config_Listener_V3_Listener, into listener: inout Listener, at place: Place
   ) {
-    if message.filterChains.isEmpty, !message.hasDefaultFilterChain {
+    if message.filterChains.isEmpty, !message.hasDefaultFilterChain,
+      !place.field("filter_chains").isDoubtful, !place.field("default_filter_chain").isDoubtful
+    {
       error("`filter_chains` or `default_filter_chain` is required", at: place)
     }
     let chains = place.field("filter_chains")
@@ -34,12 +36,9 @@ extension Conversion {
   private func filterChain(_ chain: Envoy_Config_Listener_V3_FilterChain, at place: Place)
     -> FilterChain
   {
-    var result = FilterChain(
+    FilterChain(
       name: chain.name, match: match(chain.filterChainMatch, at: place.field("filter_chain_match")),
       filters: networkFilters(chain.filters, at: place.field("filters")))
-    result.transportSocketConnectTimeout = timeout(
-      chain.transportSocketConnectTimeout, isSet: chain.hasTransportSocketConnectTimeout)
-    return result
   }
 
   private func networkFilters(
@@ -53,8 +52,8 @@ extension Conversion {
           filter.typedConfig, among: NetworkFilterExtension.all, with: self,
           at: filterPlace.field("typed_config"))
       else { continue }
-      let isLast = index == filters.count - 1
-      if converted.isTerminal, !isLast {
+      let isLast = index == filters.count - 1 && !place.isRefused
+      if converted.isTerminal, index < filters.count - 1 {
         error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
       } else if !converted.isTerminal, isLast {
         error(
@@ -128,6 +127,9 @@ extension Conversion {
     }
     var buckets: [Bucket: [Int]] = [:]
     for (index, chain) in chains.enumerated() {
+      // A criterion that was refused may be what tells it from the others.
+      let matchPlace = place.element(index).field("filter_chain_match")
+      if matchPlace.isDoubtful { continue }
       var found: Set<Bucket> = []
       let port = chain.match.destinationPort
       for name in chain.match.serverNames { found.insert(Bucket(port: port, serverName: name)) }
@@ -148,7 +150,7 @@ extension Conversion {
         let name = chains[earlier].name.isEmpty ? "" : " (\"\(chains[earlier].name)\")"
         error(
           "matches the same connections as the filter chain at index \(earlier)\(name)",
-          at: place.element(index).field("filter_chain_match"))
+          at: matchPlace)
       }
     }
   }

@@ -19,7 +19,7 @@ extension Conversion {
           "the name \"\(message.name)\" is taken by the listener at index \(first)",
           at: listenerPlace.field("name"))
       }
-      guard var listener = listener(message, at: listenerPlace) else { continue }
+      var listener = listener(message, at: listenerPlace)
       if listener.name.isEmpty {
         listener.name = Self.freeName(for: listener, index: index, taken: names)
         names[listener.name] = index
@@ -50,10 +50,11 @@ extension Conversion {
     for (index, address) in listener.addresses.enumerated() {
       // Port 0 is a different port each time.
       if case .ip(_, 0) = address.address { continue }
+      let at =
+        index == 0
+        ? place.field("address") : place.field("additional_addresses").element(index - 1)
+      if at.isDoubtful { continue }
       if let other = bound[address.address] {
-        let at =
-          index == 0
-          ? place.field("address") : place.field("additional_addresses").element(index - 1)
         error(
           other == listener.name
             ? "the address \(address.address) stands in this listener twice"
@@ -63,25 +64,29 @@ extension Conversion {
     }
   }
 
-  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener? {
-    guard message.hasAddress else {
+  /// What stands for an address that is wrong, so that the rest of its listener is looked at too.
+  private static let noAddress = Listener.Address(.ip(.anyV4, port: 0))
+
+  private func listener(_ message: Envoy_Config_Listener_V3_Listener, at place: Place) -> Listener {
+    var main = Self.noAddress
+    if message.hasAddress {
+      main =
+        address(message.address, at: place.field("address"), isListener: true) ?? Self.noAddress
+    } else {
       error("is required", at: place.field("address"))
-      return nil
-    }
-    guard let main = address(message.address, at: place.field("address"), isListener: true) else {
-      return nil
     }
     var addresses = [main]
     for (index, additional) in message.additionalAddresses.enumerated() {
       let additionalPlace = place.field("additional_addresses").element(index)
-      guard additional.hasAddress else {
+      var address = Self.noAddress
+      if additional.hasAddress {
+        address =
+          self.address(
+            additional.address, at: additionalPlace.field("address"), isListener: true)
+          ?? Self.noAddress
+      } else {
         error("is required", at: additionalPlace.field("address"))
-        continue
       }
-      guard
-        var address = address(
-          additional.address, at: additionalPlace.field("address"), isListener: true)
-      else { continue }
       if additional.hasSocketOptions {
         address.socketOptions = socketOptions(
           additional.socketOptions.socketOptions,

@@ -1,4 +1,4 @@
-// `local_reply_config`.
+// `local_reply_config`: what the proxy's own answers look like.
 
 internal import Model
 internal import SwiftProtobuf

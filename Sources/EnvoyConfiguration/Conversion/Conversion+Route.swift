@@ -28,13 +28,16 @@ extension Conversion {
       }
       return virtualHost(message, rules, at: hostPlace)
     }
-    var result = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
-    result.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
-    result.headerRules.request = headerMutations(
+    var configuration = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
+    configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
+    configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
+    configuration.virtualHostHeader = table.vhostHeader.lowercased()
+    configuration.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
+    configuration.headerRules.request = headerMutations(
       add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
-    result.headerRules.response = headerMutations(
+    configuration.headerRules.response = headerMutations(
       add: table.responseHeadersToAdd, remove: table.responseHeadersToRemove, at: place, "response")
-    return result
+    return configuration
   }
 
   /// `*`, `*suffix`, `prefix*` or a name without a star.

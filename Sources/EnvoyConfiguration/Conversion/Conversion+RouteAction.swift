@@ -7,20 +7,22 @@ extension Conversion {
   func routeAction(
     _ message: Envoy_Config_Route_V3_RouteAction, _ rules: RouteRules, at place: Place
   ) -> RouteAction? {
-    guard let choice = clusterChoice(message, rules, at: place) else { return nil }
-    var action = RouteAction(cluster: choice)
+    let choice = clusterChoice(message, rules, at: place)
+    // The proto file requires a cluster; where it was refused the rest is looked at all the same.
+    var action = RouteAction(cluster: choice ?? .single(""))
     if !message.prefixRewrite.isEmpty { action.prefixRewrite = message.prefixRewrite }
     action.timeout = timeout(message.timeout, isSet: message.hasTimeout, absent: .seconds(15))
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
+    action.priority = priority(message.priority)
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
       case .notFound: 404
       case .internalServerError: 500
       default: 503
       }
-    return action
+    return choice == nil ? nil : action
   }
 
   private func clusterChoice(
@@ -43,7 +45,9 @@ extension Conversion {
     var result: [TCPProxy.Weighted] = []
     for (index, cluster) in message.clusters.enumerated() {
       let name = place.field("clusters").element(index).field("name")
-      if cluster.name.isEmpty {
+      if name.isRefused {
+        // Said already.
+      } else if cluster.name.isEmpty {
         error("is required", at: name)
       } else if rules.validatesClusters {
         checkCluster(cluster.name, at: name)
@@ -54,7 +58,8 @@ extension Conversion {
       total += UInt64(cluster.weight.value)
       result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight.value))
     }
-    if total == 0 { error("the weights must add up to 1 or more", at: place.field("clusters")) }
+    let clusters = place.field("clusters")
+    if total == 0, !clusters.isDoubtful { error("the weights must add up to 1 or more", at: clusters) }
     if total > UInt64(UInt32.max) {
       error("the weights add up to more than \(UInt32.max)", at: place.field("clusters"))
     }

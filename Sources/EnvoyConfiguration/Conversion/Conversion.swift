@@ -4,6 +4,11 @@
 // Each aspect is a file. Every function takes the message and its place, adds findings and gives
 // the best value it can, so that one mistake does not hide the next; a load with findings of
 // severity error is refused in the end and its values are never seen.
+//
+// It also runs over files in which the walk found errors. Then a value may be absent because it was
+// refused: `error(_:at:)` is silent about a place that was found wrong already, and a rule about
+// several values asks `Place.isDoubtful` of what it looks at. A function that gives nil must have
+// looked at all of its message before.
 
 internal import Model
 internal import SwiftProtobuf
@@ -12,8 +17,10 @@ final class Conversion {
   let diagnostics: Diagnostics
   /// Runtime values of the static layers.
   var runtime = RuntimeValues()
-  /// Names of all clusters, for the references of routes.
+  /// Names of all clusters, for the references of routes. A cluster that is wrong in itself exists.
   var clusterNames: Set<String> = []
+  /// A cluster's name is not known, so that any reference may mean it.
+  var hasUnknownClusterNames = false
 
   /// False: a data source's file counts as empty.
   let readsFiles: Bool
@@ -23,7 +30,11 @@ final class Conversion {
     self.readsFiles = readsFiles
   }
 
-  func error(_ message: String, at place: Place) { diagnostics.error(message, at: place) }
+  func error(_ message: String, at place: Place) {
+    // Whatever was refused left an error behind, so nothing is lost here.
+    if diagnostics.hasErrors, place.isRefused { return }
+    diagnostics.error(message, at: place)
+  }
   func warning(_ message: String, at place: Place) { diagnostics.warning(message, at: place) }
 
   /// Nil for absent and for zero, where zero means "none".
@@ -35,9 +46,13 @@ final class Conversion {
     return value == .zero ? nil : value
   }
 
+  func lacksCluster(_ name: String) -> Bool {
+    !hasUnknownClusterNames && !clusterNames.contains(name)
+  }
+
   /// A reference to a cluster that must exist.
   func checkCluster(_ name: String, at place: Place) {
-    guard !clusterNames.contains(name) else { return }
+    guard lacksCluster(name) else { return }
     // With thousands of clusters the nearest is a coincidence, and dear to find.
     let isWorthwhile = clusterNames.count <= 1000 && !diagnostics.isFull
     let near = isWorthwhile ? Suggestion.nearest(to: name, among: clusterNames.sorted()) : nil

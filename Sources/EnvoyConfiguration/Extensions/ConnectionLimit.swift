@@ -6,6 +6,9 @@ extension ConfigurationExtension where Output == NetworkFilter {
   static var connectionLimit: Self {
     Self(Envoy_Extensions_Filters_Network_ConnectionLimit_V3_ConnectionLimit.self) {
       message, conversion, place in
+      if !message.hasMaxConnections {
+        conversion.error("is required", at: place.field("max_connections"))
+      }
       var limit = ConnectionLimit(
         statPrefix: message.statPrefix, maxConnections: message.maxConnections.value)
       limit.delay = conversion.timeout(message.delay, isSet: message.hasDelay)

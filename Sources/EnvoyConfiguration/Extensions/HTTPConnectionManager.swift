@@ -8,9 +8,9 @@ private typealias Message =
 extension ConfigurationExtension where Output == NetworkFilter {
   static var httpConnectionManager: Self {
     Self(Message.self) { message, conversion, place in
-      // The proto file requires it.
-      guard case .routeConfig(let table)? = message.routeSpecifier else { return nil }
-      let routes = conversion.routeConfiguration(table, at: place.field("route_config"))
+      // The proto file requires one; where it was refused the rest is looked at all the same.
+      let routes = conversion.routeConfiguration(
+        message.routeConfig, at: place.field("route_config"))
       var manager = HTTPConnectionManager(statPrefix: message.statPrefix, routes: routes)
       conversion.readCodec(message, into: &manager, at: place)
       conversion.readTimeouts(message, into: &manager)
@@ -94,6 +94,7 @@ extension Conversion {
     _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
   ) {
     guard !message.httpFilters.isEmpty else {
+      if place.isDoubtful { return }
       error(
         "the router is missing: expected the filter envoy.filters.http.router as the last one",
         at: place)
@@ -101,7 +102,7 @@ extension Conversion {
     }
     for (index, filter) in message.httpFilters.enumerated() {
       let filterPlace = place.element(index)
-      if index < message.httpFilters.count - 1 {
+      if index < message.httpFilters.count - 1, !filterPlace.field("typed_config").isRefused {
         error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
       }
       let router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(

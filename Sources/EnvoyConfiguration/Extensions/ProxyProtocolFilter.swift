@@ -18,20 +18,6 @@ extension ConfigurationExtension where Output == ListenerFilter {
           "one version at least must be allowed", at: place.field("disallowed_versions"))
       }
       filter.passThroughTLVs = conversion.passThrough(message, at: place.field("pass_through_tlvs"))
-      for (index, rule) in message.rules.enumerated() {
-        guard rule.hasOnTlvPresent else {
-          conversion.error(
-            "is required", at: place.field("rules").element(index).field("on_tlv_present"))
-          continue
-        }
-        let present = rule.onTlvPresent
-        filter.rules.append(
-          .init(
-            type: UInt8(clamping: rule.tlvType),
-            metadataNamespace: present.metadataNamespace.isEmpty
-              ? "envoy.filters.listener.proxy_protocol" : present.metadataNamespace,
-            key: present.key))
-      }
       return .proxyProtocol(filter)
     }
   }

@@ -6,7 +6,8 @@ internal import SwiftProtobuf
 extension ConfigurationExtension where Output == NetworkFilter {
   static var tcpProxy: Self {
     Self(Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.self) { message, conversion, place in
-      guard let choice = conversion.clusterChoice(message, at: place) else { return nil }
+      // The proto file requires one; where it was refused the rest is looked at all the same.
+      let choice = conversion.clusterChoice(message, at: place) ?? .single("")
       var proxy = TCPProxy(statPrefix: message.statPrefix, cluster: choice)
       proxy.idleTimeout = conversion.timeout(
         message.idleTimeout, isSet: message.hasIdleTimeout, absent: .seconds(3600))
@@ -39,7 +40,7 @@ extension ConfigurationExtension where Output == NetworkFilter {
 extension Conversion {
   /// Envoy takes a TCP proxy to a cluster that does not exist, and closes its connections.
   private func noteMissing(_ cluster: String, at place: Place) {
-    guard !clusterNames.contains(cluster) else { return }
+    guard lacksCluster(cluster) else { return }
     warning(
       "the cluster \"\(cluster)\" does not exist; connections to it are closed, as in Envoy",
       at: place)

@@ -316,7 +316,6 @@ package nonisolated struct Envoy_Config_Accesslog_V3_RuntimeFilter: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Looked up in the static layers.
   package var runtimeKey: String = String()
 
   /// Absent: none.

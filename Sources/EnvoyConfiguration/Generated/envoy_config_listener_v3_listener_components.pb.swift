@@ -162,7 +162,6 @@ package nonisolated struct Envoy_Config_Listener_V3_FilterChain: Sendable {
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
   package mutating func clearTransportSocket() {self._transportSocket = nil}
 
-  /// Zero: no timeout.
   package var transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_transportSocketConnectTimeout = newValue}

@@ -31,6 +31,8 @@ struct ConfigurationNode: Sendable {
     var key: String
     var position: SourcePosition
     var value: ConfigurationNode
+    /// Stands for a field that the upgrade refused and took away; it has no key and no value.
+    var isRefused = false
   }
 
   var content: Content

@@ -25,6 +25,10 @@ final class Upgrader {
       place: place, diagnostics: diagnostics, allowsUnknownFields: allowsUnknownFields)
     UpgradeRules.apply(to: &entries, of: schema, in: scope)
     extensionConfiguration(&entries, of: schema, in: scope)
+    if scope.refusals.happened {
+      let nothing = ConfigurationNode(.null, at: node.position)
+      entries.append(.init(key: "", position: node.position, value: nothing, isRefused: true))
+    }
     for index in entries.indices {
       guard let field = schema.field(named: entries[index].key) else { continue }
       let fieldPlace = place.beside(field: field.name, at: entries[index].position)
@@ -94,6 +98,12 @@ struct Scope {
   let place: Place
   let diagnostics: Diagnostics
   let allowsUnknownFields: Bool
+  let refusals = Refusals()
+
+  /// Whether a field of the message was refused.
+  final class Refusals {
+    var happened = false
+  }
 
   func changed(_ message: String, _ entry: ConfigurationNode.Entry) {
     diagnostics.warning(
@@ -107,6 +117,7 @@ struct Scope {
       diagnostics.warning(message + "; ignored", at: at)
     } else {
       diagnostics.error(message, at: at)
+      refusals.happened = true
     }
   }
 }

@@ -7,6 +7,8 @@ struct PresenceCheck {
   let diagnostics: Diagnostics
 
   func check(_ place: Place) {
+    // Where the message itself was refused, its fields are not missing.
+    if place.isRefused, place.givenCount == 0 { return }
     guard let schema = place.location?.schema else {
       for index in 0..<place.count { check(place.element(index)) }
       for key in place.keys { check(place.key(key)) }
@@ -14,6 +16,11 @@ struct PresenceCheck {
     }
     for oneof in schema.oneofs where oneof.isRequired {
       guard !oneof.fields.contains(where: { place.field($0.name).exists }) else { continue }
+      defer { place.markMissing(oneof.fields.map(\.name)) }
+      // The field that was refused, or the one that was mistyped, may be the one of these.
+      if place.hasRefusedField || oneof.fields.contains(where: { place.isMissing($0.name) }) {
+        continue
+      }
       let names = oneof.fields.map { "`\($0.name)`" }
       diagnostics.error(
         names.count == 1
@@ -25,15 +32,15 @@ struct PresenceCheck {
       if fieldPlace.exists {
         checkCount(field, fieldPlace)
         check(fieldPlace)
-      } else {
-        checkAbsent(field, fieldPlace)
+      } else if !place.isMissing(field.name) {
+        checkAbsent(field, fieldPlace, choice: place.hasRefusedField)
       }
     }
   }
 
   private func checkCount(_ field: FieldSchema, _ place: Place) {
-    guard field.isRepeated else { return }
-    let count = UInt64(max(place.count, place.keys.count))
+    guard field.isRepeated, !place.isRefused || place.givenCount > place.count else { return }
+    let count = UInt64(max(place.givenCount, place.keys.count))
     if field.rules.hasMinItems, count < field.rules.minItems {
       diagnostics.error(
         "expected \(field.rules.minItems) or more elements, found \(count)", at: place)
@@ -44,9 +51,14 @@ struct PresenceCheck {
     }
   }
 
-  private func checkAbsent(_ field: FieldSchema, _ place: Place) {
+  /// `choice`: a refused field may stand in this one's place.
+  private func checkAbsent(_ field: FieldSchema, _ place: Place, choice: Bool) {
     let rules = field.rules
-    if rules.required || !rules.extensions.isEmpty && !field.isRepeated {
+    let isExtension =
+      !rules.extensions.isEmpty && !field.isRepeated && field.kind == .message("google.protobuf.Any")
+    if isExtension, choice { return }
+    // A required member of a oneof is required only where it is the one that was chosen.
+    if rules.required && field.oneof == nil || isExtension {
       diagnostics.error("is required", at: place)
     } else if field.isRepeated {
       if rules.hasMinItems, rules.minItems > 0 {

@@ -38,6 +38,7 @@ extension SchemaWalker {
         diagnostics.error("expected a number, found \(node.summary)", at: place)
         return
       }
+      guard check(value, scalar.text, rules, at: place) else { return }
       if kind == .double {
         writer.double(number, value)
       } else {
@@ -63,6 +64,8 @@ extension SchemaWalker {
     }
     var inner = WireWriter()
     scalar(value, kind, number: 1, rules, at: place, into: &inner)
+    // Every value is written, also the default; nothing is there only where it was refused.
+    guard !inner.bytes.isEmpty else { return }
     writer.message(number, inner)
   }
 

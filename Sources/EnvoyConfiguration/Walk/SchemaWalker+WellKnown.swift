@@ -103,12 +103,14 @@ extension SchemaWalker {
     }
     var seen: [String: Int] = [:]
     for entry in entries {
-      let entryPlace = place.enter(key: entry.key, at: entry.position)
       if let line = seen[entry.key] {
-        diagnostics.error("this key is already given on line \(line)", at: entryPlace)
+        diagnostics.error(
+          "this key is already given on line \(line)",
+          at: place.beside(key: entry.key, at: entry.position))
         continue
       }
       seen[entry.key] = entry.position.line
+      let entryPlace = place.enter(key: entry.key, at: entry.position)
       var pair = WireWriter()
       pair.data(1, entry.key.utf8)
       pair.message(2, structureValue(entry.value, at: entryPlace))

@@ -9,6 +9,8 @@ final class SchemaWalker {
   let store: SchemaStore
   let diagnostics: Diagnostics
   let allowsUnknownFields: Bool
+  /// The category of the TypedExtensionConfig that is being read; its Any cannot say it itself.
+  private var frameCategory = ""
 
   init(store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool) {
     self.store = store
@@ -29,6 +31,10 @@ final class SchemaWalker {
     var seen: [String: Int] = [:]
     var oneofs: [Int: FieldSchema] = [:]
     for entry in entries {
+      if entry.isRefused {
+        place.markRefusedField(meant: nil)
+        continue
+      }
       guard let field = schema.field(named: entry.key) else {
         notSupported(entry, in: schema, at: place)
         continue
@@ -66,6 +72,7 @@ final class SchemaWalker {
   ) {
     // A value often begins on the line after its key; the key's line is what a person looks for.
     let fieldPlace = place.enter(field: field.name, at: entry.position)
+    let written = writer.bytes.count
     if field.isRepeated, let entryType = mapEntry(of: field) {
       map(entry.value, field, entryType, at: fieldPlace, into: &writer)
     } else if field.isRepeated {
@@ -73,6 +80,7 @@ final class SchemaWalker {
     } else {
       let name = parent["name"]?.text
       value(entry.value, field, field.rules, extensionName: name, at: fieldPlace, into: &writer)
+      if writer.bytes.count == written { fieldPlace.markBroken() }
     }
   }
 
@@ -100,6 +108,7 @@ final class SchemaWalker {
       let elementPlace = place.enter(element: index, at: element.position)
       if element.isNull {
         diagnostics.error("expected \(expectation(of: field)), found null", at: elementPlace)
+        place.dropLastElement()
         continue
       }
       if field.rules.unique, let text = element.text {
@@ -109,7 +118,9 @@ final class SchemaWalker {
         }
         texts[text] = index
       }
+      let written = writer.bytes.count
       value(element, field, rules, extensionName: nil, at: elementPlace, into: &writer)
+      if writer.bytes.count == written { place.dropLastElement() }
     }
   }
 
@@ -126,12 +137,14 @@ final class SchemaWalker {
     else { return }
     var seen: [String: Int] = [:]
     for entry in entries {
-      let entryPlace = place.enter(key: entry.key, at: entry.position)
       if let line = seen[entry.key] {
-        diagnostics.error("this key is already given on line \(line)", at: entryPlace)
+        diagnostics.error(
+          "this key is already given on line \(line)",
+          at: place.beside(key: entry.key, at: entry.position))
         continue
       }
       seen[entry.key] = entry.position.line
+      let entryPlace = place.enter(key: entry.key, at: entry.position)
       if entry.value.isNull {
         diagnostics.error("expected \(expectation(of: valueField)), found null", at: entryPlace)
         continue
@@ -139,8 +152,10 @@ final class SchemaWalker {
       // Every map of Envoy's configuration has text keys.
       var pair = WireWriter()
       pair.data(keyField.number, entry.key.utf8)
+      let written = pair.bytes.count
       value(
         entry.value, valueField, field.rules, extensionName: entry.key, at: entryPlace, into: &pair)
+      if pair.bytes.count == written { entryPlace.markBroken() }
       writer.message(field.number, pair)
     }
   }
@@ -164,9 +179,15 @@ final class SchemaWalker {
     case "google.protobuf.Struct":
       writer.message(field.number, structure(node, at: place))
     case "google.protobuf.Any":
-      if let any = anyMessage(node, category: rules.extensions, name: extensionName, at: place) {
+      let category = rules.extensions.isEmpty ? frameCategory : rules.extensions
+      if let any = anyMessage(node, category: category, name: extensionName, at: place) {
         writer.message(field.number, any)
       }
+    case "envoy.config.core.v3.TypedExtensionConfig":
+      let outer = frameCategory
+      frameCategory = rules.extensions
+      writer.message(field.number, message(node, store.required(name), at: place))
+      frameCategory = outer
     default:
       writer.message(field.number, message(node, store.required(name), at: place))
     }
@@ -178,18 +199,22 @@ final class SchemaWalker {
   ) {
     let fieldPlace = place.beside(field: entry.key, at: entry.position)
     let text: String
+    var meant: String?
     if let refused = schema.refusedField(named: entry.key) {
       if saysNothing(entry.value, refused) { return }
       text = "`\(refused.name)` is not supported: \(refused.because)"
     } else {
+      meant = diagnostics.isFull ? nil : Suggestion.nearest(to: entry.key, among: schema.knownNames)
       text =
         "`\(entry.key)` is not a field of \(schema.shortName)"
-        + suggestion(for: entry.key, among: schema.knownNames)
+        + suggestion(meant, among: schema.knownNames)
     }
     if allowsUnknownFields {
       diagnostics.warning(text + "; ignored", at: fieldPlace)
     } else {
       diagnostics.error(text, at: fieldPlace)
+      // One that was meant and is refused as well may be one side of a choice.
+      place.markRefusedField(meant: meant.flatMap { schema.field(named: $0) == nil ? nil : $0 })
     }
   }
 
@@ -206,9 +231,9 @@ final class SchemaWalker {
     }
   }
 
-  private func suggestion(for name: String, among known: [String]) -> String {
+  private func suggestion(_ near: String?, among known: [String]) -> String {
     if diagnostics.isFull { return "" }
-    if let near = Suggestion.nearest(to: name, among: known) { return "; did you mean `\(near)`?" }
+    if let near { return "; did you mean `\(near)`?" }
     if known.isEmpty { return "; it has no fields" }
     if known.count <= 6 {
       return "; its fields are \(known.map { "`\($0)`" }.joined(separator: ", "))"

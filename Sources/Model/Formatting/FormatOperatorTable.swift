@@ -249,6 +249,7 @@ enum FormatOperatorTable {
     "CONNECTION_TERMINATION_DETAILS": plain(.connectionTerminationDetails),
     "UPSTREAM_TRANSPORT_FAILURE_REASON": plain(.upstreamTransportFailureReason),
     "LOCAL_REPLY_BODY": plain(.localReplyBody),
+    "CUSTOM_FLAGS": plain(.customFlags),
     "ACCESS_LOG_TYPE": plain(.accessLogType),
     "COALESCE": Entry(parameter: .required, takesLength: true) { (text) throws(FormatError) in
       try FormatCoalesce.parse(text)
@@ -371,7 +372,7 @@ enum FormatOperatorTable {
     var table: [String: Entry] = [:]
     for name in [
       "REQUESTED_SERVER_NAME", "UPSTREAM_SERVER_NAME", "VIRTUAL_CLUSTER_NAME", "TRACE_ID", "SPAN_ID",
-      "CUSTOM_FLAGS", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT",
+      "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT",
       "DOWNSTREAM_TRANSPORT_FAILURE_REASON", "DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID",
       "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID", "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
     ] { table[name] = plain(.absent(.text)) }

@@ -105,6 +105,8 @@ public indirect enum FormatOperator: Hashable, Sendable {
   case hostname
   case environment(String)
   case localReplyBody
+  /// Words that filters set; none here does.
+  case customFlags
   case accessLogType
   /// The first of them that has a value that is not empty.
   case coalesce([FormatValue])
