@@ -3,6 +3,10 @@
 public struct RouteConfiguration: Hashable, Sendable {
   public var name: String
   public var virtualHosts: [VirtualHost]
+  public var headerRules = HeaderRuleSet()
+  /// The rules of a route have the last word over those of its virtual host, and these over the
+  /// route table's. Otherwise it is the other way round.
+  public var mostSpecificHeaderMutationsWins = false
   /// The port of a request's host takes no part in choosing the virtual host.
   public var ignorePortInHostMatching = false
   /// What stands behind a `;` in a segment of a path takes no part in choosing the route.
@@ -22,6 +26,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var domains: [String]
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
+  public var headerRules = HeaderRuleSet()
   public init(name: String, domains: [String], routes: [Route]) {
     self.name = name
     self.domains = domains
@@ -33,6 +38,7 @@ public struct Route: Hashable, Sendable {
   public var name: String
   public var match: RouteMatch
   public var action: Action
+  public var headerRules = HeaderRuleSet()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)
@@ -99,6 +105,8 @@ public struct DirectResponse: Hashable, Sendable {
   /// 200..<600.
   public var status: Int
   public var body: [UInt8]
+  /// Makes the body; `body` is its `%LOCAL_REPLY_BODY%` (nil: the body as it is).
+  public var bodyFormat: FormatString?
   public init(status: Int, body: [UInt8]) {
     self.status = status
     self.body = body

@@ -93,6 +93,7 @@ public final class ProxyServer: Sendable {
     plane.log = log.sink
     plane.logLevel = log.minimumLevel
     plane.drainTime = lifecycle.drainLimit
+    plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
     shared = Mutex(Shared(lifecycle: lifecycle))
@@ -252,6 +253,7 @@ public final class ProxyServer: Sendable {
 
   private func reopenLogs(_ accessLog: BufferedFile?) {
     log.reopen()
+    dataPlane.reopenLogs()
     do {
       try accessLog?.reopen()
     } catch {

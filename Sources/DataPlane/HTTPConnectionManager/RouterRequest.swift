@@ -62,6 +62,7 @@ final class RouterRequest: UpstreamHandler {
     earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
+      stream.logStart()
       stream.reply(
         action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
         details: ResponseDetails.clusterNotFound)
@@ -69,9 +70,11 @@ final class RouterRequest: UpstreamHandler {
     }
     self.cluster = cluster
     stream.info.cluster = cluster
+    stream.logStart()
     stream.info.attempts = 0
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     readTimeouts(action)
+    stream.applyRequestRules()
     rewrite(action, matched)
     if stream.requestForwarded { startRouteTimer() }
     beginRetries(action)
@@ -171,6 +174,10 @@ final class RouterRequest: UpstreamHandler {
     sentAt = context.reactor.now
     stream.info.poolReady = sentAt
     stream.info.firstUpstreamSent = sentAt
+    stream.info.upstreamConnectionID = connection.id
+    if stream.manager.formatNeeds.contains(.upstreamLocal) {
+      stream.info.upstreamLocal = connection.findLocalAddress()
+    }
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
@@ -251,6 +258,10 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamHead(end: Bool) {
     stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.responseCode = response.status
+    if stream.manager.formatNeeds.contains(.headBytes) {
+      stream.info.upstream.headReceived = WireBytes.received(response)
+    }
     if retry.isEnabled, retriesAnswer(end: end) { return }
     headReceived = true
     stream.info.note([], details: ResponseDetails.viaUpstream)
@@ -262,6 +273,7 @@ final class RouterRequest: UpstreamHandler {
       headers.add(
         .xEnvoyUpstreamServiceTime, "x-envoy-upstream-service-time", decimal: milliseconds)
     }
+    stream.applyResponseRules()
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
     if !end { stream.responseHead(end: false) }
@@ -271,10 +283,12 @@ final class RouterRequest: UpstreamHandler {
   @inline(__always)
   override func upstreamData(_ slice: Slice) {
     if perTryIdleDeadline != .max { startPerTryIdle() }
+    if stream.info.firstUpstreamBody == 0 { stream.info.firstUpstreamBody = context.reactor.now }
     stream.responseData(slice)
   }
 
   override func upstreamEnd() {
+    reportBytes()
     connection = nil
     perTryDeadline = .max
     perTryIdleDeadline = .max
@@ -327,6 +341,8 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
+    reportBytes()
+    if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
     if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
@@ -390,6 +406,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func cancelUpstream() {
+    reportBytes()
     waitsIn?.cancel(self)
     let connection = connection
     self.connection = nil
@@ -398,6 +415,15 @@ final class RouterRequest: UpstreamHandler {
     perTryDeadline = .max
     perTryIdleDeadline = .max
     connection?.cancel()
+  }
+
+  /// What the upstream connection has cost so far, for formats.
+  @inline(__always)
+  func reportBytes() {
+    guard sending, let connection else { return }
+    stream.info.upstream.wireReceived = connection.bytes.wireReceived
+    stream.info.upstream.wireSent = connection.bytes.wireSent
+    stream.info.upstream.headSent = connection.bytes.headSent
   }
 
   func pauseResponse() { connection?.pauseReading() }
