@@ -3,6 +3,10 @@
 public struct RouteConfiguration: Hashable, Sendable {
   public var name: String
   public var virtualHosts: [VirtualHost]
+  public var headerRules = HeaderRuleSet()
+  /// The rules of a route have the last word over those of its virtual host, and these over the
+  /// route table's. Otherwise it is the other way round.
+  public var mostSpecificHeaderMutationsWins = false
   /// The port of a request's host takes no part in choosing the virtual host.
   public var ignorePortInHostMatching = false
   /// What stands behind a `;` in a segment of a path takes no part in choosing the route.
@@ -24,6 +28,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var domains: [String]
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
+  public var headerRules = HeaderRuleSet()
   public var requireTLS = TLSRequirement.none
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
@@ -42,6 +47,7 @@ public struct Route: Hashable, Sendable {
   public var name: String
   public var match: RouteMatch
   public var action: Action
+  public var headerRules = HeaderRuleSet()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)

@@ -11,6 +11,8 @@ public struct RouteAction: Hashable, Sendable {
   public var appendsForwardedHost = false
   /// From the request's end to the response's end (nil: no limit). Envoy's default 15 s. 504.
   public var timeout: Duration? = .seconds(15)
+  /// The route's or, where it has none, the virtual host's.
+  public var retryPolicy: RetryPolicy?
   /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
@@ -166,6 +168,8 @@ public struct DirectResponse: Hashable, Sendable {
   /// 200..<600.
   public var status: Int
   public var body: [UInt8]
+  /// Makes the body; `body` is its `%LOCAL_REPLY_BODY%` (nil: the body as it is).
+  public var bodyFormat: FormatString?
   public init(status: Int, body: [UInt8]) {
     self.status = status
     self.body = body

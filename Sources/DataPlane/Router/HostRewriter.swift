@@ -57,14 +57,19 @@ final class HostRewriter {
     }
   }
 
-  /// Rewrites to the endpoint's name. Empty: it has none.
+  /// Rewrites to the endpoint's name. Empty: it has none. `again`: it was another endpoint's before.
   func rewrite(
-    _ request: MessageHead, endpoint name: String, tellsOrigin: Bool, _ scratch: ByteBuilder
+    _ request: MessageHead, endpoint name: String, again: Bool, tellsOrigin: Bool,
+    _ scratch: ByteBuilder
   ) {
     if name.isEmpty { return }
     scratch.clear()
     for byte in name.utf8 { scratch.append(byte: byte) }
-    set(request, scratch.view, tellsOrigin)
+    if again {
+      request.authority = request.headers.keep(scratch.view)
+    } else {
+      set(request, scratch.view, tellsOrigin)
+    }
   }
 
   private func set(_ request: MessageHead, _ host: ByteView, _ tellsOrigin: Bool) {

@@ -11,16 +11,25 @@ final class RouteRuntime {
   }
 
   let name: String
+  let nameText: OwnedText
   let path: PathMatcher
   private let conditions: RouteConditions?
   let action: Action
+  /// Nil where neither the route nor what it belongs to changes headers.
+  let headerRules: RouteHeaderRules?
+  /// Of a direct response's body (nil: as it is).
+  private(set) var replyFormat: FormatProgram?
 
-  /// `mirrors`: where the route has none itself.
+  /// `mirrors`: where the route has none itself; `outer`: the rules of the virtual host and of the
+  /// route table.
   init(
-    model: Route, mirrors: [MirrorPolicy] = [], context: WorkerContext,
-    clusters: (String) -> ClusterRuntime?
+    model: Route, mirrors: [MirrorPolicy] = [], outer: [HeaderRuleSet] = [],
+    mostSpecificWins: Bool = false, context: WorkerContext, clusters: (String) -> ClusterRuntime?
   ) {
+    headerRules = RouteHeaderRules.compile(
+      [model.headerRules] + outer, mostSpecificWins: mostSpecificWins, names: context.names)
     name = model.name
+    nameText = OwnedText(model.name)
     path = PathMatcher(model.match.path, caseSensitive: model.match.caseSensitive)
     conditions = RouteConditions(model.match, context: context)
     switch model.action {
@@ -28,7 +37,9 @@ final class RouteRuntime {
       self.action = .cluster(
         RouteActionRuntime(model: action, mirrors: mirrors, context: context, clusters: clusters))
     case .redirect(let redirect): action = .redirect(Redirection(redirect))
-    case .directResponse(let response): action = .directResponse(response)
+    case .directResponse(let response):
+      action = .directResponse(response)
+      replyFormat = response.bodyFormat.map { FormatProgram($0, names: context.names) }
     case .nonForwarding: action = .nonForwarding
     }
   }
@@ -61,8 +72,8 @@ final class RouteActionRuntime {
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
-  /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
-  let timeoutMilliseconds: UInt64
+  /// Nil: requests are not sent again, unless they ask for it themselves.
+  let retryPolicy: RetryPolicyRuntime?
 
   init(
     model: RouteAction, mirrors inherited: [MirrorPolicy] = [], context: WorkerContext,
@@ -73,7 +84,7 @@ final class RouteActionRuntime {
       HostRewriter($0, appendsForwardedHost: model.appendsForwardedHost, names: context.names)
     }
     timeout = model.timeout?.clampedNanoseconds ?? 0
-    timeoutMilliseconds = timeout / 1_000_000
+    retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: context.names) }
     switch model.idleTimeout {
     case .none: idleTimeout = nil
     case .some(.none): idleTimeout = 0

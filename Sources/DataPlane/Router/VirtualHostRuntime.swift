@@ -14,6 +14,9 @@ final class VirtualHostRuntime {
   let name: String
   private let requireTLS: VirtualHost.TLSRequirement
   private let internalHeader: HeaderID
+  let nameText: OwnedText
+  /// What the header rules of the routes need to be recorded.
+  let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
   /// The same, without reference counting.
   private let routes: UnsafeMutablePointer<Unmanaged<RouteRuntime>>
@@ -32,18 +35,23 @@ final class VirtualHostRuntime {
   }
 
   init(
-    model: VirtualHost, mirrors: [MirrorPolicy] = [], ignorePathParameters: Bool = false,
-    context: WorkerContext, clusters: (String) -> ClusterRuntime?
+    model: VirtualHost, ignorePathParameters: Bool = false,
+    table: RouteConfiguration = RouteConfiguration(virtualHosts: []), context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
   ) {
     name = model.name
+    nameText = OwnedText(model.name)
     requireTLS = model.requireTLS
     internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
-    let mirrors = model.mirrors ?? mirrors
+    let mirrors = model.mirrors ?? table.mirrors
     owned = model.routes.map {
-      RouteRuntime(model: $0, mirrors: mirrors, context: context, clusters: clusters)
+      RouteRuntime(
+        model: $0, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
+        mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
+    formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
       (routes + index).initialize(to: .passUnretained(route))
