@@ -33,6 +33,8 @@ public struct Listener: Hashable, Sendable {
   public var continueOnListenerFiltersTimeout = false
   public var filterChains: [FilterChain] = []
   public var defaultFilterChain: FilterChain?
+  /// `traffic_direction: INBOUND`: drained by `/drain_listeners?inboundonly`.
+  public var isInbound = false
 
   public struct Address: Hashable, Sendable {
     public var address: SocketAddress

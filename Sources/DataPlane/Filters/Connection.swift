@@ -12,6 +12,8 @@ import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Its listener's traffic direction is inbound.
+  var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
 }
 
@@ -35,6 +37,8 @@ final class Connection: SocketHandler {
   let bufferLimit: Int
   /// In the worker's slab, while open.
   var handle = Handle.none
+  /// The reactor's time when it was accepted.
+  let openedAt: UInt64
   private var terminal: TerminalFilter?
   private var chain: NetworkChainInstance?
   private var started = false
@@ -49,6 +53,7 @@ final class Connection: SocketHandler {
     self.owner = owner
     self.addresses = addresses
     self.bufferLimit = bufferLimit
+    openedAt = context.reactor.now
   }
 
   /// Takes a registered socket over and starts the chain. Bytes that are there already are

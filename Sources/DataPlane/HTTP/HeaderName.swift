@@ -35,7 +35,9 @@ struct HeaderID: RawRepresentable, Equatable {
   // What only an internal client may say to the router; from others it is taken away. Until
   // client trust is configurable, all clients are others.
   static let firstInternal = HeaderID(rawValue: 22)
+  static let xEnvoyInternal = firstInternal
   static let lastInternal = HeaderID(rawValue: 37)
+  static let xEnvoyUpstreamCanary = HeaderID(rawValue: 38)
 
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
@@ -49,6 +51,7 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
     "x-envoy-upstream-stream-duration-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
     "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-decorator-operation",
+    "x-envoy-upstream-canary",
   ]
 }
 

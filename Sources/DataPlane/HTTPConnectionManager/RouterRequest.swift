@@ -15,6 +15,10 @@ final class RouterRequest: UpstreamHandler {
   private var sending = false
   private var headReceived = false
   private var sentAt: UInt64 = 0
+  /// When the request was whole; 0 before that.
+  private var requestCompleteAt: UInt64 = 0
+  private var isCanary = false
+  private var isInternal = false
   private var requestPaused = false
 
   init(stream: HTTPStream) { self.stream = stream }
@@ -38,6 +42,9 @@ final class RouterRequest: UpstreamHandler {
     sending = false
     headReceived = false
     requestPaused = false
+    isCanary = false
+    isInternal = stream.request.headers.contains(.xEnvoyInternal)
+    requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
       stream.reply(action.clusterNotFoundStatus, body: nil)
@@ -130,6 +137,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
+    requestCompleteAt = context.reactor.now
     guard let connection, sending else { return }
     connection.finish(trailers: forwardsTrailers ? trailers : nil)
     startRouteTimer()
@@ -181,6 +189,10 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamEnd() {
     connection = nil
+    if requestCompleteAt != 0, let cluster {
+      cluster.responses.time(
+        from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
+    }
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
@@ -191,22 +203,8 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func countResponse() {
-    guard let cluster else { return }
-    let counters = cluster.counters
-    counters.add(.requestCompleted)
-    switch response.status / 100 {
-    case 2: counters.add(.request2xx)
-    case 3: counters.add(.request3xx)
-    case 4: counters.add(.request4xx)
-    default: counters.add(.request5xx)
-    }
-    switch response.status {
-    case 200: counters.add(.request200)
-    case 404: counters.add(.request404)
-    case 503: counters.add(.request503)
-    case 504: counters.add(.request504)
-    default: break
-    }
+    isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
+    cluster?.responses.count(response.status, isInternal: isInternal, isCanary: isCanary)
   }
 
   private func finishCounts(success: Bool) {
@@ -257,10 +255,7 @@ final class RouterRequest: UpstreamHandler {
 
   /// Envoy counts the answers that the router makes among the cluster's.
   private func countLocal(_ status: Int) {
-    guard let counters = cluster?.counters else { return }
-    counters.add(.requestCompleted)
-    counters.add(.request5xx)
-    if status == 503 { counters.add(.request503) } else if status == 504 { counters.add(.request504) }
+    cluster?.responses.count(status, isInternal: isInternal, isCanary: false)
   }
 
   /// Nobody waits for the response any more.

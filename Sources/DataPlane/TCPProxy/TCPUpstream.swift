@@ -7,6 +7,7 @@ final class TCPUpstream: SocketHandler {
   private(set) var socket: StreamSocket?
   private var connecting = true
   private var closed = false
+  private var openedAt: UInt64 = 0
   private var timer = LazyTimer()
   private var deadline: UInt64 = .max
 
@@ -23,6 +24,7 @@ final class TCPUpstream: SocketHandler {
     endpoint.counters.add(.connectionTotal)
     endpoint.counters.add(.connectionActive)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     do {
       socket = try endpoint.connect(self, reactor: reactor)
     } catch {
@@ -47,6 +49,7 @@ final class TCPUpstream: SocketHandler {
   override func socketConnected() {
     connecting = false
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     session?.upstreamConnected()
   }
 
@@ -94,5 +97,6 @@ final class TCPUpstream: SocketHandler {
     endpoint.counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
   }
 }

@@ -13,8 +13,8 @@ final class WorkerContext {
   let endpointStats: StatRegistry
   let log: Log
   var random: RandomSource
-  /// Draining: the share of answers that tell their connection to close, in 1/65536.
-  var drainShare: UInt64 = 0
+  /// Which answers tell their connection to close.
+  var drain = DrainShares()
   /// `date` header of the current second.
   var date = DateHeader()
 
@@ -33,14 +33,40 @@ final class WorkerContext {
 
   /// Whether the answer at hand is one of those that close their connection.
   @inline(__always)
-  func closesForDrain() -> Bool { drainShare != 0 && random.next(below: 65_536) < drainShare }
+  func closesForDrain(isInbound: Bool) -> Bool {
+    let share = isInbound ? drain.inbound : drain.others
+    return share != 0 && random.next(below: 65_536) < share
+  }
+}
 
+/// The share of answers that tell their connection to close, in 1/65536.
+struct DrainShares {
+  /// Of listeners whose traffic direction is inbound.
+  private(set) var inbound: UInt64 = 0
+  private(set) var others: UInt64 = 0
+  private var draining: (share: UInt64, inboundOnly: Bool) = (0, false)
+  /// The operator has made health checks fail: all of them.
+  var healthCheckFailed = false {
+    didSet { update() }
+  }
+
+  mutating func set(share: UInt64, inboundOnly: Bool) {
+    draining = (share, inboundOnly)
+    update()
+  }
+
+  private mutating func update() {
+    inbound = healthCheckFailed ? 65_536 : draining.share
+    others = healthCheckFailed ? 65_536 : draining.inboundOnly ? 0 : draining.share
+  }
 }
 
 final class ClusterRuntime {
   let model: Cluster
   let context: WorkerContext
   let counters: Counters<ClusterStat>
+  let histograms: Histograms<ClusterHistogram>
+  let responses: ClusterResponses
   let endpoints: [EndpointRuntime]
   private var roundRobin: RoundRobin
   let connectTimeout: UInt64
@@ -54,6 +80,9 @@ final class ClusterRuntime {
     self.context = context
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
+    histograms = context.stats.histograms(
+      ClusterHistogram.self, scope: .cluster(model.statName), worker: context.index)
+    responses = ClusterResponses(cluster: model.statName, context: context)
     endpoints = model.endpoints.compactMap { endpoint in
       EndpointRuntime(
         model: endpoint,

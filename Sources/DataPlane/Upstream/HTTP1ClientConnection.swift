@@ -34,6 +34,7 @@ final class HTTP1ClientConnection: SocketHandler {
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
+  private var openedAt: UInt64 = 0
   private var receivedReported: UInt64 = 0
   private var sentReported: UInt64 = 0
 
@@ -82,6 +83,7 @@ final class HTTP1ClientConnection: SocketHandler {
     endpoint.counters.add(.connectionActive)
     endpoint.connections += 1
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     do {
       socket = try endpoint.connect(self, reactor: reactor)
     } catch {
@@ -161,6 +163,7 @@ final class HTTP1ClientConnection: SocketHandler {
 
   override func socketConnected() {
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     guard let owner else {
       close(byPeer: false)
       return
@@ -427,6 +430,8 @@ final class HTTP1ClientConnection: SocketHandler {
     counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
+    cluster.histograms.record(.requestsPerConnection, UInt64(requests))
     if wasBusy {
       counters.add(.connectionDestroyWithActiveRequest)
       counters.add(

@@ -31,6 +31,7 @@ final class Worker: @unchecked Sendable {
   private var clusters: [String: ClusterRuntime] = [:]
   private var configuration = ProxyConfiguration()
   private var drainTimer: DrainTimer?
+  private var isEnding = false
 
   /// What all workers share: registries and counts, each safe by itself.
   struct SharedState: Sendable {
@@ -181,7 +182,7 @@ final class Worker: @unchecked Sendable {
         terminal = TCPProxyFactory(model: model, context: context, clusters: find)
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener.statPrefix, context: context, clusters: find)
+          model: model, listener: listener, context: context, clusters: find)
       }
     }
     return NetworkChain(filters: filters, terminal: terminal, owners: owners)
@@ -209,15 +210,42 @@ final class Worker: @unchecked Sendable {
     for connection in connections.slab.all where connection.owner === listener { connection.drain() }
   }
 
+  /// The process is to end: all listeners, all connections.
   func drain(stopAccepting: Bool) {
-    if stopAccepting { for listener in listeners.values { listener.stopAccepting() } }
-    guard drainTimer == nil else { return }
+    if stopAccepting { stopListening(inboundOnly: false) }
+    guard !isEnding else { return }
+    isEnding = true
+    beginDrain(
+      immediately: shared.options.drainImmediately, inboundOnly: false, stopsListeners: false)
+  }
+
+  func drainListeners(_ drain: ListenerDrain) {
+    if drain.stop == .atOnce { stopListening(inboundOnly: drain.inboundOnly) }
+    guard drain.drainsConnections, drainTimer == nil else { return }
+    beginDrain(
+      immediately: shared.options.drainImmediately, inboundOnly: drain.inboundOnly,
+      stopsListeners: drain.stop == .afterDrainTime)
+  }
+
+  private func beginDrain(immediately: Bool, inboundOnly: Bool, stopsListeners: Bool) {
+    drainTimer?.end()
     let timer = DrainTimer(
-      context: context, connections: connections, immediately: shared.options.drainImmediately,
-      length: shared.options.drainTime.clampedNanoseconds)
+      context: context, connections: connections, immediately: immediately,
+      length: shared.options.drainTime.clampedNanoseconds, inboundOnly: inboundOnly)
+    if stopsListeners {
+      timer.atEnd = { [unowned self] in stopListening(inboundOnly: inboundOnly) }
+    }
     drainTimer = timer
     timer.start()
   }
+
+  private func stopListening(inboundOnly: Bool) {
+    for listener in listeners.values where listener.model.isInbound || !inboundOnly {
+      listener.stopAccepting()
+    }
+  }
+
+  func setHealthCheckFailed(_ failed: Bool) { context.drain.healthCheckFailed = failed }
 
   func stop() {
     for listener in listeners.values { listener.retire() }
@@ -226,45 +254,5 @@ final class Worker: @unchecked Sendable {
     listeners.removeAll()
     clusters.removeAll()
     context.reactor.stop()
-  }
-}
-
-/// Moves a drain on: what share of the connections is told to close grows from none to all over
-/// the drain time, or is all at once.
-private final class DrainTimer: TimerTarget {
-  private let context: WorkerContext
-  private let connections: ConnectionTable
-  private let immediately: Bool
-  private let length: UInt64
-  private var began: UInt64 = 0
-
-  init(context: WorkerContext, connections: ConnectionTable, immediately: Bool, length: UInt64) {
-    self.context = context
-    self.connections = connections
-    self.immediately = immediately
-    self.length = length
-  }
-
-  func start() {
-    began = context.reactor.now
-    step(context.reactor.now)
-  }
-
-  override func timerFired(now: UInt64) { step(now) }
-
-  private func step(_ now: UInt64) {
-    let elapsed = now &- began
-    // In 1/65536: the share of connections that close now.
-    let share: UInt64 =
-      immediately || elapsed >= length || length == 0
-      ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
-    context.drainShare = share
-    for connection in connections.slab.all where context.random.next(below: 65_536) < share {
-      connection.drain()
-    }
-    if share < 65_536 {
-      let interval = Swift.min(Swift.max(length / 50, 20_000_000), 2_000_000_000)
-      _ = context.reactor.timers.add(self, at: now &+ interval)
-    }
   }
 }

@@ -12,6 +12,9 @@ extension Conversion {
     configuration.node.cluster = bootstrap.node.cluster
     configuration.node.zone = bootstrap.node.locality.zone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasStatsFlushInterval {
+      configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     let resources = bootstrap.staticResources
