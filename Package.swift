@@ -37,14 +37,18 @@ let package = Package(
     .target(name: "CMartletABI"),
     .target(name: "CMartletSystem"),
     .target(name: "CServerSystem"),
+    // RE2 behind a C face (libre2-dev), and the header of xxHash (libxxhash-dev).
+    .target(name: "CMartletRegex", linkerSettings: [.linkedLibrary("re2")]),
+    .target(name: "CMartletHash"),
     .target(name: "Model", swiftSettings: strict),
     .target(
-      name: "DataPlane", dependencies: ["Model", "CMartletABI", "CMartletSystem"],
+      name: "DataPlane",
+      dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"],
       swiftSettings: dataPlane),
     .target(
       name: "EnvoyConfiguration",
       dependencies: [
-        "Model", "Yams", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "Model", "CMartletRegex", "Yams", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: strict),
     .target(

@@ -7,16 +7,18 @@
 //
 //   1. Buffers                 chunks, slices, queues of bytes
 //   2. Stats                   counters that workers write and the control side reads
-//   3. Reactor                 event loop, timers, mailboxes, slabs, sockets
-//   4. Transport               what stands between a socket and a codec (plain; TLS later)
-//   5. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
-//   6. Upstream                clusters, load balancing, pools
-//   7. Router                  route tables and their lookup
-//   8. Filters                 chains of C function tables, the built-in network filters
-//   9. TCPProxy                the TCP proxy, a terminal network filter
-//  10. HTTPConnectionManager   streams, the router filter, local replies
-//  11. Listener                sockets, listener filters, filter-chain matching
-//  12. Worker                  one thread with all of the above, and what the control side asks of it
+//   3. Matching                matchers of text, regular expressions, radix trees
+//   4. Runtime                 values that change while the proxy runs
+//   5. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   6. Transport               what stands between a socket and a codec (plain; TLS later)
+//   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   8. Upstream                clusters, load balancing, pools
+//   9. Router                  route tables and their lookup
+//  10. Filters                 chains of C function tables, the built-in network filters
+//  11. TCPProxy                the TCP proxy, a terminal network filter
+//  12. HTTPConnectionManager   streams, the router filter, local replies
+//  13. Listener                sockets, listener filters, filter-chain matching
+//  14. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -103,15 +105,18 @@ public struct ClusterStatus: Sendable, Hashable {
     public let address: SocketAddress
     public let hostname: String
     public let weight: UInt32
-    public let zone: String
-    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_success`,
-    /// `rq_timeout`, `rq_total`, in this order.
+    public let locality: Locality
+    public let priority: Int
+    public let health: Model.Endpoint.Health
+    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
+    /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
+  public let circuitBreakers: CircuitBreakers
 }
 
 /// The data plane of this process.
@@ -135,7 +140,9 @@ public final class DataPlane: Sendable {
   public init(options: DataPlaneOptions) {
     self.options = options
     shared = Worker.SharedState(
-      stats: StatRegistry(), endpointStats: StatRegistry(), counts: SharedCounts(),
+      stats: StatRegistry(), endpointStats: StatRegistry(),
+      breakers: CircuitBreakerBoards(workers: options.workers), foundEndpoints: SharedEndpoints(),
+      counts: SharedCounts(),
       connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options)
     let shared = shared
@@ -277,7 +284,11 @@ public final class DataPlane: Sendable {
   }
 
   /// Every statistic, summed over the workers.
-  public func stats() -> [StatValue] { shared.stats.snapshot() }
+  public func stats() -> [StatValue] {
+    let clusters = state.withLock { $0.configuration.clusters }
+    return shared.stats.snapshot()
+      + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
 
   /// Every histogram, summed over the workers.
   public func histograms() -> [HistogramValue] { shared.stats.histogramSnapshot() }
@@ -317,11 +328,11 @@ public final class DataPlane: Sendable {
           let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
           return ClusterStatus.Endpoint(
             address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
-            zone: endpoint.zone,
+            locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
             })
-        })
+        }, circuitBreakers: cluster.circuitBreakers)
     }
   }
 }

@@ -77,8 +77,7 @@ private struct Printer {
 
   private func state(of field: FieldSchema) -> String {
     if !field.rules.noEffect.isEmpty { return "no effect" }
-    if !field.rules.limits.isEmpty || !field.rules.only.isEmpty || !refusedValues(of: field).isEmpty
-    {
+    if !field.rules.limits.isEmpty || !field.rules.only.isEmpty || !refusedValues(of: field).isEmpty {
       return "limited"
     }
     return "supported"

@@ -18,6 +18,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
 
   /// How long an interval of the histograms is. Envoy's default 5 s.
   public var statsFlushInterval: Duration = .seconds(5)
+  /// Runtime values by key: those of the static layers.
+  public var runtime: [String: RuntimeValue] = [:]
 
   public init() {}
 }
@@ -27,6 +29,8 @@ public struct Node: Hashable, Sendable {
   public var id = ""
   public var cluster = ""
   public var zone = ""
+  public var region = ""
+  public var subZone = ""
   public init() {}
 }
 

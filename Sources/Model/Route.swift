@@ -3,6 +3,12 @@
 public struct RouteConfiguration: Hashable, Sendable {
   public var name: String
   public var virtualHosts: [VirtualHost]
+  /// The port of a request's host takes no part in choosing the virtual host.
+  public var ignorePortInHostMatching = false
+  /// What stands behind a `;` in a segment of a path takes no part in choosing the route.
+  public var ignorePathParameters = false
+  /// The header, in lower case, that stands for the host in choosing the virtual host (empty: none).
+  public var virtualHostHeader = ""
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts
@@ -40,44 +46,6 @@ public struct Route: Hashable, Sendable {
   }
 }
 
-public struct RouteMatch: Hashable, Sendable {
-  public var path: Path
-  /// False: the path's letters compare without case.
-  public var caseSensitive = true
-  /// All must match.
-  public var headers: [HeaderMatcher] = []
-
-  public enum Path: Hashable, Sendable {
-    case prefix(String)
-    /// The whole path, without the query.
-    case exact(String)
-  }
-  public init(path: Path) { self.path = path }
-}
-
-/// `config.route.v3.HeaderMatcher`.
-public struct HeaderMatcher: Hashable, Sendable {
-  /// Lower case. `:method`, `:path`, `:authority` and `:scheme` name the parts of the request line.
-  public var name: String
-  public var kind: Kind
-  public var invert = false
-  public var treatMissingAsEmpty = false
-
-  public enum Kind: Hashable, Sendable {
-    case present(Bool)
-    case exact(String, ignoreCase: Bool)
-    case prefix(String, ignoreCase: Bool)
-    case suffix(String, ignoreCase: Bool)
-    case contains(String, ignoreCase: Bool)
-    /// A decimal number in `lower ..< upper`.
-    case range(lower: Int64, upper: Int64)
-  }
-  public init(name: String, kind: Kind) {
-    self.name = name
-    self.kind = kind
-  }
-}
-
 /// `RouteAction`: send the request to a cluster.
 public struct RouteAction: Hashable, Sendable {
   public var cluster: ClusterChoice
@@ -89,6 +57,8 @@ public struct RouteAction: Hashable, Sendable {
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
   public var clusterNotFoundStatus: Int = 503
+  /// Whose circuit breakers and connections requests use.
+  public var priority = RoutingPriority.normal
 
   public enum ClusterChoice: Hashable, Sendable {
     case single(String)

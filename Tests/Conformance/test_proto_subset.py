@@ -186,6 +186,9 @@ def validate_rules(rules):
                 result["items"] = inner
         elif name in ("required", "min_items", "max_items", "unique", "ignore_empty", "prefix"):
             result[name] = value
+        elif name == "pattern":
+            # The one pattern there is, of `path_separated_prefix`, is checked by the conversion.
+            assert value == "^[^?#]+[^?#/]$"
         elif name in ("defined_only", "strict", "keys"):
             # Undefined enum values are always refused; the strict header form is not Envoy's;
             # the keys of the one map we have are compared with a list in the conversion.

@@ -30,12 +30,13 @@ BANNED_IN_DATA_PLANE = {
 
 # What a target may import of ours; None for `else` leaves other modules to the package manifest.
 CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "Admin", "Server", "martlet",
-        "CMartletABI", "CMartletSystem"}
+        "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"}
 IMPORTS = {
     "Model": {"ours": set(), "else": set()},
-    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": {"Glibc", "Synchronization"}},
+    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"},
+                  "else": {"Glibc", "Synchronization"}},
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": None},
-    "EnvoyConfiguration": {"ours": {"Model"}, "else": None},
+    "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
     "Admin": {"ours": {"Model"}, "else": None},
     "MartletSDK": {"ours": {"CMartletABI"}, "else": None},

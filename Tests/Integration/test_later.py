@@ -36,27 +36,6 @@ REMOTE = pytest.mark.later("client addresses and forwarding headers")
 
 
 @ROUTES
-def test_path_separated_prefix(serve):
-    proxy = serve([tagged("separated", {"path_separated_prefix": "/sep"})])
-    assert [ask(proxy, p).status for p in ("/sep", "/sep/", "/sep/x", "/sep?x", "/separate")] == [200, 200, 200, 200, 404]
-
-
-@ROUTES
-def test_query_parameters(serve):
-    proxy = serve([tagged("exact", {"prefix": "/", "query_parameters": [{"name": "k", "string_match": {"exact": "v"}}]}),
-                   tagged("present", {"prefix": "/", "query_parameters": [{"name": "p", "present_match": True}]})])
-    for path, tag in {"/?k=v": "exact", "/?a=b&k=v": "exact", "/?k=v&k=w": "exact", "/?k=w": "", "/?p": "present", "/?p=": "present",
-                      "/": "", "/?k=%76": ""}.items():
-        assert ask(proxy, path).text == tag, path
-
-
-@ROUTES
-def test_regex_header_match(serve):
-    proxy = serve([tagged("regex", {"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "a+b"}}}]})])
-    assert [ask(proxy, headers={"x": v}).status for v in ("aab", "aabc", "xaab")] == [200, 404, 404]
-
-
-@ROUTES
 def test_response_headers_to_add(serve):
     proxy = serve([{**k.direct("x"), "response_headers_to_add": [{"header": {"key": "x-added", "value": "yes"}}]}])
     assert ask(proxy).get("x-added") == "yes"
@@ -75,14 +54,6 @@ def test_cluster_header(serve):
     assert ask(proxy, headers={"x-cluster": "up"}).status == 200
     answer = ask(proxy, headers={"x-cluster": "nosuch"})
     assert (answer.status, answer.text) == (503, "")
-
-
-@ROUTES
-def test_port_ignored_in_domains(serve):
-    proxy = serve(hosts=[k.virtual_host("one", ["one.example"], [k.direct("one")]), k.virtual_host("any", ["*"], [k.direct("any")])],
-                  route_config={"ignore_port_in_host_matching": True})
-    for host, tag in {"one.example:81": "one", "one.example": "one", "two.example:1": "any", "ONE.example:99": "one"}.items():
-        assert ask(proxy, host=host).text == tag, host
 
 
 @REMOTE

@@ -39,7 +39,10 @@ import Testing
 
   @Test func aConfigurationIsNeeded() throws {
     #expect(throws: OptionError.self) { try CommandLineFlags().options() }
-    #expect(try read { $0.configPath = nil; $0.configYAML = "{}" }.configYAML == "{}")
+    #expect(
+      try read {
+        $0.configPath = nil; $0.configYAML = "{}"
+      }.configYAML == "{}")
   }
 
   @Test func values() throws {
@@ -66,8 +69,14 @@ import Testing
     #expect(options.localAddressVersion == .v6)
     #expect(options.baseID == .fixed(.max))
     #expect(try read { $0.concurrency = "0" }.concurrency == 1)
-    #expect(try read { $0.baseID = "1"; $0.useDynamicBaseID = true }.baseID == .dynamic)
-    #expect(try read { $0.disableHotRestart = true; $0.baseID = "1" }.baseID == .none)
+    #expect(
+      try read {
+        $0.baseID = "1"; $0.useDynamicBaseID = true
+      }.baseID == .dynamic)
+    #expect(
+      try read {
+        $0.disableHotRestart = true; $0.baseID = "1"
+      }.baseID == .none)
   }
 
   @Test func refusals() {

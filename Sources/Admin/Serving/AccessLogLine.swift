@@ -22,7 +22,8 @@ struct AccessLogLine {
   /// A quotation mark would end the field for the log's reader.
   private static func safe(_ text: String?) -> String {
     guard let text, !text.isEmpty else { return "-" }
-    return text.contains("\"") ? text.split(separator: "\"", omittingEmptySubsequences: false)
-      .joined(separator: "\\\"") : text
+    return text.contains("\"")
+      ? text.split(separator: "\"", omittingEmptySubsequences: false)
+        .joined(separator: "\\\"") : text
   }
 }

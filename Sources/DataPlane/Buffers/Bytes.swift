@@ -22,6 +22,11 @@ struct ByteView {
     view.count == text.utf8CodeUnitCount && bytesEqual(view.base, text.utf8Start, view.count)
   }
 
+  @inline(__always)
+  static func == (view: ByteView, other: ByteView) -> Bool {
+    view.count == other.count && bytesEqual(view.base, other.base, view.count)
+  }
+
   static func == (view: ByteView, bytes: [UInt8]) -> Bool {
     view.count == bytes.count && view.hasPrefix(bytes)
   }
@@ -64,6 +69,16 @@ struct ByteView {
       value = value * 10 + UInt64(digit)
     }
     return value
+  }
+
+  /// A decimal number that may be negative.
+  var signedDecimal: Int64? {
+    if count > 1, base[0] == UInt8(ascii: "-") {
+      guard let magnitude = dropFirst(1).decimal, magnitude <= UInt64(Int64.max) else { return nil }
+      return -Int64(magnitude)
+    }
+    guard let magnitude = decimal, magnitude <= UInt64(Int64.max) else { return nil }
+    return Int64(magnitude)
   }
 
   var string: String {
@@ -109,4 +124,14 @@ func writeHexadecimal(_ value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> I
     rest >>= 4
   }
   return digits
+}
+
+extension [UInt8] {
+  /// A view of the array's bytes, for the call.
+  @inline(__always)
+  func withView<Result>(_ body: (ByteView) -> Result) -> Result {
+    withUnsafeBufferPointer { buffer in
+      body(buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty)
+    }
+  }
 }

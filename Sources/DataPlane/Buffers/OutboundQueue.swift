@@ -122,6 +122,13 @@ final class OutboundQueue {
   /// Slices queued; more than `maxVectors` need more than one call.
   var sliceCount: Int { length }
 
+  /// The bytes of the slice at `index`; nil behind the last.
+  func piece(_ index: Int) -> (bytes: UnsafeMutablePointer<UInt8>, count: Int)? {
+    guard index < length else { return nil }
+    let slice = ring + ((head &+ index) & (capacity &- 1))
+    return (slice.pointee.bytes, slice.pointee.count)
+  }
+
   /// The first slice's bytes. Only while not empty.
   @inline(__always) var first: (bytes: UnsafeMutablePointer<UInt8>, count: Int) {
     (ring[head].bytes, ring[head].count)

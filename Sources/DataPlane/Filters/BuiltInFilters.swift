@@ -25,9 +25,10 @@ class BuiltInFilter {
 
   /// The hooks are the same for all; `create` differs.
   static func table(
-    create: @escaping @convention(c) (
-      UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?, martlet_handle
-    ) -> UnsafeMutableRawPointer?
+    create:
+      @escaping @convention(c) (
+        UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?, martlet_handle
+      ) -> UnsafeMutableRawPointer?
   ) -> UnsafePointer<martlet_network_filter> {
     let table = UnsafeMutablePointer<martlet_network_filter>.allocate(capacity: 1)
     table.initialize(

@@ -25,8 +25,15 @@ struct ConnectionAddresses {
   var directRemote: SocketAddress
   /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
   var local: SocketAddress?
+  /// `local` is not the socket's own: a listener filter has restored it.
+  var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.
   var proxyProtocolTLVs: [(type: UInt8, value: [UInt8])] = []
+}
+
+extension ConnectionAddresses {
+  /// Where the client was going before it was sent here. Nil: it came straight.
+  var restoredLocal: SocketAddress? { isLocalRestored ? local : nil }
 }
 
 final class Connection: SocketHandler {

@@ -1,23 +1,6 @@
 // `martlet.host.network/1`: what network filters may ask, as C functions over handles. A stale
 // handle is MARTLET_E_GONE.
 import CMartletABI
-import CMartletSystem
-
-/// The connections of the calling worker, for functions that get a handle and nothing else.
-final class ConnectionTable {
-  let slab: Slab<Connection>
-  init(worker: Int) { slab = Slab(worker: worker) }
-
-  /// Makes this the table of the calling thread, which must be its worker's.
-  func install() { martlet_set_thread_pointer(Unmanaged.passUnretained(self).toOpaque()) }
-
-  /// Nil on a thread that is no worker's.
-  static func find(_ handle: martlet_handle) -> Connection? {
-    guard let table = martlet_thread_pointer() else { return nil }
-    return Unmanaged<ConnectionTable>.fromOpaque(table).takeUnretainedValue()
-      .slab[Handle(rawValue: handle)]
-  }
-}
 
 enum HostNetworkServices {
   nonisolated(unsafe) static let table: UnsafePointer<martlet_host_network> = {
@@ -26,7 +9,7 @@ enum HostNetworkServices {
       to: martlet_host_network(
         size: UInt32(MemoryLayout<martlet_host_network>.size),
         read_buffer: { handle, out in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           let buffer = connection.inbound
           out?.pointee =
             buffer.isEmpty
@@ -35,7 +18,7 @@ enum HostNetworkServices {
           return MARTLET_OK
         },
         read_drain: { handle, count in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           guard count <= connection.inbound.count else { return MARTLET_E_ARGUMENT }
           if count > 0 {
             connection.inbound.consume(count)
@@ -44,7 +27,7 @@ enum HostNetworkServices {
           return MARTLET_OK
         },
         write_buffer: { handle, out, total in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
           if staging.isEmpty {
             out?.pointee = martlet_bytes(data: nil, size: 0)
@@ -56,21 +39,21 @@ enum HostNetworkServices {
           return MARTLET_OK
         },
         write_drain: { handle, count in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
           guard count <= staging.byteCount else { return MARTLET_E_ARGUMENT }
           staging.written(count)
           return MARTLET_OK
         },
         write: { handle, bytes, end in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           if let data = bytes.data { connection.socket.outbound.append(copying: data, count: bytes.size) }
           if end { connection.shutdownWriting() }
           connection.filterWrote()
           return MARTLET_OK
         },
         close: { handle, mode in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           guard (MARTLET_CLOSE_FLUSH...MARTLET_CLOSE_RESET).contains(mode) else {
             return MARTLET_E_ARGUMENT
           }
@@ -78,17 +61,17 @@ enum HostNetworkServices {
           return MARTLET_OK
         },
         continue_reading: { handle in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           connection.requestContinue()
           return MARTLET_OK
         },
         disable_reading: { handle, disable in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           if disable { connection.socket.pauseReading() } else { connection.socket.continueReading() }
           return MARTLET_OK
         },
         set_timer: { handle, filter, milliseconds in
-          guard let connection = ConnectionTable.find(handle) else { return MARTLET_E_GONE }
+          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
           connection.setTimer(filter, milliseconds: milliseconds)
           return MARTLET_OK
         }))

@@ -200,6 +200,34 @@ final class HeaderMap {
     }
   }
 
+  // MARK: By name, for those that have no number
+
+  /// The position of the first field of this name from `start` on. `id` is the name's number.
+  @inline(__always)
+  func position(of id: HeaderID, _ name: ByteView, from start: Int = 0) -> Int? {
+    var index = start
+    while index < count {
+      let entry = entries + index
+      if entry.pointee.id == id, id != .unknown || entry.pointee.nameView == name { return index }
+      index &+= 1
+    }
+    return nil
+  }
+
+  /// Replaces the value of the first field of this name, removes the rest; adds it if missing.
+  func setCopy(_ id: HeaderID, name: ByteView, value: ByteView) {
+    guard let first = position(of: id, name) else {
+      addCopy(id, name: name, value: value)
+      return
+    }
+    entries[first].value = arena.copy(value)
+    entries[first].valueLength = UInt32(value.count)
+    while let other = position(of: id, name, from: first + 1) { remove(at: other) }
+  }
+
+  /// A copy that lives as long as the map's content.
+  func keep(_ view: ByteView) -> ByteView { ByteView(arena.copy(view), view.count) }
+
   /// Memory that lives as long as the map's content, for values made in place.
   func scratch(_ count: Int) -> UnsafeMutablePointer<UInt8> {
     let space = arena.reserve(count)

@@ -110,6 +110,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     case .complete(let length):
       stream.request.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
+      stream.info.downstream.wireReceived &+= UInt64(length)
       if stream.request.minorVersion == 0, stream.request.hosts == 0, !manager.defaultHost.isEmpty {
         useDefaultHost(stream.request)
       }
@@ -193,6 +194,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       let count = Int(Swift.min(remaining, UInt64(connection.inbound.count)))
       let slice = connection.inbound.take(count)
       body = .length(remaining - UInt64(count))
+      stream.info.downstream.wireReceived &+= UInt64(count)
       stream.requestData(slice)
       if remaining == UInt64(count), phase == .body { endRequest(stream, trailers: nil) }
       return phase != .closing
@@ -208,12 +210,15 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     switch decoder.next(connection.inbound.bytes, connection.inbound.count, consumed: &consumed) {
     case .needMore:
       connection.inbound.consume(consumed)
+      stream.info.downstream.wireReceived &+= UInt64(consumed)
       return false
     case .data(let offset, let count):
+      stream.info.downstream.wireReceived &+= UInt64(offset + count)
       if offset > 0 { connection.inbound.consume(offset) }
       stream.requestData(connection.inbound.take(count))
     case .trailers:
       connection.inbound.consume(consumed)
+      stream.info.downstream.wireReceived &+= UInt64(consumed)
       parser = HTTP1HeadParser(.trailers)
       stream.requestTrailers.reset()
       body = .trailers
@@ -237,6 +242,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     case .complete(let length):
       stream.requestTrailers.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
+      stream.info.downstream.wireReceived &+= UInt64(length)
       endRequest(stream, trailers: stream.requestTrailers)
       return true
     }
@@ -258,16 +264,20 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     switch error {
     case .headTooLarge, .tooManyHeaders:
       counters.add(.requestTooLarge)
-      stream.reply(431, body: nil)
+      stream.reply(431, body: nil, flags: .downstreamProtocolError, details: error.details)
     case .unsupportedTransferEncoding:
       counters.add(.connectionProtocolError)
-      stream.reply(501, body: "Not Implemented")
+      stream.reply(
+        501, body: "Not Implemented", flags: .downstreamProtocolError, details: error.details)
     case .http10Disabled, .badVersion:
       counters.add(.connectionProtocolError)
-      stream.reply(426, body: "Upgrade Required")
+      stream.reply(
+        426, body: "Upgrade Required", flags: .downstreamProtocolError, details: error.details)
     default:
       counters.add(.connectionProtocolError)
-      stream.reply(400, body: "Bad Request")
+      stream.reply(
+        400, body: "Bad Request",
+        flags: error == .missingHost ? [] : .downstreamProtocolError, details: error.details)
     }
   }
 
@@ -324,7 +334,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     if connection.backlog > connection.bufferLimit, !responsePaused {
       responsePaused = true
       connection.socket.notifyWhenDrained()
-      stream.router.pauseResponse()
+      stream.pauseResponse(.downstream)
     }
   }
 
@@ -337,7 +347,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     responsePaused = false
     if let stream {
       stream.lastActivity = reactor.now
-      stream.router.continueResponse()
+      stream.continueResponse(.downstream)
     }
   }
 
@@ -457,7 +467,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       manager.counters.add(.connectionDestroyActiveRequest)
       manager.counters.add(
         byPeer ? .connectionDestroyRemoteActiveRequest : .connectionDestroyLocalActiveRequest)
-      stream.abandon()
+      stream.abandon(byClient: byPeer)
     }
     stream.release()
   }

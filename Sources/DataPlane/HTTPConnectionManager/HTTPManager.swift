@@ -10,6 +10,8 @@ final class HTTPManager: TerminalFactory {
   let routes: RouteTable
   /// The listener's traffic direction is inbound.
   let isInbound: Bool
+  /// Nil: the router alone.
+  let filters: HTTPFilterChain?
   let requestLimits: HTTP1HeadParser.Limits
   let requestRules: HTTP1RequestRules
   let defaultHost: [UInt8]
@@ -35,9 +37,10 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
-    clusters: (String) -> ClusterRuntime?
+    filters: [HTTPFilterFactory] = [], clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
     histograms = context.stats.histograms(
@@ -88,6 +91,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams hold their manager: without this, the two would keep each other for ever.
   override func retire() {
     isRetired = true
+    filters?.retire()
     let last = spare
     spare.removeAll()
     for stream in last { letGo(stream) }

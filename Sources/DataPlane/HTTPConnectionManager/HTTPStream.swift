@@ -1,11 +1,14 @@
 // One request and its response, whatever protocol they came in by.
 //
-//     codec --requestHead/Data/End--> stream --> router request --> upstream connection
-//     codec <--encodeHead/Data/End--- stream <-- router request <-- upstream connection
+//     codec --requestHead/Data/End--> stream [filters] --> router request --> upstream connection
+//     codec <--encodeHead/Data/End--- stream [filters] <-- router request <-- upstream connection
 //
 // The stream decides (route, local replies, headers of its own); the codec frames; the router
-// request (`RouterRequest`) speaks with the upstream. Streams are used again: nothing of the last
-// request is left after `begin`.
+// request (`RouterRequest`) speaks with the upstream. Where the connection manager has filters, each
+// message passes them in between (`HTTPFilterChainInstance`): `forward...` is behind them on the way
+// in, `send...` on the way out. Streams are used again: nothing of the last request is left after
+// `begin`.
+import CMartletABI
 import Model
 
 final class HTTPStream {
@@ -16,15 +19,34 @@ final class HTTPStream {
   /// Nil between requests.
   private(set) var codec: HTTPServerCodec?
 
+  /// Times, bytes, flags and names of the present request.
+  var info = StreamInfo()
+
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
 
+  /// The request has been read to its end.
   private(set) var requestComplete = false
+  /// The router has been given the request to its end.
+  private(set) var requestForwarded = false
+  private(set) var requestHasTrailers = false
+  private(set) var responseHasTrailers = false
+  /// The response's head has gone to the codec.
   private(set) var responseStarted = false
+  /// Nil where the connection manager has no filters, and before the head has come.
+  private var filters: HTTPFilterChainInstance?
+  /// What the filters are told at the end.
+  private(set) var result = MARTLET_STREAM_RESET
+  private var requestPauses: PauseReasons = []
+  private var responsePauses: PauseReasons = []
+  /// We have ended the stream, not the client.
+  private var wasReset = false
   /// The request was counted as active.
   private var counted = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
+  /// The next local reply says that a circuit breaker is open.
+  var isOverloaded = false
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -48,12 +70,21 @@ final class HTTPStream {
     self.codec = codec
     request.reset()
     requestComplete = false
+    requestForwarded = false
+    requestHasTrailers = false
+    responseHasTrailers = false
     responseStarted = false
+    requestPauses = []
+    responsePauses = []
+    result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
+    isOverloaded = false
+    wasReset = false
     let now = manager.context.reactor.now
     beganAt = now
     lastActivity = now
+    info = StreamInfo(start: now)
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
@@ -69,6 +100,17 @@ final class HTTPStream {
     }
     counted = false
     codec = nil
+    if let filters { filters.end() } else { finishRelease() }
+  }
+
+  /// The filters have seen the end of the stream.
+  func filtersEnded() {
+    filters = nil
+    finishRelease()
+  }
+
+  @inline(__always)
+  private func finishRelease() {
     request.headers.clear()
     requestTrailers.headers.clear()
     router.release()
@@ -87,21 +129,31 @@ final class HTTPStream {
   func requestHead(end: Bool) {
     headersDeadline = .max
     countRequest()
-    if end { requestComplete = true; requestDeadline = .max }
+    if end {
+      requestComplete = true
+      requestDeadline = .max
+      info.lastDownstreamReceived = manager.context.reactor.now
+    }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
       closeAfterResponse = true
       manager.counters.add(.requestRouted)
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
     if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
       closeAfterResponse = true
-      reply(403, body: nil)
+      reply(403, body: nil, details: ResponseDetails.upgradeFailed)
       return
     }
-    route()
+    if let chain = manager.filters {
+      let filters = chain.take(for: self)
+      self.filters = filters
+      filters.requestHead(end: end)
+    } else {
+      forwardHead(end: end)
+    }
   }
 
   func countRequest() {
@@ -115,13 +167,81 @@ final class HTTPStream {
   @inline(__always)
   func requestData(_ slice: Slice) {
     lastActivity = manager.context.reactor.now
-    router.requestData(slice)
+    info.bodyReceived &+= UInt64(slice.count)
+    if let filters { filters.requestData(slice) } else { forwardData(slice) }
   }
 
+  /// `trailers`: nil or `requestTrailers`.
   func requestEnd(trailers: MessageHead?) {
     requestComplete = true
     requestDeadline = .max
+    info.lastDownstreamReceived = manager.context.reactor.now
+    requestHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters {
+      filters.requestEnd(trailers: requestHasTrailers)
+    } else {
+      forwardEnd(trailers: trailers)
+    }
+  }
+
+  // MARK: The request, behind the filters
+
+  @inline(__always)
+  func forwardHead(end: Bool) {
+    if end { requestForwarded = true }
+    route()
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func forwardData(_ slice: Slice) { router.requestData(slice) }
+
+  func forwardEnd(trailers: MessageHead?) {
+    requestForwarded = true
     router.requestEnd(trailers: trailers)
+  }
+
+  // MARK: Back-pressure
+
+  /// Who cannot take more of a message. The source stands still while there is any.
+  struct PauseReasons: OptionSet {
+    let rawValue: UInt8
+    static let upstream = PauseReasons(rawValue: 1)
+    static let downstream = PauseReasons(rawValue: 2)
+    static let filters = PauseReasons(rawValue: 4)
+  }
+
+  func pauseRequest(_ reason: PauseReasons) {
+    if requestPauses.isEmpty { codec?.pauseRequest(self) }
+    requestPauses.insert(reason)
+  }
+
+  func continueRequest(_ reason: PauseReasons) {
+    guard requestPauses.remove(reason) != nil, requestPauses.isEmpty else { return }
+    codec?.continueRequest(self)
+  }
+
+  func pauseResponse(_ reason: PauseReasons) {
+    if responsePauses.isEmpty { router.pauseResponse() }
+    responsePauses.insert(reason)
+  }
+
+  func continueResponse(_ reason: PauseReasons) {
+    guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    router.continueResponse()
+  }
+
+  /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
+  var bufferLimit: Int { codec?.connection.bufferLimit ?? 0 }
+
+  /// Filters hold more of a message than the limit allows.
+  func heldTooMuch(ofRequest: Bool) {
+    if ofRequest {
+      manager.counters.add(.requestTooLarge)
+      reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
+    } else {
+      reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
+    }
   }
 
   /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
@@ -131,30 +251,33 @@ final class HTTPStream {
   }
 
   private func route() {
+    prepareHeaders()
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request.authority),
+    guard let host = manager.routes.virtualHost(for: request),
       let route = host.route(for: request)
     else {
       manager.counters.add(.noRoute)
-      reply(404, body: nil)
+      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
+    info.virtualHost = host
+    info.route = route
     switch route.action {
     case .directResponse(let response):
       manager.counters.add(.requestDirectResponse)
-      reply(response.status, bytes: response.body)
+      reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
       manager.counters.add(.requestDirectResponse)
-      Redirection.location(redirect, matched: route.matchedLength, request: request) { location in
-        reply(redirect.status, body: nil, location: location)
+      Redirection.location(redirect, matched: route.path.matchedLength(request.path), request: request) { location in
+        reply(
+          redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
-      prepareHeaders()
-      router.start(action, matched: route.matchedLength)
+      router.start(action, matched: route.path.matchedLength(request.path))
     }
   }
 
-  /// What every forwarded request carries (Envoy's connection manager adds the same).
+  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
   private func prepareHeaders() {
     let headers = request.headers
     headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
@@ -171,10 +294,32 @@ final class HTTPStream {
   // MARK: The response, from the router request
 
   /// `response` holds the head.
+  @inline(__always)
+  func responseHead(end: Bool) {
+    if let filters { filters.responseHead(end: end) } else { sendHead(end: end) }
+  }
+
+  /// Owns the slice.
+  @inline(__always)
+  func responseData(_ slice: Slice) {
+    if let filters { filters.responseData(slice) } else { sendData(slice) }
+  }
+
+  /// `trailers`: nil or `responseTrailers`.
+  func responseEnd(trailers: MessageHead?) {
+    responseHasTrailers = (trailers?.headers.count ?? 0) > 0
+    if let filters { filters.responseEnd(trailers: responseHasTrailers) } else { sendEnd(trailers: trailers) }
+  }
+
+  @inline(__always) var responseTrailers: MessageHead { router.responseTrailers }
+
+  // MARK: The response, behind the filters
+
   func sendHead(end: Bool) {
     guard let codec else { return }
     responseStarted = true
     lastActivity = manager.context.reactor.now
+    info.firstDownstreamSent = lastActivity
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
@@ -190,6 +335,7 @@ final class HTTPStream {
       slice.release()
       return
     }
+    info.bodySent &+= UInt64(slice.count)
     codec.encodeData(self, slice)
   }
 
@@ -200,6 +346,8 @@ final class HTTPStream {
   private func finishResponse(trailers: MessageHead?) {
     if !requestComplete { manager.counters.add(.requestResponseBeforeComplete) }
     router.cancel()
+    result = MARTLET_STREAM_COMPLETE
+    info.lastDownstreamSent = manager.context.reactor.now
     codec?.encodeEnd(self, trailers: trailers)
   }
 
@@ -245,13 +393,21 @@ final class HTTPStream {
   // MARK: Local replies and ends
 
   /// Answers in the proxy's own name. If the response has begun, the stream is reset instead.
-  func reply(_ status: Int, body: StaticString?, location: ByteView? = nil) {
+  /// `flags` and `details` say why, for access logs.
+  func reply(
+    _ status: Int, body: StaticString?, flags: ResponseFlags = [], details: StaticString,
+    location: ByteView? = nil
+  ) {
+    info.note(flags, details: details)
     reply(
       status, view: body.map { ByteView($0.utf8Start, $0.utf8CodeUnitCount) } ?? MessageHead.empty,
       location: location)
   }
 
-  func reply(_ status: Int, bytes: [UInt8]) {
+  func reply(
+    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString
+  ) {
+    info.note(flags, details: details)
     bytes.withUnsafeBufferPointer { buffer in
       reply(
         status, view: buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty,
@@ -259,47 +415,101 @@ final class HTTPStream {
     }
   }
 
-  func reply(_ status: Int, text: String) { reply(status, bytes: Array(text.utf8)) }
+  /// As the others, where flags and details stand in `info` already.
+  func reply(_ status: Int, view: ByteView) { reply(status, view: view, location: nil) }
+
+  /// From a filter.
+  func reply(_ answer: HTTPFilterChainInstance.Reply) {
+    guard beginReply() else { return }
+    let head = response
+    head.reset()
+    head.status = answer.status
+    for field in answer.headers {
+      field.name.withView { name in
+        field.value.withView { value in
+          head.headers.addCopy(manager.context.names.find(name), name: name, value: value)
+        }
+      }
+    }
+    info.details = answer.details.withView { request.headers.keep($0) }
+    answer.body.withView { finishReply($0) }
+  }
 
   private func reply(_ status: Int, view: ByteView, location: ByteView?) {
-    guard codec != nil else { return }
-    if responseStarted {
-      reset()
-      return
-    }
-    router.cancel()
-    // What is left of the request will not be read as HTTP.
-    if !requestComplete { closeAfterResponse = true }
+    guard beginReply() else { return }
     let head = response
     head.reset()
     head.status = status
     if let location { head.headers.add(.location, "location", value: location) }
-    head.contentLength = Int64(view.count)
-    head.headers.add(.contentLength, "content-length", decimal: UInt64(view.count))
-    if view.count > 0 { head.headers.add(.contentType, "content-type", value: "text/plain") }
-    let withBody = view.count > 0 && request.method != .head && status != 204 && status != 304
-    if withBody {
-      sendHead(end: false)
-      if let codec {
-        let chunk = manager.context.reactor.pool.chunk(atLeast: view.count)
-        chunk.bytes.update(from: view.base, count: view.count)
-        codec.encodeData(self, Slice(chunk: chunk, offset: 0, count: view.count))
-        finishResponse(trailers: nil)
-      }
-    } else {
-      sendHead(end: true)
+    finishReply(view)
+  }
+
+  /// False: there is nobody to answer, or it is too late for it.
+  private func beginReply() -> Bool {
+    guard codec != nil else { return false }
+    if responseStarted {
+      reset()
+      return false
     }
+    router.cancel()
+    filters?.stopRequest()
+    routeDeadline = .max
+    // What is left of the request will not be read as HTTP.
+    if !requestComplete { closeAfterResponse = true }
+    return true
+  }
+
+  /// Status and fields are in `response`.
+  private func finishReply(_ body: ByteView) {
+    let head = response
+    let status = head.status
+    if isOverloaded {
+      isOverloaded = false
+      head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
+    }
+    head.contentLength = Int64(body.count)
+    head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
+    if body.count > 0, !head.headers.contains(.contentType) {
+      head.headers.add(.contentType, "content-type", value: "text/plain")
+    }
+    let withBody = body.count > 0 && request.method != .head && status != 204 && status != 304
+    guard let filters, filters.takesReply else {
+      sendHead(end: !withBody)
+      guard withBody, codec != nil else { return }
+      sendData(copy(body))
+      sendEnd(trailers: nil)
+      return
+    }
+    filters.enter()
+    filters.responseHead(end: !withBody)
+    if withBody {
+      filters.responseData(copy(body))
+      filters.responseEnd(trailers: false)
+    }
+    filters.leave()
+  }
+
+  private func copy(_ body: ByteView) -> Slice {
+    let chunk = manager.context.reactor.pool.chunk(atLeast: body.count)
+    chunk.bytes.update(from: body.base, count: body.count)
+    return Slice(chunk: chunk, offset: 0, count: body.count)
   }
 
   /// The response cannot be completed.
   func reset() {
+    wasReset = true
     router.cancel()
     codec?.reset(self)
   }
 
-  /// The client has gone.
-  func abandon() {
+  /// The connection has gone.
+  func abandon(byClient: Bool) {
     manager.counters.add(.requestResetReceived)
+    if byClient { result = MARTLET_STREAM_CLIENT_GONE }
+    if !wasReset {
+      info.flags.formUnion(.downstreamConnectionTermination)
+      info.setDetails(ResponseDetails.downstreamRemoteDisconnect)
+    }
     router.cancel()
   }
 
@@ -310,22 +520,26 @@ final class HTTPStream {
     let counters = manager.counters
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
-      expire(408, "request header timeout", close: true)
+      expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)
     } else if now >= requestDeadline {
       counters.add(.requestTimeout)
-      expire(408, "request timeout", close: true)
+      expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.
-      expire(requestComplete ? 504 : 408, "stream timeout", close: !requestComplete)
+      expire(
+        requestComplete ? 504 : 408, "stream timeout", flags: .streamIdleTimeout,
+        details: ResponseDetails.streamIdleTimeout, close: !requestComplete)
     }
   }
 
-  private func expire(_ status: Int, _ text: StaticString, close: Bool) {
+  private func expire(
+    _ status: Int, _ text: StaticString, flags: ResponseFlags = [], details: StaticString, close: Bool
+  ) {
     if !counted { countRequest() }
     if close { closeAfterResponse = true }
-    reply(status, body: text)
+    reply(status, body: text, flags: flags, details: details)
   }
 }

@@ -19,7 +19,9 @@ final class RouterRequest: UpstreamHandler {
   private var requestCompleteAt: UInt64 = 0
   private var isCanary = false
   private var isInternal = false
-  private var requestPaused = false
+  /// What has come of the request before the connection was ready.
+  private var early: OutboundQueue?
+  private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
 
@@ -30,6 +32,7 @@ final class RouterRequest: UpstreamHandler {
   func release() {
     response.headers.clear()
     responseTrailers.headers.clear()
+    early?.removeAll()
     action = nil
     cluster = nil
     endpoint = nil
@@ -41,36 +44,63 @@ final class RouterRequest: UpstreamHandler {
     self.action = action
     sending = false
     headReceived = false
-    requestPaused = false
     isCanary = false
     isInternal = stream.request.headers.contains(.xEnvoyInternal)
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
+    earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
-      stream.reply(action.clusterNotFoundStatus, body: nil)
+      stream.reply(
+        action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
+        details: ResponseDetails.clusterNotFound)
       return
     }
     self.cluster = cluster
+    stream.info.cluster = cluster
+    stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
-    guard let endpoint = cluster.pick() else {
+    guard let endpoint = pick(cluster) else {
       countLocal(503)
-      stream.reply(503, body: "no healthy upstream")
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
       return
     }
     self.endpoint = endpoint
-    if stream.requestComplete { startRouteTimer() }
-    let counters = cluster.counters
-    let (connection, isReady) = HTTP1ClientConnection.acquire(
-      cluster: cluster, endpoint: endpoint, owner: self)
-    self.connection = connection
-    if isReady {
+    stream.info.endpoint = endpoint
+    if stream.requestForwarded { startRouteTimer() }
+    switch endpoint.acquire(self, priority: action.priority) {
+    case .ready(let connection):
+      self.connection = connection
       send(connection)
-    } else {
-      counters.add(.requestPendingTotal)
-      counters.add(.requestPendingActive)
-      if !stream.requestComplete { pause() }
+    case .pending:
+      stream.info.upstreamConnectStart = context.reactor.now
+      if !stream.requestForwarded { stream.pauseRequest(.upstream) }
+    case .overflow:
+      upstreamFailed(.overflow)
+    case .noPool:
+      countLocal(503)
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
     }
+  }
+
+  @inline(__always)
+  private func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
+    guard let destinations = cluster.destinations else { return cluster.pick() }
+    return pickDestination(destinations)
+  }
+
+  /// The request's header goes before where the client was going.
+  private func pickDestination(_ destinations: OriginalDestinations) -> EndpointRuntime? {
+    if let header = destinations.header, let text = stream.request.headers.first(header),
+      let destination = destinations.destination(inHeader: text)
+    {
+      return destinations.pick(destination)
+    }
+    return destinations.pick(stream.codec?.connection.addresses.restoredLocal)
   }
 
   private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
@@ -102,9 +132,10 @@ final class RouterRequest: UpstreamHandler {
   }
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
-    cluster?.counters.subtract(.requestPendingActive)
+    self.connection = connection
+    stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
-    if requestPaused { resume() }
+    stream.continueRequest(.upstream)
   }
 
   @inline(__always)
@@ -115,32 +146,60 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTotal)
     endpoint?.counters.add(.requestActive)
     sentAt = context.reactor.now
+    stream.info.poolReady = sentAt
+    stream.info.firstUpstreamSent = sentAt
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     connection.encodeHead(request, framing: framing)
-    if stream.requestComplete { connection.finish(trailers: nil) }
+    if let early, !early.isEmpty {
+      while let slice = early.popSlice() { connection.write(slice) }
+    }
+    if stream.requestForwarded {
+      finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
+    }
   }
 
-  /// Owns the slice. Never before the connection is ready: the request is paused until then.
+  /// Owns the slice. The request is paused until the connection is ready; what filters had held
+  /// comes all the same.
   @inline(__always)
   func requestData(_ slice: Slice) {
     guard sending, let connection, let cluster else {
-      slice.release()
+      keepEarly(slice)
       return
     }
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      pause()
+      stream.pauseRequest(.upstream)
     }
+  }
+
+  private func keepEarly(_ slice: Slice) {
+    guard connection != nil || waitsIn != nil else {
+      slice.release()
+      return
+    }
+    let queue = early ?? OutboundQueue(pool: context.reactor.pool)
+    early = queue
+    queue.append(slice)
   }
 
   func requestEnd(trailers: MessageHead?) {
     requestCompleteAt = context.reactor.now
-    guard let connection, sending else { return }
-    connection.finish(trailers: forwardsTrailers ? trailers : nil)
+    guard connection != nil || waitsIn != nil else { return }
+    if sending, let connection {
+      finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
+    } else {
+      earlyTrailers = trailers != nil
+    }
     startRouteTimer()
+  }
+
+  @inline(__always)
+  private func finishRequest(_ connection: HTTP1ClientConnection, trailers: MessageHead?) {
+    stream.info.lastUpstreamSent = context.reactor.now
+    connection.finish(trailers: trailers)
   }
 
   /// Both sides must be told to carry trailers (`enable_trailers`), as in Envoy.
@@ -148,17 +207,7 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { if requestPaused { resume() } }
-
-  private func pause() {
-    requestPaused = true
-    stream.codec?.pauseRequest(stream)
-  }
-
-  private func resume() {
-    requestPaused = false
-    stream.codec?.continueRequest(stream)
-  }
+  override func upstreamDrained() { stream.continueRequest(.upstream) }
 
   // MARK: The response
 
@@ -170,6 +219,8 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamHead(end: Bool) {
     headReceived = true
+    stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
@@ -180,12 +231,12 @@ final class RouterRequest: UpstreamHandler {
     }
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
-    if !end { stream.sendHead(end: false) }
+    if !end { stream.responseHead(end: false) }
   }
   private var pendingEnd = false
 
   @inline(__always)
-  override func upstreamData(_ slice: Slice) { stream.sendData(slice) }
+  override func upstreamData(_ slice: Slice) { stream.responseData(slice) }
 
   override func upstreamEnd() {
     connection = nil
@@ -193,12 +244,14 @@ final class RouterRequest: UpstreamHandler {
       cluster.responses.time(
         from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
     }
+    stream.routeDeadline = .max
+    stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
     if pendingEnd {
       pendingEnd = false
-      stream.sendHead(end: true)
+      stream.responseHead(end: true)
     } else {
-      stream.sendEnd(trailers: forwardsTrailers ? responseTrailers : nil)
+      stream.responseEnd(trailers: forwardsTrailers ? responseTrailers : nil)
     }
   }
 
@@ -222,22 +275,24 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
     connection = nil
-    if wasPending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestPendingFailureEject)
-    } else if !headReceived {
+    if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
     }
     finishCounts(success: false)
     pendingEnd = false
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
+      stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
+      stream.info.details = UpstreamFailureText.details(failure, started: true, stream)
       stream.reset()
       return
     }
-    let (status, text) = UpstreamFailureText.reply(failure)
+    let status = UpstreamFailureText.status(failure)
     countLocal(status)
-    stream.reply(status, text: text)
+    if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
+    stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
+    stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
+    stream.reply(status, view: UpstreamFailureText.body(failure, stream))
   }
 
   /// The route's timeout.
@@ -246,10 +301,14 @@ final class RouterRequest: UpstreamHandler {
     endpoint?.counters.add(.requestTimeout)
     stream.routeDeadline = .max
     if headReceived {
+      stream.info.flags.formUnion(.upstreamRequestTimeout)
+      stream.info.setDetails(ResponseDetails.upstreamTimeout)
       stream.reset()
     } else {
       countLocal(504)
-      stream.reply(504, body: "upstream request timeout")
+      stream.reply(
+        504, body: "upstream request timeout", flags: .upstreamRequestTimeout,
+        details: ResponseDetails.upstreamTimeout)
     }
   }
 
@@ -261,19 +320,16 @@ final class RouterRequest: UpstreamHandler {
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil { cancelConnection() }
+    if connection != nil || waitsIn != nil { cancelUpstream() }
   }
 
-  private func cancelConnection() {
-    guard let connection else { return }
+  private func cancelUpstream() {
+    waitsIn?.cancel(self)
+    let connection = connection
     self.connection = nil
-    if !sending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestCancelled)
-    }
     finishCounts(success: false)
     pendingEnd = false
-    connection.cancel()
+    connection?.cancel()
   }
 
   func pauseResponse() { connection?.pauseReading() }

@@ -150,7 +150,8 @@ struct FilterChainMatcher<Chain> {
     switch node {
     case .leaf(let chain): return chain
     case .ports(let table, let any):
-      next = FilterChainMatcher.port(criterion == 0 ? facts.destination : facts.source)
+      next =
+        FilterChainMatcher.port(criterion == 0 ? facts.destination : facts.source)
         .flatMap { table[$0] } ?? any
     case .prefixes(let tables, let any):
       let address = criterion == 1 ? facts.destination : criterion == 5 ? facts.directSource : facts.source

@@ -24,7 +24,7 @@ struct ListenerChains {
 
 final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
-  let connections: ConnectionTable
+  let handles: HandleTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
   let histograms: Histograms<ListenerHistogram>
@@ -39,12 +39,12 @@ final class ListenerRuntime: ConnectionOwner {
   private(set) var proxyProtocolCounters: Counters<ProxyProtocolStat>?
 
   init(
-    model: Listener, context: WorkerContext, connections: ConnectionTable, limits: ListenerLimits,
+    model: Listener, context: WorkerContext, handles: HandleTable, limits: ListenerLimits,
     chains: ListenerChains
   ) {
     self.model = model
     self.context = context
-    self.connections = connections
+    self.handles = handles
     self.limits = limits
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
@@ -175,7 +175,7 @@ final class ListenerRuntime: ConnectionOwner {
     counters.add(.connectionActive)
     workerCounters.add(.connectionTotal)
     workerCounters.add(.connectionActive)
-    connection.handle = connections.slab.insert(connection)
+    connection.handle = handles.connections.insert(connection)
     connection.start(socket: socket, chain: chain)
   }
 
@@ -190,7 +190,7 @@ final class ListenerRuntime: ConnectionOwner {
   }
 
   override func connectionClosed(_ connection: Connection) {
-    connections.slab.remove(connection.handle)
+    handles.connections.remove(connection.handle)
     counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     histograms.record(.connectionLength, from: connection.openedAt, to: context.reactor.now)

@@ -5,9 +5,7 @@ final class HeaderMatcherRuntime {
   private enum Source { case header(HeaderID), method, path, authority, scheme }
   private let source: Source
   private let model: HeaderMatcher
-  private let pattern: [UInt8]
-  private let ignoreCase: Bool
-
+  private let text: TextMatcher?
   init(model: HeaderMatcher, names: HeaderNameTable) {
     self.model = model
     switch model.name {
@@ -17,15 +15,7 @@ final class HeaderMatcherRuntime {
     case ":scheme": source = .scheme
     default: source = .header(names.intern(Array(model.name.utf8)) ?? .unknown)
     }
-    switch model.kind {
-    case .exact(let text, let fold), .prefix(let text, let fold), .suffix(let text, let fold),
-      .contains(let text, let fold):
-      ignoreCase = fold
-      pattern = fold ? text.utf8.map(asciiLowercase) : Array(text.utf8)
-    case .present, .range:
-      ignoreCase = false
-      pattern = []
-    }
+    if case .string(let matcher) = model.kind { text = TextMatcher(matcher) } else { text = nil }
   }
 
   func matches(_ head: MessageHead) -> Bool {
@@ -61,34 +51,10 @@ final class HeaderMatcherRuntime {
   private func matches(_ value: ByteView) -> Bool {
     switch model.kind {
     case .present(let wanted): return wanted
-    case .exact: return value.count == pattern.count && equal(value)
-    case .prefix: return value.count >= pattern.count && equal(value.prefix(pattern.count))
-    case .suffix:
-      return value.count >= pattern.count && equal(value.dropFirst(value.count - pattern.count))
-    case .contains:
-      guard value.count >= pattern.count else { return false }
-      for start in 0...(value.count - pattern.count)
-      where equal(ByteView(value.base + start, pattern.count)) { return true }
-      return false
+    case .string: return text?.matches(value) == true
     case .range(let lower, let upper):
-      guard let number = signedDecimal(value) else { return false }
+      guard let number = value.signedDecimal else { return false }
       return number >= lower && number < upper
     }
-  }
-
-  /// `value` is as long as the pattern.
-  private func equal(_ value: ByteView) -> Bool {
-    if !ignoreCase { return value == pattern }
-    for index in 0..<pattern.count where asciiLowercase(value[index]) != pattern[index] { return false }
-    return true
-  }
-
-  private func signedDecimal(_ value: ByteView) -> Int64? {
-    if value.count > 1, value[0] == UInt8(ascii: "-") {
-      guard let magnitude = value.dropFirst(1).decimal, magnitude <= UInt64(Int64.max) else { return nil }
-      return -Int64(magnitude)
-    }
-    guard let magnitude = value.decimal, magnitude <= UInt64(Int64.max) else { return nil }
-    return Int64(magnitude)
   }
 }

@@ -10,24 +10,14 @@ final class RouteRuntime {
   }
 
   let name: String
-  private let path: [UInt8]
-  private let isPrefix: Bool
-  private let caseSensitive: Bool
-  private let headers: [HeaderMatcherRuntime]
+  let path: PathMatcher
+  private let conditions: RouteConditions?
   let action: Action
 
   init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
-    switch model.match.path {
-    case .prefix(let text):
-      path = Array(text.utf8)
-      isPrefix = true
-    case .exact(let text):
-      path = Array(text.utf8)
-      isPrefix = false
-    }
-    caseSensitive = model.match.caseSensitive
-    headers = model.match.headers.map { HeaderMatcherRuntime(model: $0, names: context.names) }
+    path = PathMatcher(model.match.path, caseSensitive: model.match.caseSensitive)
+    conditions = RouteConditions(model.match, context: context)
     switch model.action {
     case .cluster(let action):
       self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
@@ -36,27 +26,15 @@ final class RouteRuntime {
     }
   }
 
-  /// Bytes of the path that a rewrite replaces.
-  var matchedLength: Int { path.count }
-
-  /// `path` is without the query.
   @inline(__always)
-  func matches(_ head: MessageHead, path candidate: ByteView) -> Bool {
-    if isPrefix ? candidate.count < path.count : candidate.count != path.count { return false }
-    if caseSensitive {
-      if !candidate.hasPrefix(path) { return false }
-    } else if !equalIgnoringCase(candidate) {
-      return false
-    }
-    if headers.isEmpty { return true }
-    for header in headers where !header.matches(head) { return false }
-    return true
+  func matches(_ lookup: inout RouteLookup) -> Bool {
+    path.matches(lookup) && conditionsHold(&lookup)
   }
 
-  private func equalIgnoringCase(_ candidate: ByteView) -> Bool {
-    for index in 0..<path.count
-    where asciiLowercase(candidate[index]) != asciiLowercase(path[index]) { return false }
-    return true
+  @inline(__always)
+  func conditionsHold(_ lookup: inout RouteLookup) -> Bool {
+    guard let conditions else { return true }
+    return conditions.hold(&lookup)
   }
 }
 
@@ -68,6 +46,7 @@ final class RouteActionRuntime {
   /// `.some(0)`: none; nil: the connection manager's.
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
+  let priority: RoutingPriority
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
   private let clusters: WeightedClusters
@@ -82,6 +61,7 @@ final class RouteActionRuntime {
     case .some(.some(let duration)): idleTimeout = duration.clampedNanoseconds
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
+    priority = model.priority
     switch model.cluster {
     case .single(let name): clusters = WeightedClusters(single: name, find: find)
     case .weighted(let list): clusters = WeightedClusters(list, find: find)

@@ -1,125 +1,82 @@
-// Route tables as a worker uses them: built once from the model, then only read. Finding the
-// virtual host is a lookup in hash tables whatever their number (exact domain, then the longest
-// suffix, then the longest prefix, then `*`); within one, routes are tried in the order of the
-// file, as Envoy promises.
+// Route tables as a worker uses them: built once from the model, then only read. Finding the virtual
+// host is one walk through a radix tree whatever their number (exact domain, then the longest
+// suffix, then the longest prefix, then `*`); the route is found the same way in `VirtualHostRuntime`.
 import Model
 
 final class RouteTable {
   let name: String
-  private var exact: ByteTable
-  private var suffixes: ByteTable
-  private var suffixLengths: [Int] = []
-  private var prefixes: ByteTable
-  private var prefixLengths: [Int] = []
-  private var catchAll: VirtualHostRuntime?
-  private var hosts: [VirtualHostRuntime] = []
+  private let ignoresPort: Bool
+  private let hostHeader: HeaderID?
+  /// Whole domains, and those with a star at their end.
+  private let forward: RadixTree?
+  /// Those with a star at their begin, from their end.
+  private let backward: RadixTree?
+  private let catchAll: VirtualHostRuntime?
+  private let hosts: [VirtualHostRuntime]
 
   init(model: RouteConfiguration, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
-    exact = ByteTable()
-    suffixes = ByteTable()
-    prefixes = ByteTable()
-    var suffixSet = Set<Int>()
-    var prefixSet = Set<Int>()
-    for virtualHost in model.virtualHosts {
-      let runtime = VirtualHostRuntime(model: virtualHost, context: context, clusters: clusters)
-      let index = hosts.count
-      hosts.append(runtime)
-      for domain in virtualHost.domains {
+    ignoresPort = model.ignorePortInHostMatching
+    hostHeader =
+      model.virtualHostHeader.isEmpty
+      ? nil : context.names.intern(Array(model.virtualHostHeader.utf8)) ?? .unknown
+    hosts = model.virtualHosts.map {
+      VirtualHostRuntime(
+        model: $0, ignorePathParameters: model.ignorePathParameters, context: context, clusters: clusters)
+    }
+    var forward = RadixTree.Builder(folds: true)
+    var backward = RadixTree.Builder(folds: true)
+    var catchAll: VirtualHostRuntime?
+    for (index, host) in model.virtualHosts.enumerated() {
+      for domain in host.domains {
         let text = Array(domain.utf8)
         if domain == "*" {
-          catchAll = runtime
+          catchAll = hosts[index]
         } else if text.first == UInt8(ascii: "*") {
-          suffixes.insert(Array(text.dropFirst()), index)
-          suffixSet.insert(text.count - 1)
+          backward.insert(text.dropFirst().reversed(), .prefix, Int32(index))
         } else if text.last == UInt8(ascii: "*") {
-          prefixes.insert(Array(text.dropLast()), index)
-          prefixSet.insert(text.count - 1)
+          forward.insert(Array(text.dropLast()), .prefix, Int32(index))
         } else {
-          exact.insert(text, index)
+          forward.insert(text, .exact, Int32(index))
         }
       }
     }
-    suffixLengths = suffixSet.sorted(by: >)
-    prefixLengths = prefixSet.sorted(by: >)
+    self.forward = forward.isEmpty ? nil : RadixTree(forward)
+    self.backward = backward.isEmpty ? nil : RadixTree(backward)
+    self.catchAll = catchAll
   }
 
-  /// The virtual host for an authority, which may carry a port. Case is ignored. Nil: none.
-  func virtualHost(for authority: ByteView) -> VirtualHostRuntime? {
-    if exact.isEmpty && suffixLengths.isEmpty && prefixLengths.isEmpty { return catchAll }
-    // Longer names than DNS allows match nothing but `*`.
-    if authority.count > 512 { return catchAll }
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 512) { lower in
-      for index in 0..<authority.count { lower[index] = asciiLowercase(authority[index]) }
-      guard let base = lower.baseAddress else { return catchAll }
-      let host = ByteView(base, authority.count)
-      if let found = exact.find(host) { return hosts[found] }
-      // Something must stand for the star: a suffix or prefix as long as the host is no match.
-      for length in suffixLengths where length < host.count {
-        if let found = suffixes.find(host.dropFirst(host.count - length)) { return hosts[found] }
-      }
-      for length in prefixLengths where length < host.count {
-        if let found = prefixes.find(host.prefix(length)) { return hosts[found] }
-      }
-      return catchAll
-    }
-  }
-}
-
-final class VirtualHostRuntime {
-  let name: String
-  let routes: [RouteRuntime]
-
-  init(model: VirtualHost, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
-    name = model.name
-    routes = model.routes.map { RouteRuntime(model: $0, context: context, clusters: clusters) }
-  }
-
+  /// The virtual host of a request. Nil: none.
   @inline(__always)
-  func route(for head: MessageHead) -> RouteRuntime? {
-    // The query takes no part in matching.
-    let path = head.path
-    let end = path.firstIndex(of: UInt8(ascii: "?")) ?? path.count
-    let bare = path.prefix(end)
-    for route in routes where route.matches(head, path: bare) { return route }
-    return nil
+  func virtualHost(for head: MessageHead) -> VirtualHostRuntime? {
+    if let hostHeader { return head.headers.first(hostHeader).flatMap { virtualHost(for: $0) } }
+    if forward == nil, backward == nil { return catchAll }
+    return virtualHost(for: head.authority)
+  }
+
+  /// The virtual host for an authority, which may carry a port. Case is ignored.
+  func virtualHost(for authority: ByteView) -> VirtualHostRuntime? {
+    let host = ignoresPort ? authority.withoutPort : authority
+    var prefix: Int32?
+    if let forward {
+      let found = forward.find(host)
+      if let exact = found.exact { return hosts[Int(exact)] }
+      prefix = found.prefix
+    }
+    if let suffix = backward?.find(host, reversed: true).prefix { return hosts[Int(suffix)] }
+    if let prefix { return hosts[Int(prefix)] }
+    return catchAll
   }
 }
 
-/// A hash table from byte strings to numbers, read without making a `String`.
-struct ByteTable {
-  private var buckets: [[(key: [UInt8], value: Int)]] = Array(repeating: [], count: 16)
-  private var count = 0
-
-  var isEmpty: Bool { count == 0 }
-
-  private static func hash(_ view: ByteView) -> UInt64 {
-    var hash: UInt64 = 14_695_981_039_346_656_037
-    for index in 0..<view.count { hash = (hash ^ UInt64(view[index])) &* 1_099_511_628_211 }
-    return hash ^ (hash >> 29)
-  }
-
-  mutating func insert(_ key: [UInt8], _ value: Int) {
-    count += 1
-    if count > buckets.count {
-      let all = buckets.flatMap { $0 }
-      buckets = Array(repeating: [], count: buckets.count * 4)
-      for entry in all { place(entry.key, entry.value) }
+extension ByteView {
+  /// An authority without its `:port`; the colons of an address in brackets are its own.
+  var withoutPort: ByteView {
+    var index = count - 1
+    while index >= 0, self[index] != UInt8(ascii: "]") {
+      if self[index] == UInt8(ascii: ":") { return prefix(index) }
+      index -= 1
     }
-    place(key, value)
-  }
-
-  private mutating func place(_ key: [UInt8], _ value: Int) {
-    let hash = key.withUnsafeBufferPointer {
-      ByteTable.hash(ByteView($0.baseAddress ?? MessageHead.empty.base, key.count))
-    }
-    buckets[Int(hash % UInt64(buckets.count))].append((key, value))
-  }
-
-  func find(_ key: ByteView) -> Int? {
-    for entry in buckets[Int(ByteTable.hash(key) % UInt64(buckets.count))] where key == entry.key {
-      return entry.value
-    }
-    return nil
+    return self
   }
 }

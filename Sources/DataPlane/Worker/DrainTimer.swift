@@ -3,7 +3,7 @@
 
 final class DrainTimer: TimerTarget {
   private let context: WorkerContext
-  private let connections: ConnectionTable
+  private let handles: HandleTable
   private let immediately: Bool
   private let length: UInt64
   private let inboundOnly: Bool
@@ -13,11 +13,11 @@ final class DrainTimer: TimerTarget {
   var atEnd: (() -> Void)?
 
   init(
-    context: WorkerContext, connections: ConnectionTable, immediately: Bool, length: UInt64,
+    context: WorkerContext, handles: HandleTable, immediately: Bool, length: UInt64,
     inboundOnly: Bool
   ) {
     self.context = context
-    self.connections = connections
+    self.handles = handles
     self.immediately = immediately
     self.length = length
     self.inboundOnly = inboundOnly
@@ -46,7 +46,7 @@ final class DrainTimer: TimerTarget {
       immediately || elapsed >= length || length == 0
       ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
     context.drain.set(share: share, inboundOnly: inboundOnly)
-    for connection in connections.slab.all where context.random.next(below: 65_536) < share {
+    for connection in handles.connections.all where context.random.next(below: 65_536) < share {
       if inboundOnly, !connection.owner.isInbound { continue }
       connection.drain()
     }

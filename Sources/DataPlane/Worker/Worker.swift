@@ -26,7 +26,7 @@ final class Worker: @unchecked Sendable {
 
   // On the worker's thread only.
   private var context: WorkerContext!
-  private var connections: ConnectionTable!
+  private var handles: HandleTable!
   private var listeners: [String: ListenerRuntime] = [:]
   private var clusters: [String: ClusterRuntime] = [:]
   private var configuration = ProxyConfiguration()
@@ -37,6 +37,8 @@ final class Worker: @unchecked Sendable {
   struct SharedState: Sendable {
     let stats: StatRegistry
     let endpointStats: StatRegistry
+    let breakers: CircuitBreakerBoards
+    let foundEndpoints: SharedEndpoints
     let counts: SharedCounts
     let connections: SharedCount
     let log: Log
@@ -76,9 +78,10 @@ final class Worker: @unchecked Sendable {
     guard let reactor else { return }
     context = WorkerContext(
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
-      endpointStats: shared.endpointStats, log: shared.log)
-    connections = ConnectionTable(worker: index)
-    connections.install()
+      endpointStats: shared.endpointStats, log: shared.log, breakers: shared.breakers,
+      sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
+    handles = HandleTable(worker: index)
+    handles.install()
     mailbox.attach(to: reactor)
     reactor.run()
     reactor.unregister(mailbox)
@@ -87,6 +90,7 @@ final class Worker: @unchecked Sendable {
   // MARK: Configuration
 
   func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
+    context.runtime.replace(next.runtime)
     let clustersChanged = applyClusters(next)
     var kept = Set<String>()
     for update in updates {
@@ -107,7 +111,7 @@ final class Worker: @unchecked Sendable {
         listener.setSockets(sockets)
       } else {
         let listener = ListenerRuntime(
-          model: update.model, context: context, connections: connections, limits: limits,
+          model: update.model, context: context, handles: handles, limits: limits,
           chains: chains(of: update.model))
         listener.findListener = { [unowned self] in self.listener(for: $0) }
         listeners[update.model.name] = listener
@@ -207,7 +211,7 @@ final class Worker: @unchecked Sendable {
   // MARK: Draining and stopping
 
   private func drainConnections(of listener: ListenerRuntime) {
-    for connection in connections.slab.all where connection.owner === listener { connection.drain() }
+    for connection in handles.connections.all where connection.owner === listener { connection.drain() }
   }
 
   /// The process is to end: all listeners, all connections.
@@ -230,7 +234,7 @@ final class Worker: @unchecked Sendable {
   private func beginDrain(immediately: Bool, inboundOnly: Bool, stopsListeners: Bool) {
     drainTimer?.end()
     let timer = DrainTimer(
-      context: context, connections: connections, immediately: immediately,
+      context: context, handles: handles, immediately: immediately,
       length: shared.options.drainTime.clampedNanoseconds, inboundOnly: inboundOnly)
     if stopsListeners {
       timer.atEnd = { [unowned self] in stopListening(inboundOnly: inboundOnly) }
@@ -249,7 +253,7 @@ final class Worker: @unchecked Sendable {
 
   func stop() {
     for listener in listeners.values { listener.retire() }
-    for connection in connections.slab.all { connection.close() }
+    for connection in handles.connections.all { connection.close() }
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()
     clusters.removeAll()

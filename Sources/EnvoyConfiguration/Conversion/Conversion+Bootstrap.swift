@@ -11,6 +11,8 @@ extension Conversion {
     configuration.node.id = bootstrap.node.id
     configuration.node.cluster = bootstrap.node.cluster
     configuration.node.zone = bootstrap.node.locality.zone
+    configuration.node.region = bootstrap.node.locality.region
+    configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasStatsFlushInterval {
       configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
@@ -32,6 +34,7 @@ extension Conversion {
     configuration.listeners = listeners(resources.listeners, at: resourcesPlace.field("listeners"))
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
+    configuration.runtime = runtime.values
     // With errors there may be readers of a key that were never reached.
     for (key, place) in diagnostics.hasErrors ? [] : runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)

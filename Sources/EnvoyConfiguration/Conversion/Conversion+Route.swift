@@ -28,7 +28,11 @@ extension Conversion {
       }
       return virtualHost(message, rules, at: hostPlace)
     }
-    return RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
+    var configuration = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
+    configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
+    configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
+    configuration.virtualHostHeader = table.vhostHeader.lowercased()
+    return configuration
   }
 
   /// `*`, `*suffix`, `prefix*` or a name without a star.

@@ -271,6 +271,39 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
     set {pathSpecifier = .path(newValue)}
   }
 
+  package var safeRegex: Envoy_Type_Matcher_V3_RegexMatcher {
+    get {
+      if case .safeRegex(let v)? = pathSpecifier {return v}
+      return Envoy_Type_Matcher_V3_RegexMatcher()
+    }
+    set {pathSpecifier = .safeRegex(newValue)}
+  }
+
+  package var connectMatcher: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher {
+    get {
+      if case .connectMatcher(let v)? = pathSpecifier {return v}
+      return Envoy_Config_Route_V3_RouteMatch.ConnectMatcher()
+    }
+    set {pathSpecifier = .connectMatcher(newValue)}
+  }
+
+  /// The path itself, or it and a slash and more.
+  package var pathSeparatedPrefix: String {
+    get {
+      if case .pathSeparatedPrefix(let v)? = pathSpecifier {return v}
+      return String()
+    }
+    set {pathSpecifier = .pathSeparatedPrefix(newValue)}
+  }
+
+  package var pathMatchPolicy: Envoy_Config_Core_V3_TypedExtensionConfig {
+    get {
+      if case .pathMatchPolicy(let v)? = pathSpecifier {return v}
+      return Envoy_Config_Core_V3_TypedExtensionConfig()
+    }
+    set {pathSpecifier = .pathMatchPolicy(newValue)}
+  }
+
   package var caseSensitive: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_caseSensitive ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
     set {_caseSensitive = newValue}
@@ -280,19 +313,110 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
   /// Clears the value of `caseSensitive`. Subsequent reads from it will return its default value.
   package mutating func clearCaseSensitive() {self._caseSensitive = nil}
 
+  package var runtimeFraction: Envoy_Config_Core_V3_RuntimeFractionalPercent {
+    get {_runtimeFraction ?? Envoy_Config_Core_V3_RuntimeFractionalPercent()}
+    set {_runtimeFraction = newValue}
+  }
+  /// Returns true if `runtimeFraction` has been explicitly set.
+  package var hasRuntimeFraction: Bool {self._runtimeFraction != nil}
+  /// Clears the value of `runtimeFraction`. Subsequent reads from it will return its default value.
+  package mutating func clearRuntimeFraction() {self._runtimeFraction = nil}
+
   package var headers: [Envoy_Config_Route_V3_HeaderMatcher] = []
+
+  package var queryParameters: [Envoy_Config_Route_V3_QueryParameterMatcher] = []
+
+  package var grpc: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions {
+    get {_grpc ?? Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions()}
+    set {_grpc = newValue}
+  }
+  /// Returns true if `grpc` has been explicitly set.
+  package var hasGrpc: Bool {self._grpc != nil}
+  /// Clears the value of `grpc`. Subsequent reads from it will return its default value.
+  package mutating func clearGrpc() {self._grpc = nil}
+
+  package var tlsContext: Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions {
+    get {_tlsContext ?? Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions()}
+    set {_tlsContext = newValue}
+  }
+  /// Returns true if `tlsContext` has been explicitly set.
+  package var hasTlsContext: Bool {self._tlsContext != nil}
+  /// Clears the value of `tlsContext`. Subsequent reads from it will return its default value.
+  package mutating func clearTlsContext() {self._tlsContext = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_PathSpecifier: Equatable, Sendable {
     case prefix(String)
     case path(String)
+    case safeRegex(Envoy_Type_Matcher_V3_RegexMatcher)
+    case connectMatcher(Envoy_Config_Route_V3_RouteMatch.ConnectMatcher)
+    /// The path itself, or it and a slash and more.
+    case pathSeparatedPrefix(String)
+    case pathMatchPolicy(Envoy_Config_Core_V3_TypedExtensionConfig)
 
+  }
+
+  /// Takes gRPC requests alone.
+  package nonisolated struct GrpcRouteMatchOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  /// What the client's certificate must be. Without TLS there is none.
+  package nonisolated struct TlsContextMatchOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var presented: SwiftProtobuf.Google_Protobuf_BoolValue {
+      get {_presented ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+      set {_presented = newValue}
+    }
+    /// Returns true if `presented` has been explicitly set.
+    package var hasPresented: Bool {self._presented != nil}
+    /// Clears the value of `presented`. Subsequent reads from it will return its default value.
+    package mutating func clearPresented() {self._presented = nil}
+
+    package var validated: SwiftProtobuf.Google_Protobuf_BoolValue {
+      get {_validated ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+      set {_validated = newValue}
+    }
+    /// Returns true if `validated` has been explicitly set.
+    package var hasValidated: Bool {self._validated != nil}
+    /// Clears the value of `validated`. Subsequent reads from it will return its default value.
+    package mutating func clearValidated() {self._validated = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _presented: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    fileprivate var _validated: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  }
+
+  /// Takes CONNECT requests alone.
+  package nonisolated struct ConnectMatcher: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
   }
 
   package init() {}
 
   fileprivate var _caseSensitive: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _runtimeFraction: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
+  fileprivate var _grpc: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions? = nil
+  fileprivate var _tlsContext: Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions? = nil
 }
 
 /// Sends the request to a cluster.
@@ -553,6 +677,15 @@ package nonisolated struct Envoy_Config_Route_V3_HeaderMatcher: Sendable {
     set {headerMatchSpecifier = .exactMatch(newValue)}
   }
 
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var safeRegexMatch: Envoy_Type_Matcher_V3_RegexMatcher {
+    get {
+      if case .safeRegexMatch(let v)? = headerMatchSpecifier {return v}
+      return Envoy_Type_Matcher_V3_RegexMatcher()
+    }
+    set {headerMatchSpecifier = .safeRegexMatch(newValue)}
+  }
+
   package var rangeMatch: Envoy_Type_V3_Int64Range {
     get {
       if case .rangeMatch(let v)? = headerMatchSpecifier {return v}
@@ -613,6 +746,8 @@ package nonisolated struct Envoy_Config_Route_V3_HeaderMatcher: Sendable {
   package nonisolated enum OneOf_HeaderMatchSpecifier: Equatable, Sendable {
     /// NOTE: This field was marked as deprecated in the .proto file.
     case exactMatch(String)
+    /// NOTE: This field was marked as deprecated in the .proto file.
+    case safeRegexMatch(Envoy_Type_Matcher_V3_RegexMatcher)
     case rangeMatch(Envoy_Type_V3_Int64Range)
     case presentMatch(Bool)
     /// NOTE: This field was marked as deprecated in the .proto file.
@@ -622,6 +757,43 @@ package nonisolated struct Envoy_Config_Route_V3_HeaderMatcher: Sendable {
     /// NOTE: This field was marked as deprecated in the .proto file.
     case containsMatch(String)
     case stringMatch(Envoy_Type_Matcher_V3_StringMatcher)
+
+  }
+
+  package init() {}
+}
+
+/// How a query parameter is compared. Without a comparison: present.
+package nonisolated struct Envoy_Config_Route_V3_QueryParameterMatcher: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var queryParameterMatchSpecifier: Envoy_Config_Route_V3_QueryParameterMatcher.OneOf_QueryParameterMatchSpecifier? = nil
+
+  package var stringMatch: Envoy_Type_Matcher_V3_StringMatcher {
+    get {
+      if case .stringMatch(let v)? = queryParameterMatchSpecifier {return v}
+      return Envoy_Type_Matcher_V3_StringMatcher()
+    }
+    set {queryParameterMatchSpecifier = .stringMatch(newValue)}
+  }
+
+  package var presentMatch: Bool {
+    get {
+      if case .presentMatch(let v)? = queryParameterMatchSpecifier {return v}
+      return false
+    }
+    set {queryParameterMatchSpecifier = .presentMatch(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_QueryParameterMatchSpecifier: Equatable, Sendable {
+    case stringMatch(Envoy_Type_Matcher_V3_StringMatcher)
+    case presentMatch(Bool)
 
   }
 
@@ -961,7 +1133,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
 
 nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteMatch"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{3}tls_context\0\u{3}connect_matcher\0\u{4}\u{2}path_separated_prefix\0\u{3}path_match_policy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -987,6 +1159,57 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
       }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._caseSensitive) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.headers) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.queryParameters) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._grpc) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._runtimeFraction) }()
+      case 10: try {
+        var v: Envoy_Type_Matcher_V3_RegexMatcher?
+        var hadOneofValue = false
+        if let current = self.pathSpecifier {
+          hadOneofValue = true
+          if case .safeRegex(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.pathSpecifier = .safeRegex(v)
+        }
+      }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._tlsContext) }()
+      case 12: try {
+        var v: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher?
+        var hadOneofValue = false
+        if let current = self.pathSpecifier {
+          hadOneofValue = true
+          if case .connectMatcher(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.pathSpecifier = .connectMatcher(v)
+        }
+      }()
+      case 14: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.pathSpecifier != nil {try decoder.handleConflictingOneOf()}
+          self.pathSpecifier = .pathSeparatedPrefix(v)
+        }
+      }()
+      case 15: try {
+        var v: Envoy_Config_Core_V3_TypedExtensionConfig?
+        var hadOneofValue = false
+        if let current = self.pathSpecifier {
+          hadOneofValue = true
+          if case .pathMatchPolicy(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.pathSpecifier = .pathMatchPolicy(v)
+        }
+      }()
       default: break
       }
     }
@@ -1006,7 +1229,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
       guard case .path(let v)? = self.pathSpecifier else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 2)
     }()
-    case nil: break
+    default: break
     }
     try { if let v = self._caseSensitive {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
@@ -1014,13 +1237,124 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     if !self.headers.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.headers, fieldNumber: 6)
     }
+    if !self.queryParameters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.queryParameters, fieldNumber: 7)
+    }
+    try { if let v = self._grpc {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try { if let v = self._runtimeFraction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
+    try { if case .safeRegex(let v)? = self.pathSpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    try { if let v = self._tlsContext {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    } }()
+    switch self.pathSpecifier {
+    case .connectMatcher?: try {
+      guard case .connectMatcher(let v)? = self.pathSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .pathSeparatedPrefix?: try {
+      guard case .pathSeparatedPrefix(let v)? = self.pathSpecifier else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 14)
+    }()
+    case .pathMatchPolicy?: try {
+      guard case .pathMatchPolicy(let v)? = self.pathSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    default: break
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Route_V3_RouteMatch, rhs: Envoy_Config_Route_V3_RouteMatch) -> Bool {
     if lhs.pathSpecifier != rhs.pathSpecifier {return false}
     if lhs._caseSensitive != rhs._caseSensitive {return false}
+    if lhs._runtimeFraction != rhs._runtimeFraction {return false}
     if lhs.headers != rhs.headers {return false}
+    if lhs.queryParameters != rhs.queryParameters {return false}
+    if lhs._grpc != rhs._grpc {return false}
+    if lhs._tlsContext != rhs._tlsContext {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteMatch.protoMessageName + ".GrpcRouteMatchOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions, rhs: Envoy_Config_Route_V3_RouteMatch.GrpcRouteMatchOptions) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteMatch.protoMessageName + ".TlsContextMatchOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}presented\0\u{1}validated\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._presented) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._validated) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._presented {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._validated {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions, rhs: Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions) -> Bool {
+    if lhs._presented != rhs._presented {return false}
+    if lhs._validated != rhs._validated {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteMatch.protoMessageName + ".ConnectMatcher"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher, rhs: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1257,7 +1591,7 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Route_V3_HeaderMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HeaderMatcher"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}exact_match\0\u{4}\u{2}range_match\0\u{3}present_match\0\u{3}invert_match\0\u{3}prefix_match\0\u{3}suffix_match\0\u{4}\u{2}contains_match\0\u{3}string_match\0\u{3}treat_missing_header_as_empty\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}exact_match\0\u{4}\u{2}range_match\0\u{3}present_match\0\u{3}invert_match\0\u{3}prefix_match\0\u{3}suffix_match\0\u{3}safe_regex_match\0\u{3}contains_match\0\u{3}string_match\0\u{3}treat_missing_header_as_empty\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1310,6 +1644,19 @@ nonisolated extension Envoy_Config_Route_V3_HeaderMatcher: SwiftProtobuf.Message
         if let v = v {
           if self.headerMatchSpecifier != nil {try decoder.handleConflictingOneOf()}
           self.headerMatchSpecifier = .suffixMatch(v)
+        }
+      }()
+      case 11: try {
+        var v: Envoy_Type_Matcher_V3_RegexMatcher?
+        var hadOneofValue = false
+        if let current = self.headerMatchSpecifier {
+          hadOneofValue = true
+          if case .safeRegexMatch(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.headerMatchSpecifier = .safeRegexMatch(v)
         }
       }()
       case 12: try {
@@ -1374,6 +1721,10 @@ nonisolated extension Envoy_Config_Route_V3_HeaderMatcher: SwiftProtobuf.Message
       guard case .suffixMatch(let v)? = self.headerMatchSpecifier else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 10)
     }()
+    case .safeRegexMatch?: try {
+      guard case .safeRegexMatch(let v)? = self.headerMatchSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
     case .containsMatch?: try {
       guard case .containsMatch(let v)? = self.headerMatchSpecifier else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 12)
@@ -1395,6 +1746,73 @@ nonisolated extension Envoy_Config_Route_V3_HeaderMatcher: SwiftProtobuf.Message
     if lhs.headerMatchSpecifier != rhs.headerMatchSpecifier {return false}
     if lhs.invertMatch != rhs.invertMatch {return false}
     if lhs.treatMissingHeaderAsEmpty != rhs.treatMissingHeaderAsEmpty {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_QueryParameterMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".QueryParameterMatcher"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{4}string_match\0\u{3}present_match\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 5: try {
+        var v: Envoy_Type_Matcher_V3_StringMatcher?
+        var hadOneofValue = false
+        if let current = self.queryParameterMatchSpecifier {
+          hadOneofValue = true
+          if case .stringMatch(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.queryParameterMatchSpecifier = .stringMatch(v)
+        }
+      }()
+      case 6: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.queryParameterMatchSpecifier != nil {try decoder.handleConflictingOneOf()}
+          self.queryParameterMatchSpecifier = .presentMatch(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    switch self.queryParameterMatchSpecifier {
+    case .stringMatch?: try {
+      guard case .stringMatch(let v)? = self.queryParameterMatchSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .presentMatch?: try {
+      guard case .presentMatch(let v)? = self.queryParameterMatchSpecifier else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_QueryParameterMatcher, rhs: Envoy_Config_Route_V3_QueryParameterMatcher) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.queryParameterMatchSpecifier != rhs.queryParameterMatchSpecifier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -18,8 +18,7 @@ struct JSONReader {
     self.file = file
   }
 
-  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode
-  {
+  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode {
     var reader = JSONReader(bytes, file: file)
     // A byte order mark is not JSON, but editors write it and RFC 8259 lets a reader skip it.
     if bytes.count >= 3, bytes[0] == 0xef, bytes[1] == 0xbb, bytes[2] == 0xbf { reader.index = 3 }

@@ -43,8 +43,7 @@ struct YAMLReader {
   private init(file: Int) { self.file = file }
 
   /// Reads the first and only document. An empty text is null.
-  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode
-  {
+  static func read(_ bytes: UnsafeRawBufferPointer, file: Int) throws(Failure) -> ConfigurationNode {
     var reader = YAMLReader(file: file)
     return try reader.run(bytes)
   }

@@ -61,8 +61,7 @@ extension UpgradeRules {
     addProxyProtocolFilter(&entries, at: found.position)
   }
 
-  private static func addProxyProtocolFilter(_ entries: inout Entries, at position: SourcePosition)
-  {
+  private static func addProxyProtocolFilter(_ entries: inout Entries, at position: SourcePosition) {
     let type =
       "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
     let filter = ConfigurationNode(

@@ -19,8 +19,7 @@ enum UpgradeRules {
   }
 
   /// Fields that v3 does not have any more and that nothing here can stand for.
-  private static func removed(_ entries: inout Entries, from schema: MessageSchema, in scope: Scope)
-  {
+  private static func removed(_ entries: inout Entries, from schema: MessageSchema, in scope: Scope) {
     guard let reasons = LegacyNames.removedFields[schema.name] else { return }
     entries.removeAll { entry in
       guard schema.field(named: entry.key) == nil,
@@ -29,8 +28,7 @@ enum UpgradeRules {
         })
       else { return false }
       // Null, an empty list and false say what leaving the field out says.
-      if entry.value.isNull || entry.value.elements?.isEmpty == true || entry.value.text == "false"
-      {
+      if entry.value.isNull || entry.value.elements?.isEmpty == true || entry.value.text == "false" {
         return true
       }
       scope.refused("`\(reason.key)` of the v2 API is not supported: \(reason.value)", entry)
@@ -51,8 +49,7 @@ enum UpgradeRules {
       .mapping([.init(key: key, position: value.position, value: value)]), at: value.position)
   }
 
-  static func list(_ values: [ConfigurationNode], at position: SourcePosition) -> ConfigurationNode
-  {
+  static func list(_ values: [ConfigurationNode], at position: SourcePosition) -> ConfigurationNode {
     ConfigurationNode(.sequence(values), at: position)
   }
 }

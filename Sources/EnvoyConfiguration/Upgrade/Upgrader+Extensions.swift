@@ -37,8 +37,7 @@ extension Upgrader {
   }
 
   /// The name of the extension, brought to its v3 form.
-  private func upgradedName(_ entries: inout [ConfigurationNode.Entry], in scope: Scope) -> String?
-  {
+  private func upgradedName(_ entries: inout [ConfigurationNode.Entry], in scope: Scope) -> String? {
     guard let index = entries.firstIndex(where: { $0.key == "name" }),
       let name = entries[index].value.text
     else { return nil }

@@ -54,9 +54,11 @@ struct PresenceCheck {
   /// `choice`: a refused field may stand in this one's place.
   private func checkAbsent(_ field: FieldSchema, _ place: Place, choice: Bool) {
     let rules = field.rules
-    let isExtension = !rules.extensions.isEmpty && !field.isRepeated
+    let isExtension =
+      !rules.extensions.isEmpty && !field.isRepeated && field.kind == .message("google.protobuf.Any")
     if isExtension, choice { return }
-    if rules.required || isExtension {
+    // A required member of a oneof is required only where it is the one that was chosen.
+    if rules.required && field.oneof == nil || isExtension {
       diagnostics.error("is required", at: place)
     } else if field.isRepeated {
       if rules.hasMinItems, rules.minItems > 0 {

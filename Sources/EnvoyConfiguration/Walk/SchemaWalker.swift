@@ -9,6 +9,8 @@ final class SchemaWalker {
   let store: SchemaStore
   let diagnostics: Diagnostics
   let allowsUnknownFields: Bool
+  /// The category of the TypedExtensionConfig that is being read; its Any cannot say it itself.
+  private var frameCategory = ""
 
   init(store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool) {
     self.store = store
@@ -177,9 +179,15 @@ final class SchemaWalker {
     case "google.protobuf.Struct":
       writer.message(field.number, structure(node, at: place))
     case "google.protobuf.Any":
-      if let any = anyMessage(node, category: rules.extensions, name: extensionName, at: place) {
+      let category = rules.extensions.isEmpty ? frameCategory : rules.extensions
+      if let any = anyMessage(node, category: category, name: extensionName, at: place) {
         writer.message(field.number, any)
       }
+    case "envoy.config.core.v3.TypedExtensionConfig":
+      let outer = frameCategory
+      frameCategory = rules.extensions
+      writer.message(field.number, message(node, store.required(name), at: place))
+      frameCategory = outer
     default:
       writer.message(field.number, message(node, store.required(name), at: place))
     }

@@ -11,11 +11,12 @@ extension ServerOptions {
       let rest = Int(milliseconds) % 1000
       return .string(rest == 0 ? "\(whole)s" : "\(whole).\(String(1000 + rest).dropFirst())s")
     }
-    let modeName = switch mode {
-    case .serve: "Serve"
-    case .validate: "Validate"
-    case .initOnly: "InitOnly"
-    }
+    let modeName =
+      switch mode {
+      case .serve: "Serve"
+      case .validate: "Validate"
+      case .initOnly: "InitOnly"
+      }
     return [
       .init("base_id", .string(held.map(String.init) ?? "0")),
       .init("concurrency", .integer(UInt64(concurrency))),

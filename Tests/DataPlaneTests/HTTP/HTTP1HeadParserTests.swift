@@ -34,9 +34,10 @@ import Testing
     #expect(facts.methodText == "GET")
     #expect(text(facts.path) == "/a/b?c=d")
     #expect(text(facts.authority) == "Example.com:8080")
-    #expect(facts.fields.map(\.name) == [
-      "host", "x-empty", "x-spaces", "accept", "content-length", "connection", "x-own",
-    ])
+    #expect(
+      facts.fields.map(\.name) == [
+        "host", "x-empty", "x-spaces", "accept", "content-length", "connection", "x-own",
+      ])
     #expect(facts.value("x-empty") == "")
     #expect(facts.value("x-spaces") == "a b")
     #expect(facts.value("x-own") == "\u{e9}")
@@ -134,70 +135,72 @@ import Testing
 
   // MARK: Refusals
 
-  @Test(arguments: [
-    ("GET\r\n\r\n", .badRequestLine),
-    (" / HTTP/1.1\r\n\r\n", .badRequestLine),
-    ("GET / HTTX/1.1\r\n\r\n", .badRequestLine),
-    ("GET /\r\n\r\n", .badRequestLine),
-    ("GET / HTTP/1.1 \r\n\r\n", .badRequestLine),
-    ("GET  HTTP/1.1\r\n\r\n", .badRequestLine),
-    ("G(T / HTTP/1.1\r\n\r\n", .badMethod),
-    ("GETT / HTTP/1.1\r\n\r\n", .badMethod),
-    ("get / HTTP/1.1\r\n\r\n", .badMethod),
-    ("\u{16}\u{3}\u{1}", .badMethod),
-    ("GET / HTTP/1.2\r\n\r\n", .badVersion),
-    ("GET / HTTP/0.9\r\n\r\n", .badVersion),
-    ("GET / HTTP/2.0\r\n\r\n", .badVersion),
-    ("GET /a b HTTP/1.1\r\n\r\n", .badTarget),
-    ("GET /\u{7f} HTTP/1.1\r\n\r\n", .badTarget),
-    ("GET /\u{e9} HTTP/1.1\r\n\r\n", .badTarget),
-    ("GET /a#b HTTP/1.1\r\n\r\n", .badTarget),
-    ("GET / HTTP/1.1\nHost: a\r\n\r\n", .bareLineFeed),
-    ("GET / HTTP/1.1\r\nHost: a\n\r\n", .bareLineFeed),
-    ("\n", .bareLineFeed),
-    ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\n: a\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\nHost\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\nHo\u{0}st: a\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\nHost: a\r\n\tfolded\r\n\r\n", .badHeaderName),
-    ("GET / HTTP/1.1\r\nX: a\u{0}b\r\n\r\n", .badHeaderValue),
-    ("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", .badHeaderValue),
-    ("GET / HTTP/1.1\r\nX: 0123456789abcdef\u{7f}\r\n\r\n", .badHeaderValue),
-    ("GET / HTTP/1.1\r\nX: 0123456\u{1}89abcdef\r\n\r\n", .badHeaderValue),
-    ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", .badContentLength),
-    ("GET / HTTP/1.1\r\nContent-Length: 1,1\r\n\r\n", .badContentLength),
-    ("GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", .badContentLength),
-    ("GET / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", .badContentLength),
-    ("GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", .badContentLength),
-    ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .repeatedContentLength),
-  ] as [(String, HTTP1Error)])
+  @Test(
+    arguments: [
+      ("GET\r\n\r\n", .badRequestLine),
+      (" / HTTP/1.1\r\n\r\n", .badRequestLine),
+      ("GET / HTTX/1.1\r\n\r\n", .badRequestLine),
+      ("GET /\r\n\r\n", .badRequestLine),
+      ("GET / HTTP/1.1 \r\n\r\n", .badRequestLine),
+      ("GET  HTTP/1.1\r\n\r\n", .badRequestLine),
+      ("G(T / HTTP/1.1\r\n\r\n", .badMethod),
+      ("GETT / HTTP/1.1\r\n\r\n", .badMethod),
+      ("get / HTTP/1.1\r\n\r\n", .badMethod),
+      ("\u{16}\u{3}\u{1}", .badMethod),
+      ("GET / HTTP/1.2\r\n\r\n", .badVersion),
+      ("GET / HTTP/0.9\r\n\r\n", .badVersion),
+      ("GET / HTTP/2.0\r\n\r\n", .badVersion),
+      ("GET /a b HTTP/1.1\r\n\r\n", .badTarget),
+      ("GET /\u{7f} HTTP/1.1\r\n\r\n", .badTarget),
+      ("GET /\u{e9} HTTP/1.1\r\n\r\n", .badTarget),
+      ("GET /a#b HTTP/1.1\r\n\r\n", .badTarget),
+      ("GET / HTTP/1.1\nHost: a\r\n\r\n", .bareLineFeed),
+      ("GET / HTTP/1.1\r\nHost: a\n\r\n", .bareLineFeed),
+      ("\n", .bareLineFeed),
+      ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\n: a\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\nHost\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\nHo\u{0}st: a\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\nHost: a\r\n\tfolded\r\n\r\n", .badHeaderName),
+      ("GET / HTTP/1.1\r\nX: a\u{0}b\r\n\r\n", .badHeaderValue),
+      ("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", .badHeaderValue),
+      ("GET / HTTP/1.1\r\nX: 0123456789abcdef\u{7f}\r\n\r\n", .badHeaderValue),
+      ("GET / HTTP/1.1\r\nX: 0123456\u{1}89abcdef\r\n\r\n", .badHeaderValue),
+      ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", .badContentLength),
+      ("GET / HTTP/1.1\r\nContent-Length: 1,1\r\n\r\n", .badContentLength),
+      ("GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", .badContentLength),
+      ("GET / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", .badContentLength),
+      ("GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", .badContentLength),
+      ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .repeatedContentLength),
+    ] as [(String, HTTP1Error)])
   func refusedWhileReading(_ request: String, _ error: HTTP1Error) {
     #expect(readHead(.request, bytes(request)).outcome == .failed(error))
   }
 
-  @Test(arguments: [
-    ("Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", .contentLengthWithTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n", .contentLengthWithTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .repeatedTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: gzip\r\n", .unsupportedTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", .unsupportedTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: chunked, chunked\r\n", .unsupportedTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding:\r\n", .unsupportedTransferEncoding),
-    ("Host: a\r\nTransfer-Encoding: \u{b}chunked\r\n", .badHeaderValue),
-    ("X: y\r\n", .missingHost),
-    ("Host: a\r\nHost: a\r\n", .repeatedHost),
-    ("Host: a b\r\n", .badHost),
-    ("Host:\r\n", .badHost),
-    ("Host: a,b\r\n", .badHost),
-    ("Host: user@a\r\n", .badHost),
-    ("Host: a:\r\n", .badHost),
-    ("Host: a:65536\r\n", .badHost),
-    ("Host: a:8x\r\n", .badHost),
-    ("Host: [::1\r\n", .badHost),
-    ("Host: []\r\n", .badHost),
-    ("Host: [::1]x\r\n", .badHost),
-  ] as [(String, HTTP1Error)])
+  @Test(
+    arguments: [
+      ("Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", .contentLengthWithTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n", .contentLengthWithTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .repeatedTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: gzip\r\n", .unsupportedTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", .unsupportedTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: chunked, chunked\r\n", .unsupportedTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding:\r\n", .unsupportedTransferEncoding),
+      ("Host: a\r\nTransfer-Encoding: \u{b}chunked\r\n", .badHeaderValue),
+      ("X: y\r\n", .missingHost),
+      ("Host: a\r\nHost: a\r\n", .repeatedHost),
+      ("Host: a b\r\n", .badHost),
+      ("Host:\r\n", .badHost),
+      ("Host: a,b\r\n", .badHost),
+      ("Host: user@a\r\n", .badHost),
+      ("Host: a:\r\n", .badHost),
+      ("Host: a:65536\r\n", .badHost),
+      ("Host: a:8x\r\n", .badHost),
+      ("Host: [::1\r\n", .badHost),
+      ("Host: []\r\n", .badHost),
+      ("Host: [::1]x\r\n", .badHost),
+    ] as [(String, HTTP1Error)])
   func refusedAtTheEnd(_ fields: String, _ error: HTTP1Error) {
     #expect(readRequest("POST / HTTP/1.1\r\n" + fields + "\r\n").outcome == .failed(error))
   }

@@ -53,11 +53,12 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ("GET", .get), ("HEAD", .head), ("POST", .post), ("PUT", .put), ("DELETE", .delete),
-    ("TRACE", .trace), ("PATCH", .patch), ("PROPFIND", .other), ("PURGE", .other),
-    ("VERSION-CONTROL", .other),
-  ] as [(String, HTTPMethod)])
+  @Test(
+    arguments: [
+      ("GET", .get), ("HEAD", .head), ("POST", .post), ("PUT", .put), ("DELETE", .delete),
+      ("TRACE", .trace), ("PATCH", .patch), ("PROPFIND", .other), ("PURGE", .other),
+      ("VERSION-CONTROL", .other),
+    ] as [(String, HTTPMethod)])
   func methods(_ name: String, _ method: HTTPMethod) {
     let facts = readRequest("\(name) / HTTP/1.1\r\nHost: a\r\n\r\n").facts
     #expect(facts?.method == method)

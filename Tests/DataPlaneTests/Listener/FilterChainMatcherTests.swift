@@ -89,7 +89,11 @@ import Testing
 
   @Test func protocols() throws {
     let matcher = matcher([
-      (match { $0.transportProtocol = "tls"; $0.applicationProtocols = ["h2"] }, "tls h2"),
+      (
+        match {
+          $0.transportProtocol = "tls"; $0.applicationProtocols = ["h2"]
+        }, "tls h2"
+      ),
       (match { $0.transportProtocol = "tls" }, "tls"), (match { $0.transportProtocol = "raw_buffer" }, "raw"),
     ])
     var facts = try facts()
@@ -116,7 +120,11 @@ import Testing
     let matcher = matcher(
       [
         (match { $0.sourceType = .sameIPOrLoopback }, "local"),
-        (match { $0.sourceType = .external; $0.sourcePrefixes = [try! prefix("192.0.2.0/24")] }, "net"),
+        (
+          match {
+            $0.sourceType = .external; $0.sourcePrefixes = [try! prefix("192.0.2.0/24")]
+          }, "net"
+        ),
         (
           match {
             $0.sourceType = .external
@@ -145,7 +153,11 @@ import Testing
     // The port decides first; that nothing fits behind it does not open the way to the others.
     let matcher = matcher(
       [
-        (match { $0.destinationPort = 80; $0.sourcePrefixes = [try! prefix("10.0.0.0/8")] }, "80 from 10"),
+        (
+          match {
+            $0.destinationPort = 80; $0.sourcePrefixes = [try! prefix("10.0.0.0/8")]
+          }, "80 from 10"
+        ),
         (match { $0.sourcePrefixes = [try! prefix("192.0.2.0/24")] }, "from 192"),
       ], "default")
     #expect(matcher.match(try facts(80)) == "default")

@@ -20,9 +20,10 @@ private final class Probe: TimerTarget {
 }
 
 @Suite struct TimerWheelTests {
-  @Test(arguments: [
-    0, 1, 255, 256, 257, 65_535, 65_536, 65_537, 16_777_215, 16_777_216, 16_777_217,
-  ] as [UInt64])
+  @Test(
+    arguments: [
+      0, 1, 255, 256, 257, 65_535, 65_536, 65_537, 16_777_215, 16_777_216, 16_777_217,
+    ] as [UInt64])
   func theEdgesOfTheLevels(_ distance: UInt64) {
     let starts: [UInt64] = [0, 255, 1, 254, 256, 65_280, 65_535, 0xff_ffff, 0xffff_ffff]
     for start in starts.prefix(distance > 100_000 ? 2 : 9) {

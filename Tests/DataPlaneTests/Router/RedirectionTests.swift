@@ -45,7 +45,10 @@ import Testing
   @Test func hostsAndPorts() {
     #expect(location({ $0.host = "b.org" }, host: "a.com:8080") == "http://b.org/x/y?q=1")
     #expect(location({ $0.port = 99 }, host: "a.com:8080") == "http://a.com:99/x/y?q=1")
-    #expect(location({ $0.host = "b.org"; $0.port = 99 }) == "http://b.org:99/x/y?q=1")
+    #expect(
+      location({
+        $0.host = "b.org"; $0.port = 99
+      }) == "http://b.org:99/x/y?q=1")
     #expect(location({ $0.port = 1 }, host: "[::1]:80") == "http://[::1]:1/x/y?q=1")
     #expect(location({ $0.scheme = .https }, host: "[::1]") == "https://[::1]/x/y?q=1")
   }
@@ -56,7 +59,10 @@ import Testing
     #expect(location { $0.path = .prefixRewrite("/z") } == "http://a.com/z/y?q=1")
     #expect(location({ $0.path = .prefixRewrite("/") }, target: "/x?q", matched: 2) == "http://a.com/?q")
     #expect(location { $0.stripQuery = true } == "http://a.com/x/y")
-    #expect(location { $0.stripQuery = true; $0.path = .replace("/n?p") } == "http://a.com/n?p")
+    #expect(
+      location {
+        $0.stripQuery = true; $0.path = .replace("/n?p")
+      } == "http://a.com/n?p")
     #expect(location({ _ in }, target: "/") == "http://a.com/")
   }
 }

@@ -40,7 +40,7 @@ import Testing
     let table = try table([("one", ["a.com", "*.b.com"])])
     #expect(find(table, "a.com") == "one")
     #expect(find(table, "c.com") == nil)
-    #expect(find(table, String(repeating: "x", count: 600) + ".b.com") == nil)
+    #expect(find(table, String(repeating: "x", count: 600) + ".b.com") == "one")
     #expect(find(try self.table([]), "a") == nil)
   }
 
@@ -116,22 +116,23 @@ import Testing
     return try taken([route("r", match)], get(path, fields)) == "r"
   }
 
-  @Test(arguments: [
-    (.exact("ab", ignoreCase: false), ["ab"], ["AB", "abc", "a", ""]),
-    (.exact("aB", ignoreCase: true), ["ab", "AB"], ["abc"]),
-    (.prefix("ab", ignoreCase: false), ["ab", "abc"], ["a", "Ab", "xab"]),
-    (.prefix("AB", ignoreCase: true), ["abc", "Ab"], ["a"]),
-    (.suffix("ab", ignoreCase: false), ["ab", "xab"], ["aB", "abx", "b"]),
-    (.suffix("ab", ignoreCase: true), ["xAB"], ["abx"]),
-    (.contains("ab", ignoreCase: false), ["ab", "xabx", "aab"], ["aB", "a", ""]),
-    (.contains("ab", ignoreCase: true), ["xAbx"], ["a b"]),
-    (
-      .range(lower: -5, upper: 10), ["-5", "0", "9", "007"],
-      ["10", "-6", "", "a", "1.0", "+1", "99999999999999999999"]
-    ),
-    (.present(true), ["", "x"], []),
-    (.present(false), [], ["", "x"]),
-  ] as [(HeaderMatcher.Kind, [String], [String])])
+  @Test(
+    arguments: [
+      (.exact("ab", ignoreCase: false), ["ab"], ["AB", "abc", "a", ""]),
+      (.exact("aB", ignoreCase: true), ["ab", "AB"], ["abc"]),
+      (.prefix("ab", ignoreCase: false), ["ab", "abc"], ["a", "Ab", "xab"]),
+      (.prefix("AB", ignoreCase: true), ["abc", "Ab"], ["a"]),
+      (.suffix("ab", ignoreCase: false), ["ab", "xab"], ["aB", "abx", "b"]),
+      (.suffix("ab", ignoreCase: true), ["xAB"], ["abx"]),
+      (.contains("ab", ignoreCase: false), ["ab", "xabx", "aab"], ["aB", "a", ""]),
+      (.contains("ab", ignoreCase: true), ["xAbx"], ["a b"]),
+      (
+        .range(lower: -5, upper: 10), ["-5", "0", "9", "007"],
+        ["10", "-6", "", "a", "1.0", "+1", "99999999999999999999"]
+      ),
+      (.present(true), ["", "x"], []),
+      (.present(false), [], ["", "x"]),
+    ] as [(HeaderMatcher.Kind, [String], [String])])
   func kinds(_ kind: HeaderMatcher.Kind, _ good: [String], _ bad: [String]) throws {
     let matcher = HeaderMatcher(name: "x-h", kind: kind)
     var inverted = matcher

@@ -47,11 +47,11 @@ final class ProbeTerminalFactory: TerminalFactory {
 
 /// Counts ends, and takes the connection out of the table as a listener does.
 private final class Owner: ConnectionOwner {
-  let table: ConnectionTable
+  let table: HandleTable
   var ends = 0
-  init(_ table: ConnectionTable) { self.table = table }
+  init(_ table: HandleTable) { self.table = table }
   override func connectionClosed(_ connection: Connection) {
-    table.slab.remove(connection.handle)
+    table.connections.remove(connection.handle)
     ends += 1
   }
 }
@@ -62,7 +62,7 @@ final class ChainBench {
   let peer: Peer
   let terminal = TerminalNotes()
   let connection: Connection
-  private let table = ConnectionTable(worker: 0)
+  private let table = HandleTable(worker: 0)
   private let owner: Owner
   private let socket: StreamSocket
   private let chain: NetworkChain
@@ -84,7 +84,7 @@ final class ChainBench {
     socket = StreamSocket(
       reactor: reactor, descriptor: descriptor, connecting: false, handler: connection)
     try #require(socket.register() == 0)
-    connection.handle = table.slab.insert(connection)
+    connection.handle = table.connections.insert(connection)
   }
 
   var ends: Int { owner.ends }
@@ -104,6 +104,6 @@ final class ChainBench {
     #expect(owner.ends == 1, sourceLocation: sourceLocation)
     #expect(reactor.pool.outstanding == 0, sourceLocation: sourceLocation)
     #expect(reactor.timers.count == 0, sourceLocation: sourceLocation)
-    #expect(table.slab.count == 0, sourceLocation: sourceLocation)
+    #expect(table.connections.count == 0, sourceLocation: sourceLocation)
   }
 }

@@ -28,10 +28,11 @@ import Testing
     #expect((0..<3).compactMap { _ in single.next() } == [0, 0, 0])
   }
 
-  @Test(arguments: [
-    [1, 2], [90, 10], [1, 1, 2], [3, 7, 11], [1, 128], [5, 5, 10, 20], [1, 99], [1, 2, 3, 4, 5, 6, 7],
-    [128, 64, 32, 16, 8, 4, 2, 1], [999, 1], [13, 17, 19, 23],
-  ] as [[UInt32]])
+  @Test(
+    arguments: [
+      [1, 2], [90, 10], [1, 1, 2], [3, 7, 11], [1, 128], [5, 5, 10, 20], [1, 99], [1, 2, 3, 4, 5, 6, 7],
+      [128, 64, 32, 16, 8, 4, 2, 1], [999, 1], [13, 17, 19, 23],
+    ] as [[UInt32]])
   func exactOverEachSumOfWeights(_ weights: [UInt32]) {
     var balancer = RoundRobin(weights: weights, seed: 0)
     let sum = Int(weights.reduce(0, +))

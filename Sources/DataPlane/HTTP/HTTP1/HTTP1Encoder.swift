@@ -9,7 +9,7 @@ enum HTTP1Encoder {
 
   /// Fields that belong to one hop (RFC 9110 section 7.6.1) and are written anew or not at all.
   @inline(__always)
-  private static func isHopByHop(_ id: HeaderID) -> Bool {
+  static func isHopByHop(_ id: HeaderID) -> Bool {
     switch id {
     case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .te, .http2Settings: true
     default: false

@@ -18,7 +18,7 @@ enum HTTP1Error: UInt8 {
     missingHost, repeatedHost, badTarget, badChunk, headTooLarge, tooManyHeaders, badTrailer,
     http10Disabled
 
-  /// For logs and response details.
+  /// For logs.
   var text: StaticString {
     switch self {
     case .badRequestLine: "malformed request line"
@@ -43,6 +43,22 @@ enum HTTP1Error: UInt8 {
     case .tooManyHeaders: "too many headers"
     case .badTrailer: "invalid trailer"
     case .http10Disabled: "HTTP/1.0 not accepted"
+    }
+  }
+
+  /// Envoy's name for it among the response details.
+  var details: StaticString {
+    switch self {
+    case .badHeaderValue: "http1.invalid_characters"
+    case .contentLengthWithTransferEncoding: "http1.content_length_and_chunked_not_allowed"
+    case .unsupportedTransferEncoding, .repeatedTransferEncoding: "http1.invalid_transfer_encoding"
+    case .transferEncodingInHTTP10: "http1.transfer_encoding_not_allowed"
+    case .headTooLarge: "http1.headers_too_large"
+    case .tooManyHeaders: "http1.too_many_headers"
+    case .badHost, .badTarget: "http1.invalid_url"
+    case .missingHost: "missing_host_header"
+    case .http10Disabled: "low_version"
+    default: "http1.codec_error"
     }
   }
 }

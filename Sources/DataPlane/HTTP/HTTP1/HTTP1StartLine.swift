@@ -16,11 +16,19 @@ enum HTTP1StartLine {
     guard HTTP1Characters.isValidTarget(target) else { return .badTarget }
     let version = rest.dropFirst(rest.count - 8)
     if let error = parseVersion(version, into: head) { return error }
-    head.methodText = method
-    head.method = kind(of: method)
-    if head.method == .other, !HTTPMethods.isKnown(method) { return .badMethod }
+    guard setMethod(method, of: head) else { return .badMethod }
     head.path = target
     return nil
+  }
+
+  /// False for a method that is not let through. `method` lives as long as the head.
+  @inline(__always)
+  static func setMethod(_ method: ByteView, of head: MessageHead) -> Bool {
+    let kind = kind(of: method)
+    if kind == .other, !HTTPMethods.isKnown(method) { return false }
+    head.methodText = method
+    head.method = kind
+    return true
   }
 
   static func parseStatus(_ line: ByteView, into head: MessageHead) -> HTTP1Error? {

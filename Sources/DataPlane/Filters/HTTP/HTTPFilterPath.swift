@@ -1,0 +1,378 @@
+// One message on its way past the filters of a stream: the request from the first to the last, the
+// response from the last to the first. Each filter has a place; what it does not pass on waits
+// there, head, body and trailers, whatever the filters before and behind it do meanwhile.
+//
+//     source --> place 0 --> place 1 --> ... --> sink (router or codec)
+import CMartletABI
+
+/// What one filter holds of one message.
+final class HTTPFilterPlace {
+  struct Hooks {
+    let headers: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
+    let body: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
+    let trailers: (@convention(c) (UnsafeMutableRawPointer?) -> martlet_filter_status)?
+  }
+
+  let hooks: Hooks
+  /// Nil before `create` and where it has refused: the message passes by.
+  var filter: UnsafeMutableRawPointer?
+  /// MARTLET_CONTINUE: nothing is held.
+  var stop = MARTLET_CONTINUE
+  var holdsHead = false
+  /// The message's end has come here and has not gone on.
+  var holdsEnd = false
+  var holdsTrailers = false
+  /// One of this filter's hooks of this direction is being called.
+  var inHook = false
+  /// Bytes that have come and not gone on.
+  let body: OutboundQueue
+
+  init(hooks: Hooks, pool: ChunkPool) {
+    self.hooks = hooks
+    body = OutboundQueue(pool: pool)
+  }
+
+  var stopsAll: Bool { stop == MARTLET_STOP_ALL || stop == MARTLET_STOP_ALL_SLOW }
+  var isSlow: Bool { stop == MARTLET_STOP_SLOW || stop == MARTLET_STOP_ALL_SLOW }
+
+  func clear() {
+    stop = MARTLET_CONTINUE
+    holdsHead = false
+    holdsEnd = false
+    holdsTrailers = false
+    body.removeAll()
+  }
+}
+
+final class HTTPFilterPath {
+  enum Direction { case request, response }
+  private let direction: Direction
+  private let places: [HTTPFilterPlace]
+  private unowned let instance: HTTPFilterChainInstance
+  /// What comes from the source, on its way into the first place.
+  private let incoming: OutboundQueue
+  /// The message is not wanted any more.
+  var isOver = false
+  private(set) var hasBegun = false
+  /// The head has passed the last filter.
+  private(set) var headIsOut = false
+  /// A filter has added or removed bytes.
+  var bodyChanged = false
+  /// The source has been asked to slow down.
+  private var isSlowed = false
+  /// Content-Length of a head that has gone out, less what has followed it; -1: not counted.
+  private var owed: Int64 = -1
+
+  /// The place whose body follows the head that is passed on, and whether the message ends with it.
+  private var following: (index: Int, end: Bool)?
+
+  init(
+    _ direction: Direction, places: [HTTPFilterPlace], instance: HTTPFilterChainInstance, pool: ChunkPool
+  ) {
+    self.direction = direction
+    self.places = places
+    self.instance = instance
+    incoming = OutboundQueue(pool: pool)
+  }
+
+  func reset() {
+    isOver = false
+    hasBegun = false
+    headIsOut = false
+    bodyChanged = false
+    isSlowed = false
+    owed = -1
+    following = nil
+  }
+
+  // MARK: From the source
+
+  func head(end: Bool) {
+    guard !isOver else { return }
+    hasBegun = true
+    head(from: 0, end: end)
+  }
+
+  func data(_ slice: Slice) {
+    guard !isOver else {
+      slice.release()
+      return
+    }
+    incoming.append(slice)
+    body(from: 0, incoming, end: false)
+    incoming.removeAll()
+    checkHeld()
+  }
+
+  func end(trailers: Bool) {
+    guard !isOver else { return }
+    if trailers { self.trailers(from: 0) } else { body(from: 0, incoming, end: true) }
+    checkHeld()
+  }
+
+  // MARK: Past the places
+
+  private func head(from start: Int, end: Bool) {
+    var index = start
+    while index < places.count {
+      let place = places[index]
+      guard let hook = place.hooks.headers, let filter = place.filter else {
+        index += 1
+        continue
+      }
+      place.inHook = true
+      let status = hook(filter, end)
+      place.inHook = false
+      if isOver { return }
+      if status != MARTLET_CONTINUE {
+        place.stop = status
+        place.holdsHead = true
+        place.holdsEnd = end
+        return
+      }
+      index += 1
+      if !place.body.isEmpty {
+        // The filter has given the message a body, or a beginning of one.
+        headWithBody(of: index - 1, isWhole: end)
+        if !isOver { body(from: index, place.body, end: end) }
+        return
+      }
+    }
+    sinkHead(end: end)
+  }
+
+  /// The head that a place has held goes on, in front of the body that it holds.
+  private func headWithBody(of index: Int, isWhole: Bool) {
+    following = (index, isWhole)
+    head(from: index + 1, end: isWhole && places[index].body.isEmpty)
+    following = nil
+  }
+
+  /// Moves what is in `source` along. With `end`, the message ends behind it.
+  private func body(from start: Int, _ source: OutboundQueue, end: Bool) {
+    var source = source
+    var index = start
+    while index < places.count {
+      let place = places[index]
+      if place.stop == MARTLET_CONTINUE, place.hooks.body == nil || place.filter == nil {
+        index += 1
+        continue
+      }
+      if source !== place.body { place.body.append(contentsOf: source) }
+      if end { place.holdsEnd = true }
+      if place.stopsAll { return }
+      guard callBody(place, end: end) else { return }
+      let wasHolding = place.holdsHead
+      release(place)
+      if wasHolding {
+        headWithBody(of: index, isWhole: end)
+        if isOver || (end && place.body.isEmpty) { return }
+      }
+      source = place.body
+      if source.isEmpty && !end { return }
+      index += 1
+    }
+    sinkBody(source, end: end)
+  }
+
+  /// True: all that the place holds goes on.
+  private func callBody(_ place: HTTPFilterPlace, end: Bool) -> Bool {
+    guard let hook = place.hooks.body, let filter = place.filter else {
+      return place.stop == MARTLET_CONTINUE
+    }
+    place.inHook = true
+    let status = hook(filter, end)
+    place.inHook = false
+    if isOver { return false }
+    if status != MARTLET_CONTINUE {
+      place.stop = status == MARTLET_STOP_SLOW ? MARTLET_STOP_SLOW : MARTLET_STOP
+      return false
+    }
+    return true
+  }
+
+  private func release(_ place: HTTPFilterPlace) {
+    place.stop = MARTLET_CONTINUE
+    place.holdsHead = false
+    place.holdsEnd = false
+  }
+
+  private func trailers(from start: Int) {
+    for index in start..<places.count {
+      let place = places[index]
+      if place.stopsAll {
+        place.holdsTrailers = true
+        return
+      }
+      guard callTrailers(place) else {
+        if !isOver { place.holdsTrailers = true }
+        return
+      }
+      let wasHolding = place.holdsHead
+      release(place)
+      place.holdsTrailers = false
+      if wasHolding { headWithBody(of: index, isWhole: false) }
+      if isOver { return }
+      if !place.body.isEmpty { body(from: index + 1, place.body, end: false) }
+      if isOver { return }
+    }
+    sinkTrailers()
+  }
+
+  /// A filter without a hook for trailers hears the end by its body hook; one without either goes on
+  /// where it has not stopped.
+  private func callTrailers(_ place: HTTPFilterPlace) -> Bool {
+    guard let hook = place.hooks.trailers, let filter = place.filter else {
+      return callBody(place, end: true)
+    }
+    place.inHook = true
+    let status = hook(filter)
+    place.inHook = false
+    if isOver { return false }
+    if status == MARTLET_CONTINUE { return true }
+    if place.stop == MARTLET_CONTINUE { place.stop = MARTLET_STOP }
+    return false
+  }
+
+  /// The filter at a place has said that what it holds may go on.
+  func goOn(_ index: Int) {
+    let place = places[index]
+    guard !isOver, place.stop != MARTLET_CONTINUE else { return }
+    let unseen = place.stopsAll
+    let holdsHead = place.holdsHead
+    let end = place.holdsEnd && !place.holdsTrailers
+    let holdsTrailers = place.holdsTrailers
+    release(place)
+    place.holdsTrailers = false
+    if holdsHead {
+      headWithBody(of: index, isWhole: end)
+      if isOver || (end && place.body.isEmpty) { return }
+    }
+    // What came under MARTLET_STOP_ALL has not been shown to the filter itself.
+    let next = unseen ? index : index + 1
+    if !place.body.isEmpty || end { body(from: next, place.body, end: end) }
+    if holdsTrailers, !isOver { trailers(from: next) }
+    if !isOver { checkHeld() }
+  }
+
+  // MARK: Limits
+
+  /// What is held is bounded by the stream's buffer limit.
+  private func checkHeld() {
+    guard !isOver, let stream = instance.stream else { return }
+    var held = 0
+    var slow = true
+    for place in places where !place.body.isEmpty {
+      held += place.body.byteCount
+      if !place.isSlow { slow = false }
+    }
+    let limit = stream.bufferLimit
+    if held > limit {
+      if slow {
+        if !isSlowed { slowDown(stream, true) }
+      } else {
+        isOver = true
+        stream.heldTooMuch(ofRequest: direction == .request)
+      }
+    } else if isSlowed, held <= limit / 2 {
+      slowDown(stream, false)
+    }
+  }
+
+  private func slowDown(_ stream: HTTPStream, _ slow: Bool) {
+    isSlowed = slow
+    if direction == .request {
+      if slow { stream.pauseRequest(.filters) } else { stream.continueRequest(.filters) }
+    } else {
+      if slow { stream.pauseResponse(.filters) } else { stream.continueResponse(.filters) }
+    }
+  }
+
+  // MARK: To the sink
+
+  private func sinkHead(end: Bool) {
+    guard let stream = instance.stream else { return }
+    headIsOut = true
+    let head = direction == .request ? stream.request : stream.response
+    correctFraming(of: head, end: end)
+    owed = end ? -1 : head.contentLength
+    if direction == .request { stream.forwardHead(end: end) } else { stream.sendHead(end: end) }
+  }
+
+  /// The length that the head announces is that of the body as the filters have left it, where that
+  /// is known; where it is not, the body is framed without one.
+  private func correctFraming(of head: MessageHead, end: Bool) {
+    if direction == .request {
+      if end {
+        head.isChunked = false
+        if head.contentLength > 0 { setLength(head, 0) }
+      } else if bodyChanged || (head.contentLength < 0 && !head.isChunked) {
+        setLengthOfHeld(head)
+      }
+    } else if !end, bodyChanged {
+      setLengthOfHeld(head)
+    } else if end, bodyChanged {
+      setLength(head, 0)
+    }
+  }
+
+  private func setLengthOfHeld(_ head: MessageHead) {
+    if let following, following.end, places[(following.index + 1)...].allSatisfy({ $0.hooks.body == nil }) {
+      setLength(head, Int64(places[following.index].body.byteCount))
+    } else {
+      head.headers.remove(.contentLength)
+      head.contentLength = -1
+      head.isChunked = true
+    }
+  }
+
+  private func setLength(_ head: MessageHead, _ length: Int64) {
+    head.headers.remove(.contentLength)
+    head.headers.add(.contentLength, "content-length", decimal: UInt64(length))
+    head.contentLength = length
+    head.isChunked = false
+  }
+
+  private func sinkBody(_ source: OutboundQueue, end: Bool) {
+    while let slice = source.popSlice() {
+      guard !isOver, let stream = instance.stream, accounts(slice.count, stream) else {
+        slice.release()
+        continue
+      }
+      if direction == .request { stream.forwardData(slice) } else { stream.sendData(slice) }
+    }
+    if end { sinkEnd(trailers: false) }
+  }
+
+  private func sinkTrailers() { sinkEnd(trailers: true) }
+
+  private func sinkEnd(trailers: Bool) {
+    guard !isOver, let stream = instance.stream else { return }
+    if owed > 0 {
+      mismatch(stream)
+      return
+    }
+    if direction == .request {
+      stream.forwardEnd(trailers: trailers ? stream.requestTrailers : nil)
+    } else {
+      stream.sendEnd(trailers: trailers ? stream.responseTrailers : nil)
+    }
+  }
+
+  /// More or less body than the head that has gone out announces would move the border of the next
+  /// message on the connection: the stream is broken off instead.
+  private func accounts(_ count: Int, _ stream: HTTPStream) -> Bool {
+    guard owed >= 0 else { return true }
+    owed -= Int64(count)
+    if owed >= 0 { return true }
+    mismatch(stream)
+    return false
+  }
+
+  private func mismatch(_ stream: HTTPStream) {
+    isOver = true
+    stream.manager.context.log(
+      .error, "filter", "a filter changed the length of a body after its content-length had gone out")
+    stream.reset()
+  }
+}

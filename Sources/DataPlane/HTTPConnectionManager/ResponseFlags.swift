@@ -1,0 +1,62 @@
+// Why an answer is what it is, as one letter code each: Envoy's response flags, which access logs,
+// their filters and operators' dashboards know.
+
+/// A set of Envoy's core response flags. The order of the bits is the order in which they are
+/// written, as Envoy's.
+struct ResponseFlags: OptionSet, Hashable {
+  let rawValue: UInt32
+  init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  static let failedLocalHealthCheck = ResponseFlags(rawValue: 1 << 0)
+  static let noHealthyUpstream = ResponseFlags(rawValue: 1 << 1)
+  static let upstreamRequestTimeout = ResponseFlags(rawValue: 1 << 2)
+  static let localReset = ResponseFlags(rawValue: 1 << 3)
+  static let upstreamRemoteReset = ResponseFlags(rawValue: 1 << 4)
+  static let upstreamConnectionFailure = ResponseFlags(rawValue: 1 << 5)
+  static let upstreamConnectionTermination = ResponseFlags(rawValue: 1 << 6)
+  static let upstreamOverflow = ResponseFlags(rawValue: 1 << 7)
+  static let noRouteFound = ResponseFlags(rawValue: 1 << 8)
+  static let delayInjected = ResponseFlags(rawValue: 1 << 9)
+  static let faultInjected = ResponseFlags(rawValue: 1 << 10)
+  static let rateLimited = ResponseFlags(rawValue: 1 << 11)
+  static let unauthorizedExternalService = ResponseFlags(rawValue: 1 << 12)
+  static let rateLimitServiceError = ResponseFlags(rawValue: 1 << 13)
+  static let downstreamConnectionTermination = ResponseFlags(rawValue: 1 << 14)
+  static let upstreamRetryLimitExceeded = ResponseFlags(rawValue: 1 << 15)
+  static let streamIdleTimeout = ResponseFlags(rawValue: 1 << 16)
+  static let invalidEnvoyRequestHeaders = ResponseFlags(rawValue: 1 << 17)
+  static let downstreamProtocolError = ResponseFlags(rawValue: 1 << 18)
+  static let upstreamMaxStreamDurationReached = ResponseFlags(rawValue: 1 << 19)
+  static let responseFromCacheFilter = ResponseFlags(rawValue: 1 << 20)
+  static let noFilterConfigFound = ResponseFlags(rawValue: 1 << 21)
+  static let durationTimeout = ResponseFlags(rawValue: 1 << 22)
+  static let upstreamProtocolError = ResponseFlags(rawValue: 1 << 23)
+  static let noClusterFound = ResponseFlags(rawValue: 1 << 24)
+  static let overloadManager = ResponseFlags(rawValue: 1 << 25)
+  static let dnsResolutionFailed = ResponseFlags(rawValue: 1 << 26)
+  static let dropOverload = ResponseFlags(rawValue: 1 << 27)
+  static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
+  static let unconditionalDropOverload = ResponseFlags(rawValue: 1 << 29)
+
+  /// (short, long), in the order of the bits.
+  static let names: [(short: StaticString, long: StaticString)] = [
+    ("LH", "FailedLocalHealthCheck"), ("UH", "NoHealthyUpstream"), ("UT", "UpstreamRequestTimeout"),
+    ("LR", "LocalReset"), ("UR", "UpstreamRemoteReset"), ("UF", "UpstreamConnectionFailure"),
+    ("UC", "UpstreamConnectionTermination"), ("UO", "UpstreamOverflow"), ("NR", "NoRouteFound"),
+    ("DI", "DelayInjected"), ("FI", "FaultInjected"), ("RL", "RateLimited"),
+    ("UAEX", "UnauthorizedExternalService"), ("RLSE", "RateLimitServiceError"),
+    ("DC", "DownstreamConnectionTermination"), ("URX", "UpstreamRetryLimitExceeded"),
+    ("SI", "StreamIdleTimeout"), ("IH", "InvalidEnvoyRequestHeaders"),
+    ("DPE", "DownstreamProtocolError"), ("UMSDR", "UpstreamMaxStreamDurationReached"),
+    ("RFCF", "ResponseFromCacheFilter"), ("NFCF", "NoFilterConfigFound"), ("DT", "DurationTimeout"),
+    ("UPE", "UpstreamProtocolError"), ("NC", "NoClusterFound"), ("OM", "OverloadManagerTerminated"),
+    ("DF", "DnsResolutionFailed"), ("DO", "DropOverload"), ("DR", "DownstreamRemoteReset"),
+    ("UDO", "UnconditionalDropOverload"),
+  ]
+
+  /// The flag with a short name. Control-plane frequency.
+  init?(short: String) {
+    guard let index = Self.names.firstIndex(where: { "\($0.short)" == short }) else { return nil }
+    self.init(rawValue: 1 << UInt32(index))
+  }
+}

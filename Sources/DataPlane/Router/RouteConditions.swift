@@ -1,0 +1,64 @@
+// What a route asks of a request besides its path.
+import Model
+
+final class RouteConditions {
+  private let fraction: RuntimeFractionRuntime?
+  private let headers: [HeaderMatcherRuntime]
+  private let query: [QueryParameterMatcherRuntime]
+  private let isGRPC: Bool
+  /// It asks for a client certificate, and without TLS there is none.
+  private let wantsCertificate: Bool
+
+  /// Nil: it asks for nothing.
+  init?(_ model: RouteMatch, context: WorkerContext) {
+    let wantsCertificate = model.tls?.presented == true || model.tls?.validated == true
+    if model.runtimeFraction == nil, model.headers.isEmpty, model.queryParameters.isEmpty, !model.isGRPC,
+      !wantsCertificate
+    {
+      return nil
+    }
+    fraction = model.runtimeFraction.map { RuntimeFractionRuntime($0, context.runtime) }
+    headers = model.headers.map { HeaderMatcherRuntime(model: $0, names: context.names) }
+    query = model.queryParameters.map { QueryParameterMatcherRuntime($0) }
+    isGRPC = model.isGRPC
+    self.wantsCertificate = wantsCertificate
+  }
+
+  func hold(_ lookup: inout RouteLookup) -> Bool {
+    if wantsCertificate { return false }
+    if isGRPC, !lookup.head.isGRPCRequest { return false }
+    for header in headers where !header.matches(lookup.head) { return false }
+    for parameter in query where !parameter.matches(lookup) { return false }
+    if let fraction, !fraction.takes(lookup.context.runtime, random: lookup.random()) { return false }
+    return true
+  }
+}
+
+final class QueryParameterMatcherRuntime {
+  private let name: [UInt8]
+  /// For a matcher without text: whether the parameter must be there.
+  private let mustBePresent: Bool
+  private let text: TextMatcher?
+
+  init(_ model: QueryParameterMatcher) {
+    name = Array(model.name.utf8)
+    switch model.kind {
+    case .present(let wanted): (mustBePresent, text) = (wanted, nil)
+    case .string(let matcher): (mustBePresent, text) = (true, TextMatcher(matcher))
+    }
+  }
+
+  func matches(_ lookup: RouteLookup) -> Bool {
+    let value = lookup.queryParameter(name)
+    guard let text else { return (value != nil) == mustBePresent }
+    return value.map { text.matches($0) } ?? false
+  }
+}
+
+extension MessageHead {
+  /// By its content type: `application/grpc`, alone or with `+` and a format.
+  var isGRPCRequest: Bool {
+    guard let type = headers.first(.contentType), type.count >= 16 else { return false }
+    return type.prefix(16) == "application/grpc" && (type.count == 16 || type[16] == UInt8(ascii: "+"))
+  }
+}
