@@ -48,6 +48,9 @@ struct HeaderID: RawRepresentable, Equatable {
   static let grpcStatus = HeaderID(rawValue: 39)
   static let xEnvoyAttemptCount = HeaderID(rawValue: 40)
 
+  static let xEnvoyInternal = firstInternal
+  static let xEnvoyUpstreamCanary = HeaderID(rawValue: 41)
+
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
     "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "keep-alive",
@@ -61,6 +64,7 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-upstream-stream-duration-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
     "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-decorator-operation",
     "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count",
+    "x-envoy-upstream-canary",
   ]
 }
 
