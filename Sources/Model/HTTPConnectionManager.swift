@@ -31,11 +31,16 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var maxConnectionDuration: Duration?
   /// `common_http_protocol_options.max_requests_per_connection` (nil: none).
   public var maxRequestsPerConnection: UInt32?
-  /// `generate_request_id`: give a request without `x-request-id` one.
-  public var generateRequestID = true
+  public var clientTrust = ClientTrust()
+  public var requestHeaders = RequestHeaderOptions()
+  public var target = TargetNormalization()
+  /// Header names with underscores (`headers_with_underscores_action`): some servers take them for
+  /// the same name with dashes.
+  public var underscores = Underscores.allow
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
 
+  public enum Underscores: Sendable { case allow, drop, reject }
   public enum Codec: Sendable { case auto, http1 }
   public enum ServerHeaderTransformation: Sendable {
     case overwrite, appendIfAbsent, passThrough

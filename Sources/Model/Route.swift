@@ -9,6 +9,8 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var ignorePathParameters = false
   /// The header, in lower case, that stands for the host in choosing the virtual host (empty: none).
   public var virtualHostHeader = ""
+  /// Headers, in lower case, that clients may not send unless they are internal ones.
+  public var internalOnlyHeaders: [String] = []
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts

@@ -45,7 +45,6 @@ import Testing
     "common_http_protocol_options: {max_response_headers_kb: 8}", "codec_type: HTTP2",
     "codec_type: HTTP3", "http2_protocol_options: {}",
     "request_timeout: -1s",
-    "common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}",
     "stat_prefix: ''",
     "http_protocol_options: {allow_chunked_length: true}",
     "upgrade_configs: [{upgrade_type: websocket}]",

@@ -23,6 +23,8 @@ struct ConnectionAddresses {
   var directRemote: SocketAddress
   /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
   var local: SocketAddress?
+  /// `remote` as x-forwarded-for has it; empty until somebody asks.
+  var remoteText: [UInt8] = []
   /// PROXY protocol TLVs that were asked to be kept.
   var proxyProtocolTLVs: [(type: UInt8, value: [UInt8])] = []
 }

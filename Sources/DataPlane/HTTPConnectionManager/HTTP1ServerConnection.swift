@@ -111,6 +111,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.request.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.request.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       if stream.request.minorVersion == 0, stream.request.hosts == 0, !manager.defaultHost.isEmpty {
         useDefaultHost(stream.request)
       }
@@ -121,6 +125,17 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       beginRequest(stream)
       return true
     }
+  }
+
+  /// `headers_with_underscores_action`. False: the request is refused.
+  private func takesNames(_ headers: HeaderMap) -> Bool {
+    if manager.underscores == .reject {
+      guard HTTP1Underscores.any(in: headers) else { return true }
+      manager.codecCounters.add(.rejectedUnderscores)
+      return false
+    }
+    manager.codecCounters.add(.droppedUnderscores, HTTP1Underscores.drop(from: headers))
+    return true
   }
 
   private func beginStream() -> HTTPStream {
@@ -243,6 +258,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.requestTrailers.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.requestTrailers.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       endRequest(stream, trailers: stream.requestTrailers)
       return true
     }

@@ -14,7 +14,9 @@ final class HTTPManager: TerminalFactory {
   let defaultHost: [UInt8]
   let serverName: [UInt8]
   let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
-  let generateRequestID: Bool
+  let sanitizer: RequestSanitizer
+  let underscores: HTTPConnectionManager.Underscores
+  let codecCounters: Counters<HTTP1CodecStat>
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
   // Nanoseconds; 0: none.
@@ -51,7 +53,9 @@ final class HTTPManager: TerminalFactory {
     defaultHost = Array(model.http1.defaultHostForHTTP10.utf8)
     serverName = Array(model.serverName.utf8)
     serverHeader = model.serverHeaderTransformation
-    generateRequestID = model.generateRequestID
+    underscores = model.underscores
+    codecCounters = context.stats.counters(
+      HTTP1CodecStat.self, scope: .other("http1."), worker: context.index)
     suppressEnvoyHeaders = model.suppressEnvoyHeaders
     forwardsTrailers = model.http1.enableTrailers
     idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
@@ -62,6 +66,7 @@ final class HTTPManager: TerminalFactory {
     drainTimeout = model.drainTimeout.clampedNanoseconds
     delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
     maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
+    sanitizer = RequestSanitizer(model: model, counters: counters, context: context)
   }
 
   override func make(_ connection: Connection) -> TerminalFilter {

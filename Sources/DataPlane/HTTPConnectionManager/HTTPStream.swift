@@ -125,6 +125,7 @@ final class HTTPStream {
       requestDeadline = .max
       info.lastDownstreamReceived = manager.context.reactor.now
     }
+    guard manager.sanitizer.prepare(self) else { return }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
       closeAfterResponse = true
@@ -242,7 +243,6 @@ final class HTTPStream {
   }
 
   private func route() {
-    prepareHeaders()
     manager.counters.add(.requestRouted)
     guard let host = manager.routes.virtualHost(for: request),
       let route = host.route(for: request)
@@ -265,20 +265,6 @@ final class HTTPStream {
       }
     case .cluster(let action):
       router.start(action, matched: route.path.matchedLength(request.path))
-    }
-  }
-
-  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
-  private func prepareHeaders() {
-    let headers = request.headers
-    headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
-    if !headers.contains(.xForwardedProto) {
-      headers.add(.xForwardedProto, "x-forwarded-proto", value: "http")
-    }
-    if manager.generateRequestID, !headers.contains(.xRequestID) {
-      let text = headers.scratch(36)
-      RequestID.write(&manager.context.random, to: text)
-      headers.addInPlace(.xRequestID, "x-request-id", value: ByteView(UnsafePointer(text), 36))
     }
   }
 
@@ -350,6 +336,7 @@ final class HTTPStream {
       context.date.write(to: text, now: context.reactor.now)
       headers.addInPlace(.date, "date", value: ByteView(UnsafePointer(text), DateHeader.length))
     }
+    manager.sanitizer.finishResponse(self)
     let hasServer = headers.contains(.server)
     switch manager.serverHeader {
     case .passThrough: break

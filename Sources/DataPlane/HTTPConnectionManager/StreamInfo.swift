@@ -46,6 +46,11 @@ struct StreamInfo {
     var wireSent: UInt64 = 0
   }
 
+  /// The client that the request names, where it is not the connection's peer; its port is 0 then.
+  var remote: SocketAddress?
+  /// The client is an internal one (`internal_address_config`).
+  var isInternal = false
+
   // Who. Kept alive by the stream (manager, route table) and its router request until the stream is
   // given back.
   unowned(unsafe) var virtualHost: VirtualHostRuntime?
@@ -90,6 +95,7 @@ enum ResponseDetails {
   static let streamIdleTimeout: StaticString = "stream_idle_timeout"
   static let maxDuration: StaticString = "max_duration_timeout"
   static let upgradeFailed: StaticString = "upgrade_failed"
+  static let originalIPDetectionFailed: StaticString = "rejecting_because_detection_failed"
   static let missingHost: StaticString = "missing_host_header"
   static let pathNormalizationFailed: StaticString = "path_normalization_failed"
   static let downstreamRemoteDisconnect: StaticString = "downstream_remote_disconnect"

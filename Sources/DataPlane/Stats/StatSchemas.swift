@@ -42,6 +42,7 @@ enum HTTPStat: Int, StatSchema {
     request1xx, request2xx, request3xx, request4xx, request5xx,
     requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
+    requestFailedPathNormalization, requestRedirectedNormalized,
     requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
   var name: String {
     switch self {
@@ -79,6 +80,8 @@ enum HTTPStat: Int, StatSchema {
     case .requestTimeout: "downstream_rq_timeout"
     case .requestHeaderTimeout: "downstream_rq_header_timeout"
     case .requestIdleTimeout: "downstream_rq_idle_timeout"
+    case .requestFailedPathNormalization: "downstream_rq_failed_path_normalization"
+    case .requestRedirectedNormalized: "downstream_rq_redirected_with_normalized_path"
     case .requestDirectResponse: "rq_direct_response"
     case .requestRedirect: "rq_redirect"
     case .noRoute: "no_route"
@@ -92,6 +95,16 @@ enum HTTPStat: Int, StatSchema {
     default: .counter
     }
   }
+}
+
+/// `http1.`, the codec towards clients.
+enum HTTP1CodecStat: Int, StatSchema {
+  case droppedUnderscores, rejectedUnderscores
+  var name: String {
+    self == .droppedUnderscores
+      ? "dropped_headers_with_underscores" : "requests_rejected_with_underscores_in_headers"
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// `listener.<address>.http.<stat_prefix>.`

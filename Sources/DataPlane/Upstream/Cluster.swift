@@ -16,6 +16,8 @@ final class WorkerContext {
   let runtime = RuntimeTable()
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
+  /// Who this proxy is, in the configuration that is being applied.
+  var node = Node()
   /// Draining: the share of answers that tell their connection to close, in 1/65536.
   var drainShare: UInt64 = 0
   /// `date` header of the current second.

@@ -156,10 +156,144 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   /// Clears the value of `generateRequestID`. Subsequent reads from it will return its default value.
   package mutating func clearGenerateRequestID() {_uniqueStorage()._generateRequestID = nil}
 
+  package var preserveExternalRequestID: Bool {
+    get {_storage._preserveExternalRequestID}
+    set {_uniqueStorage()._preserveExternalRequestID = newValue}
+  }
+
+  package var alwaysSetRequestIDInResponse: Bool {
+    get {_storage._alwaysSetRequestIDInResponse}
+    set {_uniqueStorage()._alwaysSetRequestIDInResponse = newValue}
+  }
+
+  package var requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension {
+    get {_storage._requestIDExtension ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension()}
+    set {_uniqueStorage()._requestIDExtension = newValue}
+  }
+  /// Returns true if `requestIDExtension` has been explicitly set.
+  package var hasRequestIDExtension: Bool {_storage._requestIDExtension != nil}
+  /// Clears the value of `requestIDExtension`. Subsequent reads from it will return its default value.
+  package mutating func clearRequestIDExtension() {_uniqueStorage()._requestIDExtension = nil}
+
+  package var useRemoteAddress: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._useRemoteAddress ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._useRemoteAddress = newValue}
+  }
+  /// Returns true if `useRemoteAddress` has been explicitly set.
+  package var hasUseRemoteAddress: Bool {_storage._useRemoteAddress != nil}
+  /// Clears the value of `useRemoteAddress`. Subsequent reads from it will return its default value.
+  package mutating func clearUseRemoteAddress() {_uniqueStorage()._useRemoteAddress = nil}
+
+  package var xffNumTrustedHops: UInt32 {
+    get {_storage._xffNumTrustedHops}
+    set {_uniqueStorage()._xffNumTrustedHops = newValue}
+  }
+
+  package var originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
+    get {_storage._originalIpDetectionExtensions}
+    set {_uniqueStorage()._originalIpDetectionExtensions = newValue}
+  }
+
+  /// Absent: no client is internal.
+  package var internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig {
+    get {_storage._internalAddressConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig()}
+    set {_uniqueStorage()._internalAddressConfig = newValue}
+  }
+  /// Returns true if `internalAddressConfig` has been explicitly set.
+  package var hasInternalAddressConfig: Bool {_storage._internalAddressConfig != nil}
+  /// Clears the value of `internalAddressConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearInternalAddressConfig() {_uniqueStorage()._internalAddressConfig = nil}
+
+  package var skipXffAppend: Bool {
+    get {_storage._skipXffAppend}
+    set {_uniqueStorage()._skipXffAppend = newValue}
+  }
+
+  package var representIpv4RemoteAddressAsIpv4MappedIpv6: Bool {
+    get {_storage._representIpv4RemoteAddressAsIpv4MappedIpv6}
+    set {_uniqueStorage()._representIpv4RemoteAddressAsIpv4MappedIpv6 = newValue}
+  }
+
+  package var appendXForwardedPort: Bool {
+    get {_storage._appendXForwardedPort}
+    set {_uniqueStorage()._appendXForwardedPort = newValue}
+  }
+
+  package var via: String {
+    get {_storage._via}
+    set {_uniqueStorage()._via = newValue}
+  }
+
+  /// The node's cluster as `user-agent`, and the node's names in headers of their own.
+  package var addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._addUserAgent ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._addUserAgent = newValue}
+  }
+  /// Returns true if `addUserAgent` has been explicitly set.
+  package var hasAddUserAgent: Bool {_storage._addUserAgent != nil}
+  /// Clears the value of `addUserAgent`. Subsequent reads from it will return its default value.
+  package mutating func clearAddUserAgent() {_uniqueStorage()._addUserAgent = nil}
+
+  package var schemeHeaderTransformation: Envoy_Config_Core_V3_SchemeHeaderTransformation {
+    get {_storage._schemeHeaderTransformation ?? Envoy_Config_Core_V3_SchemeHeaderTransformation()}
+    set {_uniqueStorage()._schemeHeaderTransformation = newValue}
+  }
+  /// Returns true if `schemeHeaderTransformation` has been explicitly set.
+  package var hasSchemeHeaderTransformation: Bool {_storage._schemeHeaderTransformation != nil}
+  /// Clears the value of `schemeHeaderTransformation`. Subsequent reads from it will return its default value.
+  package mutating func clearSchemeHeaderTransformation() {_uniqueStorage()._schemeHeaderTransformation = nil}
+
+  package var normalizePath: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._normalizePath ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._normalizePath = newValue}
+  }
+  /// Returns true if `normalizePath` has been explicitly set.
+  package var hasNormalizePath: Bool {_storage._normalizePath != nil}
+  /// Clears the value of `normalizePath`. Subsequent reads from it will return its default value.
+  package mutating func clearNormalizePath() {_uniqueStorage()._normalizePath = nil}
+
+  package var mergeSlashes: Bool {
+    get {_storage._mergeSlashes}
+    set {_uniqueStorage()._mergeSlashes = newValue}
+  }
+
+  package var pathWithEscapedSlashesAction: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction {
+    get {_storage._pathWithEscapedSlashesAction}
+    set {_uniqueStorage()._pathWithEscapedSlashesAction = newValue}
+  }
+
+  package var stripMatchingHostPort: Bool {
+    get {_storage._stripMatchingHostPort}
+    set {_uniqueStorage()._stripMatchingHostPort = newValue}
+  }
+
+  package var stripPortMode: OneOf_StripPortMode? {
+    get {return _storage._stripPortMode}
+    set {_uniqueStorage()._stripPortMode = newValue}
+  }
+
+  package var stripAnyHostPort: Bool {
+    get {
+      if case .stripAnyHostPort(let v)? = _storage._stripPortMode {return v}
+      return false
+    }
+    set {_uniqueStorage()._stripPortMode = .stripAnyHostPort(newValue)}
+  }
+
+  package var stripTrailingHostDot: Bool {
+    get {_storage._stripTrailingHostDot}
+    set {_uniqueStorage()._stripTrailingHostDot = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
     case routeConfig(Envoy_Config_Route_V3_RouteConfiguration)
+
+  }
+
+  package nonisolated enum OneOf_StripPortMode: Equatable, Sendable {
+    case stripAnyHostPort(Bool)
 
   }
 
@@ -243,9 +377,92 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
 
   }
 
+  package nonisolated enum PathWithEscapedSlashesAction: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case implementationSpecificDefault // = 0
+    case keepUnchanged // = 1
+    case rejectRequest // = 2
+    case unescapeAndRedirect // = 3
+    case unescapeAndForward // = 4
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .implementationSpecificDefault
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .implementationSpecificDefault
+      case 1: self = .keepUnchanged
+      case 2: self = .rejectRequest
+      case 3: self = .unescapeAndRedirect
+      case 4: self = .unescapeAndForward
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .implementationSpecificDefault: return 0
+      case .keepUnchanged: return 1
+      case .rejectRequest: return 2
+      case .unescapeAndRedirect: return 3
+      case .unescapeAndForward: return 4
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction] = [
+      .implementationSpecificDefault,
+      .keepUnchanged,
+      .rejectRequest,
+      .unescapeAndRedirect,
+      .unescapeAndForward,
+    ]
+
+  }
+
+  /// Which clients are trusted.
+  package nonisolated struct InternalAddressConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var unixSockets: Bool = false
+
+    package var cidrRanges: [Envoy_Config_Core_V3_CidrRange] = []
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How request ids are made.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
+    set {_typedConfig = newValue}
+  }
+  /// Returns true if `typedConfig` has been explicitly set.
+  package var hasTypedConfig: Bool {self._typedConfig != nil}
+  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedConfig() {self._typedConfig = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
 }
 
 /// An HTTP filter.
@@ -284,7 +501,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{4}\u{3}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{4}\u{3}generate_request_id\0\u{4}\u{9}stream_idle_timeout\0\u{4}\u{2}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{4}\u{5}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{6}request_headers_timeout\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{4}\u{2}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{4}\u{2}use_remote_address\0\u{3}generate_request_id\0\u{4}\u{4}xff_num_trusted_hops\0\u{3}represent_ipv4_remote_address_as_ipv4_mapped_ipv6\0\u{3}skip_xff_append\0\u{1}via\0\u{4}\u{2}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{4}\u{2}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{3}request_id_extension\0\u{3}always_set_request_id_in_response\0\u{4}\u{2}strip_matching_host_port\0\u{4}\u{2}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{3}original_ip_detection_extensions\0\u{3}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{4}\u{3}append_x_forwarded_port\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -302,6 +519,25 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _drainTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _delayedCloseTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _generateRequestID: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _preserveExternalRequestID: Bool = false
+    var _alwaysSetRequestIDInResponse: Bool = false
+    var _requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension? = nil
+    var _useRemoteAddress: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _xffNumTrustedHops: UInt32 = 0
+    var _originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+    var _internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig? = nil
+    var _skipXffAppend: Bool = false
+    var _representIpv4RemoteAddressAsIpv4MappedIpv6: Bool = false
+    var _appendXForwardedPort: Bool = false
+    var _via: String = String()
+    var _addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _schemeHeaderTransformation: Envoy_Config_Core_V3_SchemeHeaderTransformation? = nil
+    var _normalizePath: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _mergeSlashes: Bool = false
+    var _pathWithEscapedSlashesAction: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction = .implementationSpecificDefault
+    var _stripMatchingHostPort: Bool = false
+    var _stripPortMode: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.OneOf_StripPortMode?
+    var _stripTrailingHostDot: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -327,6 +563,25 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _drainTimeout = source._drainTimeout
       _delayedCloseTimeout = source._delayedCloseTimeout
       _generateRequestID = source._generateRequestID
+      _preserveExternalRequestID = source._preserveExternalRequestID
+      _alwaysSetRequestIDInResponse = source._alwaysSetRequestIDInResponse
+      _requestIDExtension = source._requestIDExtension
+      _useRemoteAddress = source._useRemoteAddress
+      _xffNumTrustedHops = source._xffNumTrustedHops
+      _originalIpDetectionExtensions = source._originalIpDetectionExtensions
+      _internalAddressConfig = source._internalAddressConfig
+      _skipXffAppend = source._skipXffAppend
+      _representIpv4RemoteAddressAsIpv4MappedIpv6 = source._representIpv4RemoteAddressAsIpv4MappedIpv6
+      _appendXForwardedPort = source._appendXForwardedPort
+      _via = source._via
+      _addUserAgent = source._addUserAgent
+      _schemeHeaderTransformation = source._schemeHeaderTransformation
+      _normalizePath = source._normalizePath
+      _mergeSlashes = source._mergeSlashes
+      _pathWithEscapedSlashesAction = source._pathWithEscapedSlashesAction
+      _stripMatchingHostPort = source._stripMatchingHostPort
+      _stripPortMode = source._stripPortMode
+      _stripTrailingHostDot = source._stripTrailingHostDot
     }
   }
 
@@ -361,17 +616,43 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
           }
         }()
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._httpFilters) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._addUserAgent) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._httpProtocolOptions) }()
         case 10: try { try decoder.decodeSingularStringField(value: &_storage._serverName) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._drainTimeout) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._useRemoteAddress) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._generateRequestID) }()
+        case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._xffNumTrustedHops) }()
+        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._representIpv4RemoteAddressAsIpv4MappedIpv6) }()
+        case 21: try { try decoder.decodeSingularBoolField(value: &_storage._skipXffAppend) }()
+        case 22: try { try decoder.decodeSingularStringField(value: &_storage._via) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._streamIdleTimeout) }()
+        case 25: try { try decoder.decodeSingularMessageField(value: &_storage._internalAddressConfig) }()
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._delayedCloseTimeout) }()
         case 28: try { try decoder.decodeSingularMessageField(value: &_storage._requestTimeout) }()
         case 29: try { try decoder.decodeSingularMessageField(value: &_storage._maxRequestHeadersKb) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._normalizePath) }()
+        case 32: try { try decoder.decodeSingularBoolField(value: &_storage._preserveExternalRequestID) }()
+        case 33: try { try decoder.decodeSingularBoolField(value: &_storage._mergeSlashes) }()
         case 34: try { try decoder.decodeSingularEnumField(value: &_storage._serverHeaderTransformation) }()
         case 35: try { try decoder.decodeSingularMessageField(value: &_storage._commonHTTPProtocolOptions) }()
+        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._requestIDExtension) }()
+        case 37: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysSetRequestIDInResponse) }()
+        case 39: try { try decoder.decodeSingularBoolField(value: &_storage._stripMatchingHostPort) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._requestHeadersTimeout) }()
+        case 42: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._stripPortMode != nil {try decoder.handleConflictingOneOf()}
+            _storage._stripPortMode = .stripAnyHostPort(v)
+          }
+        }()
+        case 45: try { try decoder.decodeSingularEnumField(value: &_storage._pathWithEscapedSlashesAction) }()
+        case 46: try { try decoder.decodeRepeatedMessageField(value: &_storage._originalIpDetectionExtensions) }()
+        case 47: try { try decoder.decodeSingularBoolField(value: &_storage._stripTrailingHostDot) }()
+        case 48: try { try decoder.decodeSingularMessageField(value: &_storage._schemeHeaderTransformation) }()
+        case 51: try { try decoder.decodeSingularBoolField(value: &_storage._appendXForwardedPort) }()
         default: break
         }
       }
@@ -396,6 +677,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       if !_storage._httpFilters.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._httpFilters, fieldNumber: 5)
       }
+      try { if let v = _storage._addUserAgent {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
       try { if let v = _storage._httpProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       } }()
@@ -405,11 +689,29 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._drainTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      try { if let v = _storage._useRemoteAddress {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
       try { if let v = _storage._generateRequestID {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
+      if _storage._xffNumTrustedHops != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._xffNumTrustedHops, fieldNumber: 19)
+      }
+      if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != false {
+        try visitor.visitSingularBoolField(value: _storage._representIpv4RemoteAddressAsIpv4MappedIpv6, fieldNumber: 20)
+      }
+      if _storage._skipXffAppend != false {
+        try visitor.visitSingularBoolField(value: _storage._skipXffAppend, fieldNumber: 21)
+      }
+      if !_storage._via.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._via, fieldNumber: 22)
+      }
       try { if let v = _storage._streamIdleTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
+      try { if let v = _storage._internalAddressConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()
       try { if let v = _storage._delayedCloseTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
@@ -420,15 +722,51 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._maxRequestHeadersKb {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
       } }()
+      try { if let v = _storage._normalizePath {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
+      if _storage._preserveExternalRequestID != false {
+        try visitor.visitSingularBoolField(value: _storage._preserveExternalRequestID, fieldNumber: 32)
+      }
+      if _storage._mergeSlashes != false {
+        try visitor.visitSingularBoolField(value: _storage._mergeSlashes, fieldNumber: 33)
+      }
       if _storage._serverHeaderTransformation != .overwrite {
         try visitor.visitSingularEnumField(value: _storage._serverHeaderTransformation, fieldNumber: 34)
       }
       try { if let v = _storage._commonHTTPProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
       } }()
+      try { if let v = _storage._requestIDExtension {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+      } }()
+      if _storage._alwaysSetRequestIDInResponse != false {
+        try visitor.visitSingularBoolField(value: _storage._alwaysSetRequestIDInResponse, fieldNumber: 37)
+      }
+      if _storage._stripMatchingHostPort != false {
+        try visitor.visitSingularBoolField(value: _storage._stripMatchingHostPort, fieldNumber: 39)
+      }
       try { if let v = _storage._requestHeadersTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
       } }()
+      try { if case .stripAnyHostPort(let v)? = _storage._stripPortMode {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 42)
+      } }()
+      if _storage._pathWithEscapedSlashesAction != .implementationSpecificDefault {
+        try visitor.visitSingularEnumField(value: _storage._pathWithEscapedSlashesAction, fieldNumber: 45)
+      }
+      if !_storage._originalIpDetectionExtensions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._originalIpDetectionExtensions, fieldNumber: 46)
+      }
+      if _storage._stripTrailingHostDot != false {
+        try visitor.visitSingularBoolField(value: _storage._stripTrailingHostDot, fieldNumber: 47)
+      }
+      try { if let v = _storage._schemeHeaderTransformation {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
+      } }()
+      if _storage._appendXForwardedPort != false {
+        try visitor.visitSingularBoolField(value: _storage._appendXForwardedPort, fieldNumber: 51)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -453,6 +791,25 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._drainTimeout != rhs_storage._drainTimeout {return false}
         if _storage._delayedCloseTimeout != rhs_storage._delayedCloseTimeout {return false}
         if _storage._generateRequestID != rhs_storage._generateRequestID {return false}
+        if _storage._preserveExternalRequestID != rhs_storage._preserveExternalRequestID {return false}
+        if _storage._alwaysSetRequestIDInResponse != rhs_storage._alwaysSetRequestIDInResponse {return false}
+        if _storage._requestIDExtension != rhs_storage._requestIDExtension {return false}
+        if _storage._useRemoteAddress != rhs_storage._useRemoteAddress {return false}
+        if _storage._xffNumTrustedHops != rhs_storage._xffNumTrustedHops {return false}
+        if _storage._originalIpDetectionExtensions != rhs_storage._originalIpDetectionExtensions {return false}
+        if _storage._internalAddressConfig != rhs_storage._internalAddressConfig {return false}
+        if _storage._skipXffAppend != rhs_storage._skipXffAppend {return false}
+        if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != rhs_storage._representIpv4RemoteAddressAsIpv4MappedIpv6 {return false}
+        if _storage._appendXForwardedPort != rhs_storage._appendXForwardedPort {return false}
+        if _storage._via != rhs_storage._via {return false}
+        if _storage._addUserAgent != rhs_storage._addUserAgent {return false}
+        if _storage._schemeHeaderTransformation != rhs_storage._schemeHeaderTransformation {return false}
+        if _storage._normalizePath != rhs_storage._normalizePath {return false}
+        if _storage._mergeSlashes != rhs_storage._mergeSlashes {return false}
+        if _storage._pathWithEscapedSlashesAction != rhs_storage._pathWithEscapedSlashesAction {return false}
+        if _storage._stripMatchingHostPort != rhs_storage._stripMatchingHostPort {return false}
+        if _storage._stripPortMode != rhs_storage._stripPortMode {return false}
+        if _storage._stripTrailingHostDot != rhs_storage._stripTrailingHostDot {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -468,6 +825,79 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ServerHeaderTransformation: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OVERWRITE\0\u{1}APPEND_IF_ABSENT\0\u{1}PASS_THROUGH\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPLEMENTATION_SPECIFIC_DEFAULT\0\u{1}KEEP_UNCHANGED\0\u{1}REJECT_REQUEST\0\u{1}UNESCAPE_AND_REDIRECT\0\u{1}UNESCAPE_AND_FORWARD\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".InternalAddressConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}unix_sockets\0\u{3}cidr_ranges\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.unixSockets) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.cidrRanges) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.unixSockets != false {
+      try visitor.visitSingularBoolField(value: self.unixSockets, fieldNumber: 1)
+    }
+    if !self.cidrRanges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.cidrRanges, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig) -> Bool {
+    if lhs.unixSockets != rhs.unixSockets {return false}
+    if lhs.cidrRanges != rhs.cidrRanges {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RequestIDExtension"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._typedConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
+    if lhs._typedConfig != rhs._typedConfig {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
