@@ -105,15 +105,18 @@ public struct ClusterStatus: Sendable, Hashable {
     public let address: SocketAddress
     public let hostname: String
     public let weight: UInt32
-    public let zone: String
-    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_success`,
-    /// `rq_timeout`, `rq_total`, in this order.
+    public let locality: Locality
+    public let priority: Int
+    public let health: Model.Endpoint.Health
+    /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
+    /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
+  public let circuitBreakers: CircuitBreakers
 }
 
 /// The data plane of this process.
@@ -137,7 +140,9 @@ public final class DataPlane: Sendable {
   public init(options: DataPlaneOptions) {
     self.options = options
     shared = Worker.SharedState(
-      stats: StatRegistry(), endpointStats: StatRegistry(), counts: SharedCounts(),
+      stats: StatRegistry(), endpointStats: StatRegistry(),
+      breakers: CircuitBreakerBoards(workers: options.workers), foundEndpoints: SharedEndpoints(),
+      counts: SharedCounts(),
       connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
       options: options)
     let shared = shared
@@ -263,7 +268,11 @@ public final class DataPlane: Sendable {
   }
 
   /// Every statistic, summed over the workers.
-  public func stats() -> [StatValue] { shared.stats.snapshot() }
+  public func stats() -> [StatValue] {
+    let clusters = state.withLock { $0.configuration.clusters }
+    return shared.stats.snapshot()
+      + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
 
   /// Bound listeners in the order of the configuration.
   public func listenerStatus() -> [ListenerStatus] {
@@ -290,11 +299,11 @@ public final class DataPlane: Sendable {
           let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
           return ClusterStatus.Endpoint(
             address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
-            zone: endpoint.zone,
+            locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
             })
-        })
+        }, circuitBreakers: cluster.circuitBreakers)
     }
   }
 }

@@ -27,6 +27,8 @@ public struct Node: Hashable, Sendable {
   public var id = ""
   public var cluster = ""
   public var zone = ""
+  public var region = ""
+  public var subZone = ""
   public init() {}
 }
 

@@ -59,6 +59,8 @@ public struct RouteAction: Hashable, Sendable {
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
   public var clusterNotFoundStatus: Int = 503
+  /// Whose circuit breakers and connections requests use.
+  public var priority = RoutingPriority.normal
 
   public enum ClusterChoice: Hashable, Sendable {
     case single(String)

@@ -25,9 +25,9 @@ extension ProxyServer {
       endpoints: cluster.endpoints.map { endpoint in
         ClusterReport.Endpoint(
           address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
-          zone: endpoint.zone,
-          counters: endpoint.counters.map { .init(name: "\($0.name)", value: $0.value) })
-      })
+          counters: endpoint.counters.map { .init(name: "\($0.name)", value: $0.value) },
+          locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health)
+      }, circuitBreakers: cluster.circuitBreakers)
   }
 
   private func serverInformation() -> ServerInformation {

@@ -25,7 +25,7 @@ final class Fixture: Sendable {
     name: "svc.a",
     endpoints: [
       .init(
-        address: address, hostname: "hh", weight: 3, zone: "z",
+        address: address, hostname: "hh", weight: 3,
         counters: [.init(name: "cx_active", value: 2), .init(name: "cx_total", value: 0)])
     ])
 

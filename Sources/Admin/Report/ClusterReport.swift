@@ -19,25 +19,35 @@ public struct ClusterReport: Sendable, Hashable {
     /// Empty: none given.
     public let hostname: String
     public let weight: UInt32
-    public let zone: String
+    public let locality: Locality
+    public let priority: Int
+    public let health: Model.Endpoint.Health
     /// In the order they are shown.
     public let counters: [Counter]
 
     public init(
-      address: SocketAddress, hostname: String, weight: UInt32, zone: String, counters: [Counter]
+      address: SocketAddress, hostname: String, weight: UInt32, counters: [Counter],
+      locality: Locality = Locality(), priority: Int = 0,
+      health: Model.Endpoint.Health = .healthy
     ) {
       self.address = address
       self.hostname = hostname
       self.weight = weight
-      self.zone = zone
+      self.locality = locality
+      self.priority = priority
+      self.health = health
       self.counters = counters
     }
   }
   public let name: String
   public let endpoints: [Endpoint]
+  public let circuitBreakers: CircuitBreakers
 
-  public init(name: String, endpoints: [Endpoint]) {
+  public init(
+    name: String, endpoints: [Endpoint], circuitBreakers: CircuitBreakers = CircuitBreakers()
+  ) {
     self.name = name
     self.endpoints = endpoints
+    self.circuitBreakers = circuitBreakers
   }
 }

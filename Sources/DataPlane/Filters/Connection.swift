@@ -25,8 +25,15 @@ struct ConnectionAddresses {
   var local: SocketAddress?
   /// `remote` as x-forwarded-for has it; empty until somebody asks.
   var remoteText: [UInt8] = []
+  /// `local` is not the socket's own: a listener filter has restored it.
+  var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.
   var proxyProtocolTLVs: [(type: UInt8, value: [UInt8])] = []
+}
+
+extension ConnectionAddresses {
+  /// Where the client was going before it was sent here. Nil: it came straight.
+  var restoredLocal: SocketAddress? { isLocalRestored ? local : nil }
 }
 
 final class Connection: SocketHandler {

@@ -45,6 +45,8 @@ final class HTTPStream {
   private var counted = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
+  /// The next local reply says that a circuit breaker is open.
+  var isOverloaded = false
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -75,6 +77,7 @@ final class HTTPStream {
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
+    isOverloaded = false
     wasReset = false
     let now = manager.context.reactor.now
     lastActivity = now
@@ -441,6 +444,10 @@ final class HTTPStream {
   private func finishReply(_ body: ByteView) {
     let head = response
     let status = head.status
+    if isOverloaded {
+      isOverloaded = false
+      head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
+    }
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
     if body.count > 0, !head.headers.contains(.contentType) {

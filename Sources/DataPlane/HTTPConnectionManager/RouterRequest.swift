@@ -53,7 +53,7 @@ final class RouterRequest: UpstreamHandler {
     stream.info.attempts = 1
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     rewrite(action, matched)
-    guard let endpoint = cluster.pick() else {
+    guard let endpoint = pick(cluster) else {
       countLocal(503)
       stream.reply(
         503, body: "no healthy upstream", flags: .noHealthyUpstream,
@@ -63,18 +63,37 @@ final class RouterRequest: UpstreamHandler {
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
     if stream.requestForwarded { startRouteTimer() }
-    let counters = cluster.counters
-    let (connection, isReady) = HTTP1ClientConnection.acquire(
-      cluster: cluster, endpoint: endpoint, owner: self)
-    self.connection = connection
-    if isReady {
+    switch endpoint.acquire(self, priority: action.priority) {
+    case .ready(let connection):
+      self.connection = connection
       send(connection)
-    } else {
+    case .pending:
       stream.info.upstreamConnectStart = context.reactor.now
-      counters.add(.requestPendingTotal)
-      counters.add(.requestPendingActive)
       if !stream.requestForwarded { stream.pauseRequest(.upstream) }
+    case .overflow:
+      upstreamFailed(.overflow)
+    case .noPool:
+      countLocal(503)
+      stream.reply(
+        503, body: "no healthy upstream", flags: .noHealthyUpstream,
+        details: ResponseDetails.noHealthyUpstream)
     }
+  }
+
+  @inline(__always)
+  private func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
+    guard let destinations = cluster.destinations else { return cluster.pick() }
+    return pickDestination(destinations)
+  }
+
+  /// The request's header goes before where the client was going.
+  private func pickDestination(_ destinations: OriginalDestinations) -> EndpointRuntime? {
+    if let header = destinations.header, let text = stream.request.headers.first(header),
+      let destination = destinations.destination(inHeader: text)
+    {
+      return destinations.pick(destination)
+    }
+    return destinations.pick(stream.codec?.connection.addresses.restoredLocal)
   }
 
   private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
@@ -106,7 +125,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   override func upstreamReady(_ connection: HTTP1ClientConnection) {
-    cluster?.counters.subtract(.requestPendingActive)
+    self.connection = connection
     stream.info.upstreamConnectEnd = context.reactor.now
     send(connection)
     stream.continueRequest(.upstream)
@@ -150,7 +169,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func keepEarly(_ slice: Slice) {
-    guard connection != nil else {
+    guard connection != nil || waitsIn != nil else {
       slice.release()
       return
     }
@@ -160,8 +179,8 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
-    guard let connection else { return }
-    if sending {
+    guard connection != nil || waitsIn != nil else { return }
+    if sending, let connection {
       finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
     } else {
       earlyTrailers = trailers != nil
@@ -258,10 +277,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
     connection = nil
-    if wasPending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestPendingFailureEject)
-    } else if !headReceived {
+    if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
     }
     finishCounts(success: false)
@@ -275,6 +291,7 @@ final class RouterRequest: UpstreamHandler {
     }
     let status = UpstreamFailureText.status(failure)
     countLocal(status)
+    if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
     stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
     stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
     stream.reply(status, view: UpstreamFailureText.body(failure, stream))
@@ -308,19 +325,16 @@ final class RouterRequest: UpstreamHandler {
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil { cancelConnection() }
+    if connection != nil || waitsIn != nil { cancelUpstream() }
   }
 
-  private func cancelConnection() {
-    guard let connection else { return }
+  private func cancelUpstream() {
+    waitsIn?.cancel(self)
+    let connection = connection
     self.connection = nil
-    if !sending {
-      cluster?.counters.subtract(.requestPendingActive)
-      cluster?.counters.add(.requestCancelled)
-    }
     finishCounts(success: false)
     pendingEnd = false
-    connection.cancel()
+    connection?.cancel()
   }
 
   func pauseResponse() { connection?.pauseReading() }

@@ -13,6 +13,7 @@ enum UpstreamFailureText {
   static func flags(_ failure: UpstreamFailure, started: Bool) -> ResponseFlags {
     if started { return .upstreamProtocolError }
     switch failure {
+    case .overflow: return .upstreamOverflow
     case .connect, .connectTimeout: return .upstreamConnectionFailure
     case .terminated, .reset: return .upstreamConnectionTermination
     case .protocolError: return .upstreamProtocolError
@@ -21,6 +22,7 @@ enum UpstreamFailureText {
 
   private static func reason(_ failure: UpstreamFailure) -> StaticString {
     switch failure {
+    case .overflow: "overflow"
     case .connect: "remote connection failure"
     case .connectTimeout: "connection timeout"
     case .terminated, .reset: "connection termination"

@@ -48,6 +48,7 @@ final class ListenerFilterSession: SocketHandler {
           of: socket.descriptor, isIPv6: isIPv6)
         {
           addresses.local = original
+          addresses.isLocalRestored = true
         }
         next += 1
       case .proxyProtocol(let filter):
@@ -101,7 +102,10 @@ final class ListenerFilterSession: SocketHandler {
     }
     socket.inbound.consume(header.length)
     if let source = header.source { addresses.remote = source }
-    if let destination = header.destination { addresses.local = destination }
+    if let destination = header.destination {
+      addresses.local = destination
+      addresses.isLocalRestored = true
+    }
     addresses.proxyProtocolTLVs = header.tlvs.filter { tlv in
       switch filter.passThroughTLVs {
       case .none: return false

@@ -46,6 +46,7 @@ final class RouteActionRuntime {
   /// `.some(0)`: none; nil: the connection manager's.
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
+  let priority: RoutingPriority
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
   private let clusters: WeightedClusters
@@ -60,6 +61,7 @@ final class RouteActionRuntime {
     case .some(.some(let duration)): idleTimeout = duration.clampedNanoseconds
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
+    priority = model.priority
     switch model.cluster {
     case .single(let name): clusters = WeightedClusters(single: name, find: find)
     case .weighted(let list): clusters = WeightedClusters(list, find: find)

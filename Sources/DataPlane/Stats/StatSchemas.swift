@@ -131,13 +131,16 @@ enum ClusterStat: Int, StatSchema {
     connectionDestroyWithActiveRequest, connectionDestroyLocalWithActiveRequest,
     connectionDestroyRemoteWithActiveRequest, connectionNoneHealthy,
     connectionMaxRequests, connectionProtocolError, connectionIdleTimeout, connectionBytesReceived,
-    connectionBytesSent, connectAttemptsExceeded,
+    connectionBytesSent, connectAttemptsExceeded, connectionOverflow, connectionPoolOverflow,
+    connectionMaxDuration,
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
     requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
     requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
     request4xx, request5xx,
     request200, request404, request503, request504,
-    membershipTotal, membershipHealthy
+    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow,
+    membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
+    healthyPanic, originalDestinationInvalid
   var name: String {
     switch self {
     case .connectionTotal: "upstream_cx_total"
@@ -157,6 +160,17 @@ enum ClusterStat: Int, StatSchema {
     case .connectionIdleTimeout: "upstream_cx_idle_timeout"
     case .connectionBytesReceived: "upstream_cx_rx_bytes_total"
     case .connectionBytesSent: "upstream_cx_tx_bytes_total"
+    case .connectionOverflow: "upstream_cx_overflow"
+    case .connectionPoolOverflow: "upstream_cx_pool_overflow"
+    case .connectionMaxDuration: "upstream_cx_max_duration_reached"
+    case .requestActiveOverflow: "upstream_rq_active_overflow"
+    case .requestPendingOverflow: "upstream_rq_pending_overflow"
+    case .requestRetryOverflow: "upstream_rq_retry_overflow"
+    case .membershipDegraded: "membership_degraded"
+    case .membershipExcluded: "membership_excluded"
+    case .membershipChange: "membership_change"
+    case .healthyPanic: "lb_healthy_panic"
+    case .originalDestinationInvalid: "original_dst_host_invalid"
     case .connectAttemptsExceeded: "upstream_cx_connect_attempts_exceeded"
     case .requestTotal: "upstream_rq_total"
     case .requestActive: "upstream_rq_active"
@@ -184,7 +198,7 @@ enum ClusterStat: Int, StatSchema {
   var kind: StatValue.Kind {
     switch self {
     case .connectionActive, .requestActive, .requestPendingActive, .membershipTotal,
-      .membershipHealthy:
+      .membershipHealthy, .membershipDegraded, .membershipExcluded:
       .gauge
     default: .counter
     }
@@ -194,7 +208,7 @@ enum ClusterStat: Int, StatSchema {
 /// Per endpoint, on `/clusters`.
 enum EndpointStat: Int, StatSchema {
   case connectionActive, connectionConnectFail, connectionTotal, requestActive, requestError,
-    requestSuccess, requestTimeout, requestTotal
+    requestPendingActive, requestSuccess, requestTimeout, requestTotal
   var name: String { "\(label)" }
   var label: StaticString {
     switch self {
@@ -203,13 +217,17 @@ enum EndpointStat: Int, StatSchema {
     case .connectionTotal: "cx_total"
     case .requestActive: "rq_active"
     case .requestError: "rq_error"
+    case .requestPendingActive: "rq_pending_active"
     case .requestSuccess: "rq_success"
     case .requestTimeout: "rq_timeout"
     case .requestTotal: "rq_total"
     }
   }
   var kind: StatValue.Kind {
-    self == .connectionActive || self == .requestActive ? .gauge : .counter
+    switch self {
+    case .connectionActive, .requestActive, .requestPendingActive: .gauge
+    default: .counter
+    }
   }
 }
 

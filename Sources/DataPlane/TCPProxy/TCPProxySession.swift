@@ -68,7 +68,14 @@ final class TCPProxySession: TerminalFilter {
 
   private func connect() {
     guard let cluster else { return }
-    guard let endpoint = cluster.pick() else {
+    let picked =
+      cluster.destinations.map { $0.pick(connection.addresses.restoredLocal) } ?? cluster.pick()
+    guard let endpoint = picked else {
+      connection.close()
+      return
+    }
+    guard cluster.breaker(.normal).allows(.connections), endpoint.allowsConnection(.normal) else {
+      cluster.counters.add(.connectionOverflow)
       connection.close()
       return
     }

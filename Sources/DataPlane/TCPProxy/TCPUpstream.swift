@@ -1,10 +1,12 @@
 // The upstream half of a TCP proxy session.
 
-final class TCPUpstream: SocketHandler {
+final class TCPUpstream: UpstreamSocketHandler {
   private let cluster: ClusterRuntime
   private let endpoint: EndpointRuntime
   private weak var session: TCPProxySession?
   private(set) var socket: StreamSocket?
+  /// While several addresses are tried.
+  private var eyeballs: HappyEyeballs?
   private var connecting = true
   private var closed = false
   private var timer = LazyTimer()
@@ -17,20 +19,27 @@ final class TCPUpstream: SocketHandler {
   }
 
   func connect() {
-    let counters = cluster.counters
-    counters.add(.connectionTotal)
-    counters.add(.connectionActive)
-    endpoint.counters.add(.connectionTotal)
-    endpoint.counters.add(.connectionActive)
+    endpoint.connectionBegan(.normal)
     let reactor = cluster.context.reactor
-    do {
-      socket = try endpoint.connect(self, reactor: reactor)
-    } catch {
-      failLater()
-      return
-    }
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: deadline, target: self, wheel: reactor.timers)
+    if endpoint.addresses.count > 1 {
+      let eyeballs = HappyEyeballs(endpoint.addresses, cluster: cluster, handler: self)
+      self.eyeballs = eyeballs
+      eyeballs.start()
+      return
+    }
+    do {
+      socket = try cluster.socketOptions.connect(
+        to: endpoint.addresses[0], self, reactor: reactor)
+    } catch {
+      failLater()
+    }
+  }
+
+  override func adopt(_ socket: StreamSocket) {
+    self.socket = socket
+    eyeballs = nil
   }
 
   private func failLater() { cluster.context.reactor.defer { [self] in connectFailed() } }
@@ -89,9 +98,10 @@ final class TCPUpstream: SocketHandler {
       counters.add(.connectionBytesSent, socket.bytesSent)
       socket.close()
     }
+    eyeballs?.cancel()
+    eyeballs = nil
     timer.cancel(wheel: cluster.context.reactor.timers)
-    counters.subtract(.connectionActive)
-    endpoint.counters.subtract(.connectionActive)
+    endpoint.connectionEnded(.normal)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
   }

@@ -1,6 +1,6 @@
 // A cluster as a worker sees it: its endpoints, whose turn it is, and its counts. Built from the
 // model when a configuration is applied; one that has changed is built anew while streams of the
-// old one end on the old one.
+// old one end on the old one. Endpoints that are found later (DNS) come and go while it lives.
 import CMartletSystem
 import Model
 
@@ -11,6 +11,9 @@ final class WorkerContext {
   let names: HeaderNameTable
   let stats: StatRegistry
   let endpointStats: StatRegistry
+  let breakers: CircuitBreakerBoards
+  let sharedCounts: SharedCounts
+  let foundEndpoints: SharedEndpoints
   let log: Log
   var random: RandomSource
   let runtime = RuntimeTable()
@@ -25,13 +28,18 @@ final class WorkerContext {
 
   init(
     index: Int, reactor: Reactor, names: HeaderNameTable, stats: StatRegistry,
-    endpointStats: StatRegistry, log: Log
+    endpointStats: StatRegistry, log: Log,
+    breakers: CircuitBreakerBoards = CircuitBreakerBoards(workers: 1),
+    sharedCounts: SharedCounts = SharedCounts(), foundEndpoints: SharedEndpoints = SharedEndpoints()
   ) {
     self.index = index
     self.reactor = reactor
     self.names = names
     self.stats = stats
     self.endpointStats = endpointStats
+    self.breakers = breakers
+    self.sharedCounts = sharedCounts
+    self.foundEndpoints = foundEndpoints
     self.log = log
     random = RandomSource()
   }
@@ -46,11 +54,18 @@ final class ClusterRuntime {
   let model: Cluster
   let context: WorkerContext
   let counters: Counters<ClusterStat>
-  let endpoints: [EndpointRuntime]
-  private var roundRobin: RoundRobin
+  private(set) var endpoints: [EndpointRuntime] = []
+  private var balancer: LoadBalancer
+  private let normalBreaker: CircuitBreaker
+  private let highBreaker: CircuitBreaker
   let connectTimeout: UInt64
   let idleTimeout: UInt64?
+  /// Nanoseconds; 0: none.
+  let maxConnectionDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
+  let socketOptions: UpstreamSocketOptions
+  /// ORIGINAL_DST: endpoints are made as they are asked for. Nil for all other clusters.
+  private(set) var destinations: OriginalDestinations?
   /// Replaced by a newer configuration: connections are not pooled any more.
   private(set) var isRetired = false
 
@@ -59,43 +74,107 @@ final class ClusterRuntime {
     self.context = context
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
-    endpoints = model.endpoints.compactMap { endpoint in
-      EndpointRuntime(
-        model: endpoint,
-        counters: context.endpointStats.counters(
-          EndpointStat.self, scope: ClusterRuntime.endpointScope(model, endpoint),
-          worker: context.index))
-    }
-    roundRobin = RoundRobin(
-      weights: endpoints.map(\.model.weight), seed: context.random.next())
+    let board = context.breakers.board(of: model)
+    normalBreaker = CircuitBreaker(
+      model.circuitBreakers.normal, priority: .normal, board: board, worker: context.index)
+    highBreaker = CircuitBreaker(
+      model.circuitBreakers.high, priority: .high, board: board, worker: context.index)
     connectTimeout = model.connectTimeout.clampedNanoseconds
     idleTimeout = model.idleTimeout?.clampedNanoseconds
+    maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
     responseLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxResponseHeadersBytes, maxHeaders: model.maxResponseHeaders)
-    // Every worker sees the whole membership; the gauges are summed, so one of them says it.
-    if context.index == 0 {
-      counters.set(.membershipTotal, UInt64(endpoints.count))
-      counters.set(.membershipHealthy, UInt64(endpoints.count))
+    socketOptions = UpstreamSocketOptions(model.connections)
+    balancer = LoadBalancer(
+      [], balancing: model.loadBalancing, now: context.reactor.now, random: &context.random,
+      counters: counters)
+    if case .originalDestination(let options) = model.discovery {
+      destinations = OriginalDestinations(options, cluster: self)
     }
+    setEndpoints(model.endpoints)
   }
 
   static func endpointScope(_ cluster: Cluster, _ endpoint: Endpoint) -> StatValue.Scope {
     .other("\(cluster.name)|\(endpoint.address)")
   }
 
-  /// Whose turn it is. Nil when the cluster has no endpoint.
+  /// Whose turn it is. Nil when there is nobody.
   @inline(__always)
   func pick() -> EndpointRuntime? {
-    guard let index = roundRobin.next() else {
+    guard let endpoint = balancer.pick(&context.random, now: context.reactor.now) else {
       counters.add(.connectionNoneHealthy)
       return nil
     }
-    return endpoints[index]
+    return endpoint
+  }
+
+  @inline(__always)
+  func breaker(_ priority: RoutingPriority) -> CircuitBreaker {
+    priority == .normal ? normalBreaker : highBreaker
+  }
+
+  // MARK: Retries
+
+  /// Begins a retry, if the breaker of the priority allows one more; `releaseRetry` ends it.
+  func takeRetry(_ priority: RoutingPriority) -> Bool {
+    if breaker(priority).takeRetry() { return true }
+    counters.add(.requestRetryOverflow)
+    return false
+  }
+
+  func releaseRetry(_ priority: RoutingPriority) { breaker(priority).subtract(.retries) }
+
+  // MARK: Endpoints
+
+  /// The endpoints are these from now on. Who was here before keeps its connections; who is not
+  /// here any more ends its requests.
+  func setEndpoints(_ models: [Endpoint]) {
+    if case .dns(let dns) = model.discovery, dns.isLogical, let only = models.first,
+      let old = endpoints.first
+    {
+      old.move(to: only)
+      return
+    }
+    var old: [Endpoint: EndpointRuntime] = [:]
+    for endpoint in endpoints { old[endpoint.model] = endpoint }
+    let hadEndpoints = !endpoints.isEmpty
+    var changed = false
+    var next: [EndpointRuntime] = []
+    next.reserveCapacity(models.count)
+    for model in models {
+      if let known = old.removeValue(forKey: model) {
+        next.append(known)
+      } else if let made = EndpointRuntime(model: model, cluster: self) {
+        next.append(made)
+        changed = true
+      }
+    }
+    if !old.isEmpty { changed = true }
+    endpoints = next
+    for endpoint in old.values { endpoint.retire() }
+    if hadEndpoints, changed, model.loadBalancing.closesConnectionsOnChange {
+      for endpoint in next { endpoint.drainConnections() }
+    }
+    balance()
+    // Every worker sees the whole membership; the gauges are summed, so one of them says it.
+    if changed, context.index == 0 { counters.add(.membershipChange) }
+  }
+
+  private func balance() {
+    balancer = LoadBalancer(
+      endpoints, balancing: model.loadBalancing, now: context.reactor.now,
+      random: &context.random, counters: counters)
+    guard context.index == 0 else { return }
+    counters.set(.membershipTotal, UInt64(endpoints.count))
+    counters.set(.membershipHealthy, UInt64(balancer.healthyCount))
+    counters.set(.membershipDegraded, UInt64(balancer.degradedCount))
+    counters.set(.membershipExcluded, UInt64(balancer.excludedCount))
   }
 
   func retire() {
     isRetired = true
     for endpoint in endpoints { endpoint.closeIdle() }
+    destinations?.retire()
   }
 }
 

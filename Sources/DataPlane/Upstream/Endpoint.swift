@@ -1,60 +1,149 @@
-// One endpoint of a cluster as a worker sees it: where it is, its pooled connections, its counts.
+// One endpoint of a cluster as a worker sees it: where it is, its connection pools, its counts.
+// It stays the same object while its address does, whatever else changes in the cluster.
 import CMartletSystem
 import Model
 
 final class EndpointRuntime {
-  let model: Endpoint
-  let address: SystemAddress
+  unowned(unsafe) let cluster: ClusterRuntime
+  /// The address changes where the cluster is LOGICAL_DNS.
+  private(set) var model: Endpoint
   let counters: Counters<EndpointStat>
-  /// Keep-alive connections without a request, the latest used last: it is taken first, because
-  /// its window is open and its end the least likely to have closed it.
-  private var idle: [HTTP1ClientConnection] = []
-  /// All connections of the HTTP/1 pool, idle ones included.
-  var connections = 0
+  /// When it was made, in the reactor's time: slow start counts from here.
+  let born: UInt64
+  /// One address, or (in the order in which they are tried) several.
+  private(set) var addresses: [SystemAddress]
+  /// No longer in the cluster: its requests end here, its connections close after them.
+  private(set) var isRetired = false
+  /// Connections over all workers; nil where they have no limit.
+  private let hostConnections: SharedCount?
+  private let normalPool: HTTP1Pool
+  private var highPool: HTTP1Pool?
+  /// ORIGINAL_DST: used since the last cleanup.
+  var isUsed = true
 
-  init?(model: Endpoint, counters: Counters<EndpointStat>) {
-    guard let address = SystemAddress(model.address) else { return nil }
+  init?(model: Endpoint, cluster: ClusterRuntime) {
+    addresses = EndpointRuntime.order(model, cluster.model.connections.addressOrder)
+    guard !addresses.isEmpty else { return nil }
     self.model = model
-    self.address = address
-    self.counters = counters
+    self.cluster = cluster
+    let context = cluster.context
+    let scope = ClusterRuntime.endpointScope(cluster.model, model)
+    counters = context.endpointStats.counters(
+      EndpointStat.self, scope: scope, worker: context.index)
+    born = context.reactor.now
+    let limits = cluster.model.circuitBreakers
+    hostConnections =
+      limits.normal.maxConnectionsPerHost == nil && limits.high.maxConnectionsPerHost == nil
+      ? nil : context.sharedCounts.named("endpoint/\(cluster.model.name)|\(model.address)")
+    normalPool = HTTP1Pool(cluster: cluster, priority: .normal)
   }
 
-  /// A registered socket that is connecting here; the error number when it could not even begin.
-  func connect(
-    _ handler: SocketHandler, reactor: Reactor
-  ) throws(SystemError) -> StreamSocket {
-    let made = martlet_stream_socket(address.family)
-    if made < 0 { throw SystemError(call: "socket", code: Int32(-made)) }
-    let descriptor = Int32(made)
-    if address.family != AF_UNIX {
-      _ = martlet_set_option_int(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  /// RFC 8305 section 4: families in turn, the first one's address first.
+  private static func order(_ model: Endpoint, _ options: AddressOrder) -> [SystemAddress] {
+    if model.additionalAddresses.isEmpty {
+      return SystemAddress(model.address).map { [$0] } ?? []
     }
-    var target = address
-    let result = martlet_connect(descriptor, &target.storage, target.length)
-    if result < 0, result != -Int64(EINPROGRESS) {
-      martlet_close(descriptor)
-      throw SystemError(call: "connect", code: Int32(-result))
+    var rest = ([model.address] + model.additionalAddresses).compactMap(SystemAddress.init)
+    guard let first = rest.first else { return [] }
+    var family = first.family
+    if let wanted = options.firstFamily { family = wanted == .v4 ? AF_INET : AF_INET6 }
+    var ordered: [SystemAddress] = []
+    var take = Int(options.firstFamilyCount)
+    while !rest.isEmpty {
+      var taken = 0
+      while taken < take, let index = rest.firstIndex(where: { $0.family == family }) {
+        ordered.append(rest.remove(at: index))
+        taken += 1
+      }
+      family = family == AF_INET ? AF_INET6 : AF_INET
+      take = 1
+      if !rest.contains(where: { $0.family == family }) {
+        ordered += rest
+        rest = []
+      }
     }
-    let socket = StreamSocket(
-      reactor: reactor, descriptor: descriptor, connecting: true, handler: handler)
-    let registered = socket.register()
-    if registered < 0 { throw SystemError(call: "epoll_ctl", code: -registered) }
-    return socket
+    return ordered
   }
 
+  /// Requests in flight on this worker.
   @inline(__always)
-  func popIdle() -> HTTP1ClientConnection? { idle.popLast() }
+  var activeRequests: UInt64 { counters[.requestActive] }
 
+  // MARK: Connections
+
+  /// A connection for a request, now or later; see `HTTP1Pool.acquire`.
   @inline(__always)
-  func pushIdle(_ connection: HTTP1ClientConnection) { idle.append(connection) }
+  func acquire(_ owner: UpstreamHandler, priority: RoutingPriority) -> HTTP1Pool.Outcome {
+    if priority == .normal { return normalPool.acquire(owner, endpoint: self) }
+    return poolOfHighPriority().acquire(owner, endpoint: self)
+  }
 
-  func removeIdle(_ connection: HTTP1ClientConnection) {
-    if let index = idle.lastIndex(where: { $0 === connection }) { idle.remove(at: index) }
+  @inline(never)
+  private func poolOfHighPriority() -> HTTP1Pool {
+    if let highPool { return highPool }
+    let pool = HTTP1Pool(cluster: cluster, priority: .high)
+    highPool = pool
+    return pool
+  }
+
+  /// Whether another connection would be within the endpoint's own limit.
+  func allowsConnection(_ priority: RoutingPriority) -> Bool {
+    guard let hostConnections,
+      let limit = cluster.model.circuitBreakers[priority].maxConnectionsPerHost
+    else { return true }
+    return hostConnections.value < UInt64(limit)
+  }
+
+  /// Counts a connection that begins; `connectionEnded` ends it.
+  func connectionBegan(_ priority: RoutingPriority) {
+    cluster.counters.add(.connectionTotal)
+    cluster.counters.add(.connectionActive)
+    counters.add(.connectionTotal)
+    counters.add(.connectionActive)
+    cluster.breaker(priority).add(.connections)
+    _ = hostConnections?.increment(limit: .max)
+    isUsed = true
+  }
+
+  func connectionEnded(_ priority: RoutingPriority) {
+    cluster.counters.subtract(.connectionActive)
+    counters.subtract(.connectionActive)
+    cluster.breaker(priority).subtract(.connections)
+    hostConnections?.decrement()
+  }
+
+  /// Somebody uses it, or waits for it.
+  var hasRequests: Bool {
+    counters[.requestActive] > 0 || counters[.requestPendingActive] > 0 || hasConnections
+  }
+
+  /// Of other kinds than pooled ones (TCP proxy).
+  private var hasConnections: Bool {
+    counters[.connectionActive] > UInt64(normalPool.count + (highPool?.count ?? 0))
   }
 
   func closeIdle() {
-    let all = idle
-    idle.removeAll()
-    for connection in all { connection.closeIdle() }
+    normalPool.closeIdle()
+    highPool?.closeIdle()
+  }
+
+  /// Connections close when their requests have ended, those without one at once.
+  func drainConnections() {
+    normalPool.drain()
+    highPool?.drain()
+  }
+
+  /// The endpoint has left the cluster.
+  func retire() {
+    isRetired = true
+    closeIdle()
+  }
+
+  /// LOGICAL_DNS: new connections go there from now on.
+  func move(to model: Endpoint) {
+    let addresses = EndpointRuntime.order(model, cluster.model.connections.addressOrder)
+    guard !addresses.isEmpty else { return }
+    self.addresses = addresses
+    self.model = model
   }
 }

@@ -1,9 +1,8 @@
-// An HTTP/1.1 connection to an endpoint, one request at a time, kept in the endpoint's pool
-// between requests.
+// An HTTP/1.1 connection to an endpoint, one request at a time, kept in a pool between requests.
 //
-//     connecting --> busy --> idle --> busy ...
-//          |           |        |
-//          +-----------+--------+--> closed
+//     connecting --> idle or busy <--> busy or idle
+//          |               |
+//          +---------------+--> closed
 //
 // The request's owner (`UpstreamHandler`) writes through `encodeHead`, `write` and `finish`, and
 // hears the response through its own methods. A connection is given back by itself when the
@@ -11,13 +10,16 @@
 //
 // Threading: belongs to its worker.
 
-final class HTTP1ClientConnection: SocketHandler {
+final class HTTP1ClientConnection: UpstreamSocketHandler {
   private enum State { case connecting, busy, idle, closed }
   private enum Body { case none, length(UInt64), chunked, trailers, untilClose }
 
   let cluster: ClusterRuntime
   let endpoint: EndpointRuntime
+  private unowned(unsafe) let pool: HTTP1Pool
   private(set) var socket: StreamSocket!
+  /// While several addresses are tried.
+  private var eyeballs: HappyEyeballs?
   private var state = State.connecting
   private var owner: UpstreamHandler?
 
@@ -34,32 +36,25 @@ final class HTTP1ClientConnection: SocketHandler {
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
+  /// When it takes no further request; `.max`: never.
+  private var lastRequestBy: UInt64 = .max
+  private var isLast = false
+  private let drainGeneration: UInt32
   private var receivedReported: UInt64 = 0
   private var sentReported: UInt64 = 0
 
-  private init(cluster: ClusterRuntime, endpoint: EndpointRuntime, owner: UpstreamHandler) {
+  init(pool: HTTP1Pool, cluster: ClusterRuntime, endpoint: EndpointRuntime) {
+    self.pool = pool
     self.cluster = cluster
     self.endpoint = endpoint
-    self.owner = owner
+    drainGeneration = pool.drainGeneration
   }
 
-  // MARK: Getting one
+  // MARK: For the pool
 
-  /// A pooled connection, ready to write, or nil and a new one is connecting: `upstreamReady` or
-  /// `upstreamFailed` follow, never from inside this call.
-  static func acquire(
-    cluster: ClusterRuntime, endpoint: EndpointRuntime, owner: UpstreamHandler
-  ) -> (connection: HTTP1ClientConnection, isReady: Bool) {
-    if let connection = endpoint.popIdle() {
-      connection.take(owner)
-      return (connection, true)
-    }
-    let connection = HTTP1ClientConnection(cluster: cluster, endpoint: endpoint, owner: owner)
-    connection.connect()
-    return (connection, false)
-  }
-
-  private func take(_ owner: UpstreamHandler) {
+  /// A request has got the connection.
+  @inline(__always)
+  func take(_ owner: UpstreamHandler) {
     self.owner = owner
     begin()
   }
@@ -73,26 +68,36 @@ final class HTTP1ClientConnection: SocketHandler {
     requests &+= 1
   }
 
-  private func connect() {
-    let counters = cluster.counters
-    counters.add(.connectionTotal)
-    counters.add(.connectionActive)
-    counters.add(.connectionHTTP1Total)
-    endpoint.counters.add(.connectionTotal)
-    endpoint.counters.add(.connectionActive)
-    endpoint.connections += 1
+  /// The pool hears the outcome later, never from inside.
+  func connect() {
+    cluster.counters.add(.connectionHTTP1Total)
+    endpoint.connectionBegan(pool.priority)
     let reactor = cluster.context.reactor
-    do {
-      socket = try endpoint.connect(self, reactor: reactor)
-    } catch {
-      failLater(error.code)
-      return
+    if cluster.maxConnectionDuration > 0 {
+      lastRequestBy = reactor.now &+ cluster.maxConnectionDuration
     }
     deadline = reactor.now &+ cluster.connectTimeout
-    timer.ensure(by: deadline, target: self, wheel: reactor.timers)
+    timer.ensure(by: Swift.min(deadline, lastRequestBy), target: self, wheel: reactor.timers)
+    if endpoint.addresses.count > 1 {
+      let eyeballs = HappyEyeballs(endpoint.addresses, cluster: cluster, handler: self)
+      self.eyeballs = eyeballs
+      eyeballs.start()
+      return
+    }
+    do {
+      socket = try cluster.socketOptions.connect(
+        to: endpoint.addresses[0], self, reactor: reactor)
+    } catch {
+      failLater(error.code)
+    }
   }
 
-  /// A failure found inside `acquire` is told when its caller has returned.
+  override func adopt(_ socket: StreamSocket) {
+    self.socket = socket
+    eyeballs = nil
+  }
+
+  /// A failure found inside `connect` is told when its caller has returned.
   private func failLater(_ code: Int32) {
     cluster.context.reactor.defer { [self] in
       guard state == .connecting else { return }
@@ -152,21 +157,17 @@ final class HTTP1ClientConnection: SocketHandler {
 
   /// The owner does not want the response any more.
   func cancel() {
-    guard state == .connecting || state == .busy else { return }
+    guard state == .busy else { return }
     owner = nil
-    close(byPeer: false, hadRequest: state == .busy)
+    close(byPeer: false, hadRequest: true)
   }
 
   // MARK: The response
 
   override func socketConnected() {
+    guard state == .connecting else { return }
     deadline = .max
-    guard let owner else {
-      close(byPeer: false)
-      return
-    }
-    begin()
-    owner.upstreamReady(self)
+    pool.connected(self)
   }
 
   override func socketReceived() {
@@ -180,7 +181,6 @@ final class HTTP1ClientConnection: SocketHandler {
     if state == .idle, !socket.inbound.isEmpty {
       // Nobody asked for these bytes: they can only confuse the next response.
       cluster.counters.add(.connectionProtocolError)
-      endpoint.removeIdle(self)
       close(byPeer: false)
     }
   }
@@ -320,21 +320,31 @@ final class HTTP1ClientConnection: SocketHandler {
     var untilClose = false
     if case .untilClose = body { untilClose = true }
     if persistent, requestDone, requestKeepsAlive, !untilClose, socket.inbound.isEmpty, !socket.ended,
-      socket.outbound.isEmpty, !cluster.isRetired
+      socket.outbound.isEmpty, mayServeMore
     {
-      reportBytes()
-      state = .idle
-      if let idle = cluster.idleTimeout {
-        deadline = cluster.context.reactor.now &+ idle
-        timer.ensure(by: deadline, target: self, wheel: cluster.context.reactor.timers)
-      }
-      if socket.readingPaused { socket.continueReading() }
-      endpoint.pushIdle(self)
+      becomeIdle()
+      pool.requestEnded(self)
     } else {
       if !socket.inbound.isEmpty { cluster.counters.add(.connectionProtocolError) }
       close(byPeer: false)
     }
     owner.upstreamEnd()
+  }
+
+  /// False: it closes when it has nothing to do.
+  var mayServeMore: Bool {
+    !isLast && !endpoint.isRetired && !cluster.isRetired && drainGeneration == pool.drainGeneration
+  }
+
+  /// No request has it. The pool keeps it.
+  func becomeIdle() {
+    reportBytes()
+    state = .idle
+    if let idle = cluster.idleTimeout {
+      deadline = cluster.context.reactor.now &+ idle
+      timer.ensure(by: deadline, target: self, wheel: cluster.context.reactor.timers)
+    }
+    if socket.readingPaused { socket.continueReading() }
   }
 
   private func failProtocol(_ error: HTTP1Error) {
@@ -348,7 +358,6 @@ final class HTTP1ClientConnection: SocketHandler {
   override func socketEnded() {
     switch state {
     case .idle:
-      endpoint.removeIdle(self)
       close(byPeer: true)
     case .busy:
       if inBody, case .untilClose = body {
@@ -369,7 +378,6 @@ final class HTTP1ClientConnection: SocketHandler {
     case .busy:
       end(.reset(code), byPeer: true)
     case .idle:
-      endpoint.removeIdle(self)
       close(byPeer: true)
     case .closed:
       break
@@ -380,9 +388,20 @@ final class HTTP1ClientConnection: SocketHandler {
 
   override func timerFired(now: UInt64) {
     timer.fired()
-    guard state != .closed, deadline != .max else { return }
-    if now < deadline {
-      timer.ensure(by: deadline, target: self, wheel: cluster.context.reactor.timers)
+    guard state != .closed else { return }
+    if now >= lastRequestBy {
+      lastRequestBy = .max
+      isLast = true
+      cluster.counters.add(.connectionMaxDuration)
+      if state == .idle {
+        close(byPeer: false)
+        return
+      }
+    }
+    let next = Swift.min(deadline, lastRequestBy)
+    guard next != .max else { return }
+    if now < next {
+      timer.ensure(by: next, target: self, wheel: cluster.context.reactor.timers)
       return
     }
     if state == .connecting {
@@ -391,7 +410,6 @@ final class HTTP1ClientConnection: SocketHandler {
       end(.connectTimeout)
     } else if state == .idle {
       cluster.counters.add(.connectionIdleTimeout)
-      endpoint.removeIdle(self)
       close(byPeer: false)
     }
   }
@@ -401,30 +419,43 @@ final class HTTP1ClientConnection: SocketHandler {
     close(byPeer: false)
   }
 
+  /// The request, or those that wait for the connection, hear why.
   private func end(_ failure: UpstreamFailure, byPeer: Bool = false) {
+    if state == .connecting {
+      close(byPeer: byPeer, failure: failure)
+      return
+    }
     let owner = owner
     self.owner = nil
-    close(byPeer: byPeer, hadRequest: owner != nil && state == .busy)
+    close(byPeer: byPeer, hadRequest: owner != nil)
     owner?.upstreamFailed(failure)
   }
 
-  private func close(byPeer: Bool, hadRequest: Bool = false) {
-    if state == .closed { return }
-    let wasBusy = hadRequest || (state == .busy && owner != nil)
+  private func close(
+    byPeer: Bool, hadRequest: Bool = false, failure: UpstreamFailure? = nil
+  ) {
+    let ending: HTTP1Pool.Ending
+    switch state {
+    case .closed: return
+    case .connecting: ending = .connecting
+    case .busy: ending = .busy
+    case .idle: ending = .idle
+    }
     state = .closed
     if socket != nil {
       reportBytes()
       socket.close()
     }
+    eyeballs?.cancel()
+    eyeballs = nil
     timer.cancel(wheel: cluster.context.reactor.timers)
-    countClose(byPeer: byPeer, wasBusy: wasBusy)
+    countClose(byPeer: byPeer, wasBusy: hadRequest)
+    pool.closed(self, ending, failure: failure)
   }
 
   private func countClose(byPeer: Bool, wasBusy: Bool) {
-    endpoint.connections -= 1
-    endpoint.counters.subtract(.connectionActive)
+    endpoint.connectionEnded(pool.priority)
     let counters = cluster.counters
-    counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
     if wasBusy {

@@ -3,6 +3,8 @@
 
 /// Why a request's upstream connection ended before the response did.
 enum UpstreamFailure: Equatable {
+  /// A circuit breaker is open.
+  case overflow
   /// Nobody answered at the address (errno).
   case connect(Int32)
   case connectTimeout
@@ -18,6 +20,12 @@ class UpstreamHandler: TimerTarget {
   /// Where the response's head and trailers are parsed into.
   let response = MessageHead()
   let responseTrailers = MessageHead()
+
+  // Its place in the queue of a pool; the pool's affair.
+  final var waitsIn: HTTP1Pool?
+  final var waitsFor: EndpointRuntime?
+  final var nextWaiting: Unmanaged<UpstreamHandler>?
+  final var previousWaiting: Unmanaged<UpstreamHandler>?
 
   /// The connection stands: the request may be written.
   func upstreamReady(_ connection: HTTP1ClientConnection) {}

@@ -36,6 +36,8 @@ final class Worker: @unchecked Sendable {
   struct SharedState: Sendable {
     let stats: StatRegistry
     let endpointStats: StatRegistry
+    let breakers: CircuitBreakerBoards
+    let foundEndpoints: SharedEndpoints
     let counts: SharedCounts
     let connections: SharedCount
     let log: Log
@@ -75,7 +77,8 @@ final class Worker: @unchecked Sendable {
     guard let reactor else { return }
     context = WorkerContext(
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
-      endpointStats: shared.endpointStats, log: shared.log)
+      endpointStats: shared.endpointStats, log: shared.log, breakers: shared.breakers,
+      sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
     handles = HandleTable(worker: index)
     handles.install()
     mailbox.attach(to: reactor)

@@ -25,8 +25,8 @@ extension Conversion {
   ) -> Listener.Address? {
     guard let ip = IPAddress(socket.address) else {
       error(
-        "expected an IPv4 or IPv6 address, found \"\(socket.address)\"; names are not resolved "
-          + "in this version",
+        "expected an IPv4 or IPv6 address, found \"\(socket.address)\"; names are resolved only "
+          + "in clusters of the types STRICT_DNS and LOGICAL_DNS",
         at: place.field("address"))
       return nil
     }
@@ -41,6 +41,11 @@ extension Conversion {
       result.ipv4Compatible = true
     }
     return result
+  }
+
+  /// An IP address that is no listener's.
+  func ipAddress(_ socket: Envoy_Config_Core_V3_SocketAddress, at place: Place) -> SocketAddress? {
+    socketAddress(socket, at: place, isListener: false)?.address
   }
 
   private func pipe(_ pipe: Envoy_Config_Core_V3_Pipe, at place: Place) -> SocketAddress? {

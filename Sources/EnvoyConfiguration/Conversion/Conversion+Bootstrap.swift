@@ -11,6 +11,8 @@ extension Conversion {
     configuration.node.id = bootstrap.node.id
     configuration.node.cluster = bootstrap.node.cluster
     configuration.node.zone = bootstrap.node.locality.zone
+    configuration.node.region = bootstrap.node.locality.region
+    configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 

@@ -1,4 +1,5 @@
-// Clusters and their endpoints.
+// Clusters: names, timeouts, protocol options. Endpoints, balancing, breakers, discovery and
+// connections are files of their own.
 
 internal import Model
 internal import SwiftProtobuf
@@ -19,9 +20,12 @@ extension Conversion {
   }
 
   private func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at place: Place) -> Cluster {
-    var cluster = Cluster(
-      name: message.name,
-      endpoints: endpoints(message.loadAssignment, at: place.field("load_assignment")))
+    var cluster = Cluster(name: message.name, endpoints: [])
+    readDiscovery(message, into: &cluster, at: place)
+    readLoadBalancing(message, into: &cluster, at: place)
+    cluster.circuitBreakers = circuitBreakers(
+      message.circuitBreakers, of: message.name, at: place.field("circuit_breakers"))
+    cluster.connections = upstreamConnections(message, at: place)
     if !message.altStatName.isEmpty { cluster.statName = message.altStatName }
     if message.hasConnectTimeout { cluster.connectTimeout = Duration(message.connectTimeout) }
     if message.hasPerConnectionBufferLimitBytes {
@@ -102,11 +106,8 @@ extension Conversion {
     if options.hasMaxRequestsPerConnection {
       cluster.maxRequestsPerConnection = limit(options.maxRequestsPerConnection)
     }
-    if options.hasMaxConnectionDuration {
-      error(
-        "the duration of upstream connections is not limited in this version",
-        at: place.field("max_connection_duration"))
-    }
+    cluster.maxConnectionDuration = timeout(
+      options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
   }
 
   func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions) -> HTTP1Options {
@@ -115,43 +116,6 @@ extension Conversion {
     result.defaultHostForHTTP10 = options.defaultHostForHTTP10
     if options.hasAllowAbsoluteURL { result.allowAbsoluteURL = options.allowAbsoluteURL.value }
     result.enableTrailers = options.enableTrailers
-    return result
-  }
-
-  private func endpoints(
-    _ assignment: Envoy_Config_Endpoint_V3_ClusterLoadAssignment, at place: Place
-  ) -> [Endpoint] {
-    var result: [Endpoint] = []
-    var weights: UInt64 = 0
-    for (index, locality) in assignment.endpoints.enumerated() {
-      let localityPlace = place.field("endpoints").element(index)
-      for (index, host) in locality.lbEndpoints.enumerated() {
-        weights += UInt64(host.hasLoadBalancingWeight ? host.loadBalancingWeight.value : 1)
-        let hostPlace = localityPlace.field("lb_endpoints").element(index)
-        let endpointPlace = hostPlace.field("endpoint")
-        guard case .endpoint(let message)? = host.hostIdentifier, message.hasAddress else {
-          error("is required", at: endpointPlace.field("address"))
-          continue
-        }
-        guard
-          let address = address(
-            message.address, at: endpointPlace.field("address"), isListener: false)
-        else { continue }
-        var endpoint = Endpoint(address: address.address)
-        if case .ip(_, 0) = address.address, !endpointPlace.field("address").isDoubtful {
-          error(
-            "an endpoint has a port",
-            at: endpointPlace.field("address").field("socket_address").field("port_value"))
-        }
-        if host.hasLoadBalancingWeight { endpoint.weight = host.loadBalancingWeight.value }
-        endpoint.hostname = message.hostname
-        endpoint.zone = locality.locality.zone
-        result.append(endpoint)
-      }
-    }
-    if weights > UInt64(UInt32.max) {
-      error("the weights add up to more than \(UInt32.max)", at: place)
-    }
     return result
   }
 }

@@ -15,6 +15,7 @@ extension Conversion {
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
+    action.priority = priority(message.priority)
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
       case .notFound: 404

@@ -36,6 +36,17 @@ struct RuntimeValues {
     return entries[key].map { ($0.value.number, $0.place) }
   }
 
+  /// A number of any kind.
+  mutating func decimal(_ key: String) -> (value: Double?, place: Place)? {
+    used.insert(key)
+    guard let entry = entries[key] else { return nil }
+    switch entry.value.kind {
+    case .numberValue(let number)?: return (number, entry.place)
+    case .stringValue(let text)?: return (Double(text), entry.place)
+    default: return (nil, entry.place)
+    }
+  }
+
   mutating func boolean(_ key: String) -> (value: Bool?, place: Place)? {
     used.insert(key)
     return entries[key].map { ($0.value.boolean ?? $0.value.number.map { $0 != 0 }, $0.place) }

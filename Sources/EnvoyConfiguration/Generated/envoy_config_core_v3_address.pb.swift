@@ -39,7 +39,7 @@ package nonisolated struct Envoy_Config_Core_V3_Pipe: Sendable {
   package init() {}
 }
 
-/// An IP address and a port. Names are never resolved: an address is a literal.
+/// An IP address and a port; a name only where a DNS cluster's endpoint is.
 package nonisolated struct Envoy_Config_Core_V3_SocketAddress: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -138,6 +138,108 @@ package nonisolated struct Envoy_Config_Core_V3_Address: Sendable {
   }
 
   package init() {}
+}
+
+/// Probes on idle connections. What is absent is the system's.
+package nonisolated struct Envoy_Config_Core_V3_TcpKeepalive: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var keepaliveProbes: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_keepaliveProbes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_keepaliveProbes = newValue}
+  }
+  /// Returns true if `keepaliveProbes` has been explicitly set.
+  package var hasKeepaliveProbes: Bool {self._keepaliveProbes != nil}
+  /// Clears the value of `keepaliveProbes`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepaliveProbes() {self._keepaliveProbes = nil}
+
+  /// Seconds.
+  package var keepaliveTime: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_keepaliveTime ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_keepaliveTime = newValue}
+  }
+  /// Returns true if `keepaliveTime` has been explicitly set.
+  package var hasKeepaliveTime: Bool {self._keepaliveTime != nil}
+  /// Clears the value of `keepaliveTime`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepaliveTime() {self._keepaliveTime = nil}
+
+  /// Seconds.
+  package var keepaliveInterval: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_keepaliveInterval ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_keepaliveInterval = newValue}
+  }
+  /// Returns true if `keepaliveInterval` has been explicitly set.
+  package var hasKeepaliveInterval: Bool {self._keepaliveInterval != nil}
+  /// Clears the value of `keepaliveInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepaliveInterval() {self._keepaliveInterval = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _keepaliveProbes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _keepaliveTime: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _keepaliveInterval: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
+/// One more address to connect from.
+package nonisolated struct Envoy_Config_Core_V3_ExtraSourceAddress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var address: Envoy_Config_Core_V3_SocketAddress {
+    get {_address ?? Envoy_Config_Core_V3_SocketAddress()}
+    set {_address = newValue}
+  }
+  /// Returns true if `address` has been explicitly set.
+  package var hasAddress: Bool {self._address != nil}
+  /// Clears the value of `address`. Subsequent reads from it will return its default value.
+  package mutating func clearAddress() {self._address = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _address: Envoy_Config_Core_V3_SocketAddress? = nil
+}
+
+/// Where upstream connections come from.
+package nonisolated struct Envoy_Config_Core_V3_BindConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var sourceAddress: Envoy_Config_Core_V3_SocketAddress {
+    get {_sourceAddress ?? Envoy_Config_Core_V3_SocketAddress()}
+    set {_sourceAddress = newValue}
+  }
+  /// Returns true if `sourceAddress` has been explicitly set.
+  package var hasSourceAddress: Bool {self._sourceAddress != nil}
+  /// Clears the value of `sourceAddress`. Subsequent reads from it will return its default value.
+  package mutating func clearSourceAddress() {self._sourceAddress = nil}
+
+  package var freebind: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_freebind ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_freebind = newValue}
+  }
+  /// Returns true if `freebind` has been explicitly set.
+  package var hasFreebind: Bool {self._freebind != nil}
+  /// Clears the value of `freebind`. Subsequent reads from it will return its default value.
+  package mutating func clearFreebind() {self._freebind = nil}
+
+  package var socketOptions: [Envoy_Config_Core_V3_SocketOption] = []
+
+  package var extraSourceAddresses: [Envoy_Config_Core_V3_ExtraSourceAddress] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _sourceAddress: Envoy_Config_Core_V3_SocketAddress? = nil
+  fileprivate var _freebind: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }
 
 /// An address range.
@@ -326,6 +428,133 @@ nonisolated extension Envoy_Config_Core_V3_Address: SwiftProtobuf.Message, Swift
 
   package static func ==(lhs: Envoy_Config_Core_V3_Address, rhs: Envoy_Config_Core_V3_Address) -> Bool {
     if lhs.address != rhs.address {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_TcpKeepalive: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TcpKeepalive"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}keepalive_probes\0\u{3}keepalive_time\0\u{3}keepalive_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._keepaliveProbes) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._keepaliveTime) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._keepaliveInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._keepaliveProbes {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._keepaliveTime {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._keepaliveInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_TcpKeepalive, rhs: Envoy_Config_Core_V3_TcpKeepalive) -> Bool {
+    if lhs._keepaliveProbes != rhs._keepaliveProbes {return false}
+    if lhs._keepaliveTime != rhs._keepaliveTime {return false}
+    if lhs._keepaliveInterval != rhs._keepaliveInterval {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ExtraSourceAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExtraSourceAddress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._address {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_ExtraSourceAddress, rhs: Envoy_Config_Core_V3_ExtraSourceAddress) -> Bool {
+    if lhs._address != rhs._address {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_BindConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BindConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_address\0\u{1}freebind\0\u{3}socket_options\0\u{4}\u{2}extra_source_addresses\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._sourceAddress) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._freebind) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.socketOptions) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.extraSourceAddresses) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._sourceAddress {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._freebind {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.socketOptions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.socketOptions, fieldNumber: 3)
+    }
+    if !self.extraSourceAddresses.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.extraSourceAddresses, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_BindConfig, rhs: Envoy_Config_Core_V3_BindConfig) -> Bool {
+    if lhs._sourceAddress != rhs._sourceAddress {return false}
+    if lhs._freebind != rhs._freebind {return false}
+    if lhs.socketOptions != rhs.socketOptions {return false}
+    if lhs.extraSourceAddresses != rhs.extraSourceAddresses {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -39,6 +39,7 @@ package nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
   /// Clears the value of `idleTimeout`. Subsequent reads from it will return its default value.
   package mutating func clearIdleTimeout() {self._idleTimeout = nil}
 
+  /// Absent or zero: no limit.
   package var maxConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration {
     get {_maxConnectionDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_maxConnectionDuration = newValue}

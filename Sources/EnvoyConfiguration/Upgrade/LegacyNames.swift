@@ -42,6 +42,9 @@ enum LegacyNames {
       "extension_protocol_options": "use `typed_extension_protocol_options`",
       "drain_connections_on_host_removal": "health checking is not in this version",
     ],
+    "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": [
+      "disable_overprovisioning": "use `overprovisioning_factor: 100`"
+    ],
     "envoy.config.listener.v3.FilterChain": ["tls_context": "TLS is not in this version"],
     "envoy.config.route.v3.RouteMatch": [
       "regex": "regular expressions are not in this version"

@@ -65,6 +65,18 @@ extension SchemaWalker {
     return check(only: "\(value)", rules, at: place)
   }
 
+  func check(_ value: Double, _ text: String, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
+    if rules.hasAtLeast && value < Double(rules.atLeast)
+      || rules.hasAtMost && value > Double(rules.atMost)
+    {
+      diagnostics.error(Self.bounds(rules) + ", found \(text)", at: place)
+      return false
+    }
+    // 1.0 is the 1 that a list of values means.
+    let whole = Int64(exactly: value).map { "\($0)" }
+    return check(only: whole ?? text, rules, at: place)
+  }
+
   func check(only value: String, _ rules: Martlet_FieldRules, at place: Place) -> Bool {
     guard !rules.only.isEmpty, !rules.only.contains(value) else { return true }
     diagnostics.error(

@@ -38,6 +38,7 @@ extension SchemaWalker {
         diagnostics.error("expected a number, found \(node.summary)", at: place)
         return
       }
+      guard check(value, scalar.text, rules, at: place) else { return }
       if kind == .double {
         writer.double(number, value)
       } else {
