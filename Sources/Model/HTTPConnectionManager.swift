@@ -40,6 +40,17 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
 
+  /// `proxy_100_continue`: the upstream answers `Expect: 100-continue`, not the proxy.
+  public var proxiesContinue = false
+  /// `http1_safe_max_connection_duration`: a connection that has reached its duration is closed with
+  /// its next answer and not before.
+  public var waitsForLastRequest = false
+  /// From the first byte of a request to the end of its answer (nil: no limit). Answered with 408 or
+  /// 504.
+  public var maxStreamDuration: Duration?
+  /// `upgrade_configs`: protocols in lower case, and whether they are let through.
+  public var upgrades: [String: Bool] = [:]
+
   public enum Underscores: Sendable { case allow, drop, reject }
   public enum Codec: Sendable { case auto, http1 }
   public enum ServerHeaderTransformation: Sendable {

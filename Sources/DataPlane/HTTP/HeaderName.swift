@@ -58,6 +58,7 @@ struct HeaderID: RawRepresentable, Equatable {
   static let xForwardedPort = HeaderID(rawValue: 45)
   static let userAgent = HeaderID(rawValue: 46)
   static let via = HeaderID(rawValue: 47)
+  static let grpcTimeout = HeaderID(rawValue: 48)
 
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
@@ -74,6 +75,7 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count", "x-envoy-original-host",
     "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
     "x-envoy-external-address", "x-forwarded-port", "user-agent", "via",
+    "grpc-timeout",
   ]
 }
 

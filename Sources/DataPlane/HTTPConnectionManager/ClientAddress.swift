@@ -46,7 +46,9 @@ final class ClientAddress {
   /// True: the client may be one that is not trusted at the edge.
   var isEdge: Bool { trust.usesRemoteAddress }
   /// Without headers that name a client there is nothing to find out and nothing to write.
-  var needsOnlyForwardedFor: Bool { !trust.usesRemoteAddress && !trust.appendsPort && trust.detection.isEmpty }
+  var needsOnlyForwardedFor: Bool {
+    !trust.usesRemoteAddress && !trust.appendsPort && trust.detection.isEmpty
+  }
 
   /// Reads and rewrites the forwarding headers. `present`: of the request, as it came.
   func find(_ request: MessageHead, _ connection: Connection, _ present: HeaderSet) -> Finding {

@@ -15,6 +15,11 @@ final class HTTPManager: TerminalFactory {
   let serverName: [UInt8]
   let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
   let sanitizer: RequestSanitizer
+  let upgrades: UpgradeRules
+  /// The connection manager or a route lets a protocol through.
+  let takesUpgrades: Bool
+  let proxiesContinue: Bool
+  let waitsForLastRequest: Bool
   let underscores: HTTPConnectionManager.Underscores
   let codecCounters: Counters<HTTP1CodecStat>
   let suppressEnvoyHeaders: Bool
@@ -25,6 +30,7 @@ final class HTTPManager: TerminalFactory {
   let requestTimeout: UInt64
   let requestHeadersTimeout: UInt64
   let maxConnectionDuration: UInt64
+  let maxStreamDuration: UInt64
   let drainTimeout: UInt64
   let delayedCloseTimeout: UInt64?
   let maxRequestsPerConnection: UInt32
@@ -54,6 +60,11 @@ final class HTTPManager: TerminalFactory {
     serverName = Array(model.serverName.utf8)
     serverHeader = model.serverHeaderTransformation
     underscores = model.underscores
+    upgrades = UpgradeRules(model.upgrades)
+    takesUpgrades = model.upgrades.values.contains(true) || model.routes.upgrades
+    proxiesContinue = model.proxiesContinue
+    waitsForLastRequest = model.waitsForLastRequest
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
     codecCounters = context.stats.counters(
       HTTP1CodecStat.self, scope: .other("http1."), worker: context.index)
     suppressEnvoyHeaders = model.suppressEnvoyHeaders

@@ -43,6 +43,10 @@ final class HTTPStream {
   private var wasReset = false
   /// The request was counted as active.
   private var counted = false
+  /// The upgrade was let through, and is counted.
+  private var countedUpgrade = false
+  /// The upstream has agreed to the upgrade: what follows is not HTTP.
+  private(set) var isUpgraded = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
   /// The next local reply says that a circuit breaker is open.
@@ -52,6 +56,7 @@ final class HTTPStream {
   var headersDeadline: UInt64 = .max
   var requestDeadline: UInt64 = .max
   var routeDeadline: UInt64 = .max
+  private var durationDeadline: UInt64 = .max
   /// Nanoseconds; 0: none.
   var idleTimeout: UInt64 = 0
   /// When the last byte of the stream came or went.
@@ -79,11 +84,13 @@ final class HTTPStream {
     closeAfterResponse = false
     isOverloaded = false
     wasReset = false
+    isUpgraded = false
     let now = manager.context.reactor.now
     lastActivity = now
     info = StreamInfo(start: now)
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
+    durationDeadline = manager.maxStreamDuration == 0 ? .max : now &+ manager.maxStreamDuration
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
     requestDeadline = manager.requestTimeout == 0 ? .max : now &+ manager.requestTimeout
   }
@@ -92,6 +99,10 @@ final class HTTPStream {
   @inline(__always)
   func release() {
     if counted { manager.counters.subtract(.requestActive) }
+    if countedUpgrade {
+      countedUpgrade = false
+      manager.counters.subtract(.connectionUpgradesActive)
+    }
     counted = false
     codec = nil
     if let filters { filters.end() } else { finishRelease() }
@@ -113,6 +124,7 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
+    next = Swift.min(next, durationDeadline)
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
     return next
   }
@@ -137,9 +149,8 @@ final class HTTPStream {
       reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
-    if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
-      closeAfterResponse = true
-      reply(403, body: nil, details: ResponseDetails.upgradeFailed)
+    if request.hasUpgrade, request.connectionUpgrade, !request.isTunnel, !isUpgradeToHTTP2() {
+      refuseUpgrade()
       return
     }
     if let chain = manager.filters {
@@ -204,6 +215,8 @@ final class HTTPStream {
     static let upstream = PauseReasons(rawValue: 1)
     static let downstream = PauseReasons(rawValue: 2)
     static let filters = PauseReasons(rawValue: 4)
+    /// The upstream has not agreed to an upgrade yet.
+    static let upgrade = PauseReasons(rawValue: 8)
   }
 
   func pauseRequest(_ reason: PauseReasons) {
@@ -239,6 +252,36 @@ final class HTTPStream {
     }
   }
 
+  private func refuseUpgrade() {
+    closeAfterResponse = true
+    manager.counters.add(.requestUpgradeNotAllowed)
+    reply(403, body: nil, details: ResponseDetails.upgradeFailed)
+  }
+
+  /// False: the route does not let the protocol through. Nothing of it is sent before the upstream
+  /// has agreed.
+  private func beginTunnel(_ action: RouteActionRuntime) -> Bool {
+    guard let type = request.headers.first(.upgrade),
+      action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
+    else {
+      refuseUpgrade()
+      return false
+    }
+    countedUpgrade = true
+    manager.counters.add(.connectionUpgradesTotal)
+    manager.counters.add(.connectionUpgradesActive)
+    pauseRequest(.upgrade)
+    return true
+  }
+
+  /// The route's word on how long the request may last.
+  private func applyStreamDuration(_ action: RouteActionRuntime) {
+    guard let durations = action.streamDuration else { return }
+    let limit = durations.of(request, fallback: manager.maxStreamDuration)
+    durationDeadline = limit.map { info.start &+ $0 } ?? .max
+    codec?.deadlineChanged(self)
+  }
+
   /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
   /// all others want a tunnel.
   private func isUpgradeToHTTP2() -> Bool {
@@ -267,6 +310,8 @@ final class HTTPStream {
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
+      if action.streamDuration != nil { applyStreamDuration(action) }
+      if request.isTunnel, !beginTunnel(action) { return }
       router.start(action, matched: route.path.matchedLength(request.path))
     }
   }
@@ -302,8 +347,17 @@ final class HTTPStream {
     info.firstDownstreamSent = lastActivity
     addResponseHeaders()
     countResponse()
+    // What the client has sent behind its head is of a protocol that the upstream does not speak.
+    if request.isTunnel, response.status != 101 { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
+    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
+  }
+
+  /// The upstream has agreed to the upgrade.
+  private func beginUpgraded() {
+    isUpgraded = true
+    continueRequest(.upgrade)
   }
 
   func sendInformational() { codec?.encodeInformational(self) }
@@ -444,6 +498,8 @@ final class HTTPStream {
   private func finishReply(_ body: ByteView) {
     let head = response
     let status = head.status
+    // As Envoy: whoever sends what is answered so may have lost count of its messages.
+    if status == 400 { closeAfterResponse = true }
     if isOverloaded {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
@@ -499,6 +555,14 @@ final class HTTPStream {
   /// Looks at the deadlines. The codec calls it when its timer fires.
   func checkDeadlines(now: UInt64) {
     let counters = manager.counters
+    if now >= durationDeadline {
+      durationDeadline = .max
+      counters.add(.requestMaxDuration)
+      expire(
+        requestComplete ? 504 : 408, "downstream duration timeout", flags: .durationTimeout,
+        details: ResponseDetails.maxDuration, close: !requestComplete)
+      return
+    }
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
       expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)

@@ -70,8 +70,10 @@ enum PathNormalization {
   // MARK: Normal form
 
   /// What a byte of a path becomes.
-  private enum Class { static let plain: UInt8 = 0, escape: UInt8 = 1, slash: UInt8 = 2, dot: UInt8 = 3,
-    percent: UInt8 = 4, unreserved: UInt8 = 5 }
+  private enum Class {
+    static let plain: UInt8 = 0, escape: UInt8 = 1, slash: UInt8 = 2, dot: UInt8 = 3,
+      percent: UInt8 = 4, unreserved: UInt8 = 5
+  }
   private nonisolated(unsafe) static let classes: UnsafePointer<UInt8> = {
     let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
     table.initialize(repeating: Class.plain, count: 256)
@@ -161,7 +163,12 @@ enum PathNormalization {
         next = after
         dots += 1
       }
-      guard dots == 1 || dots == 2, next == path.count || classes[Int(path[next])] == Class.slash else { return }
+      guard dots == 1 || dots == 2 else { return }
+      // Parameters (`/..;x/`) hide a dot segment from nobody: servers that read them take them off.
+      if next < path.count, path[next] == UInt8(ascii: ";") {
+        while next < path.count, path[next] != UInt8(ascii: "/") { next += 1 }
+      }
+      guard next == path.count || classes[Int(path[next])] == Class.slash else { return }
       if dots == 2, length > 1 {
         // Back to behind the slash before.
         length -= 1

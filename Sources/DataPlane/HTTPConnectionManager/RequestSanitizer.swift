@@ -13,6 +13,8 @@ final class RequestSanitizer {
   private let client: ClientAddress
   private let options: RequestHeaderOptions
   private let isEdgeManager: Bool
+  /// What is taken from clients that are not internal.
+  private let doubtful: HeaderSet
   private let onlyForwardedFor: Bool
   private let via: [UInt8]
   private let userAgent: (name: [UInt8], node: [UInt8])?
@@ -48,10 +50,11 @@ final class RequestSanitizer {
     client = ClientAddress(model.clientTrust, names: context.names)
     options = model.requestHeaders
     isEdgeManager = client.isEdge
+    doubtful = client.isEdge ? Self.edge : Self.external
     onlyForwardedFor = client.needsOnlyForwardedFor
     via = Array(options.via.utf8)
     let node = context.node
-    userAgent = options.addsUserAgent ? (Array(node.cluster.utf8), Array(node.id.utf8)) : nil
+    userAgent = options.addsUserAgent ? (name: Array(node.cluster.utf8), node: Array(node.id.utf8)) : nil
     isHTTPS = options.scheme == "https"
     internalOnly = model.routes.internalOnlyHeaders.map {
       let name = Array($0.utf8)
@@ -68,8 +71,8 @@ final class RequestSanitizer {
     var present = headers.present
     if !onlyForwardedFor || present.contains(.xForwardedFor) {
       guard findClient(stream, &present) else { return false }
-    } else if present.meets(Self.external) {
-      headers.remove(Self.external)
+    } else if present.meets(doubtful) {
+      headers.remove(doubtful)
     }
     if !internalOnly.isEmpty, !stream.info.isInternal { removeInternalOnly(headers) }
     if !present.contains(.xForwardedProto) {
@@ -102,7 +105,6 @@ final class RequestSanitizer {
       headers.remove(.xEnvoyInternal)
       headers.add(.xEnvoyInternal, "x-envoy-internal", value: "true")
     } else {
-      let doubtful = isEdgeManager ? Self.edge : Self.external
       if present.meets(doubtful) { headers.remove(doubtful) }
       if isEdgeManager { client.writeExternalAddress(finding, headers, connection) }
     }

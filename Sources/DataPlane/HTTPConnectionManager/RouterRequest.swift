@@ -119,7 +119,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func startRouteTimer() {
-    guard let action, action.timeout > 0 else { return }
+    guard let action, action.timeout > 0, !stream.request.isTunnel else { return }
     stream.routeDeadline = context.reactor.now &+ action.timeout
     stream.codec?.deadlineChanged(stream)
   }
@@ -144,6 +144,8 @@ final class RouterRequest: UpstreamHandler {
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
+    // An internal client's wishes have been read.
+    if stream.info.isInternal { request.headers.remove(RequestSanitizer.consumed) }
     connection.encodeHead(request, framing: framing)
     if let early, !early.isEmpty {
       while let slice = early.popSlice() { connection.write(slice) }
@@ -206,7 +208,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamInformational() {
     stream.lastActivity = context.reactor.now
     // 100 has been sent to the client already, by the codec that it asked.
-    if response.status != 100 { stream.sendInformational() }
+    if response.status != 100 || stream.manager.proxiesContinue { stream.sendInformational() }
   }
 
   override func upstreamHead(end: Bool) {

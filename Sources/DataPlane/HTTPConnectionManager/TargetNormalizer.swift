@@ -69,7 +69,9 @@ final class TargetNormalizer {
     guard options.stripsPort != .none, let (start, port) = HostNormalization.port(of: request.authority)
     else { return }
     if options.stripsPort == .matching {
-      guard case .ip(_, let own)? = stream.codec?.connection.localAddress(), UInt64(own) == port else { return }
+      guard case .ip(_, let own)? = stream.codec?.connection.localAddress(), UInt64(own) == port else {
+        return
+      }
     }
     request.authority = request.authority.prefix(start)
   }

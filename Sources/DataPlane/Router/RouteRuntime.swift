@@ -47,6 +47,8 @@ final class RouteActionRuntime {
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
+  let upgrades: UpgradeRules
+  let streamDuration: StreamDuration?
   /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
   let timeoutMilliseconds: UInt64
   private let clusters: WeightedClusters
@@ -62,6 +64,8 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     priority = model.priority
+    upgrades = UpgradeRules(model.upgrades)
+    streamDuration = model.streamDuration.map { StreamDuration($0) }
     switch model.cluster {
     case .single(let name): clusters = WeightedClusters(single: name, find: find)
     case .weighted(let list): clusters = WeightedClusters(list, find: find)

@@ -14,12 +14,47 @@ extension Conversion {
     manager.clientTrust = clientTrust(message, at: place)
     manager.requestHeaders = requestHeaders(message, at: place)
     manager.target = targetNormalization(message, at: place)
+    manager.proxiesContinue = message.proxy100Continue
+    manager.waitsForLastRequest = message.http1SafeMaxConnectionDuration
+    let common = message.commonHTTPProtocolOptions
+    manager.maxStreamDuration = timeout(common.maxStreamDuration, isSet: common.hasMaxStreamDuration)
+    manager.upgrades = upgrades(
+      message.upgradeConfigs.map { ($0.upgradeType, $0.hasEnabled ? $0.enabled.value : true) },
+      at: place.field("upgrade_configs"))
     manager.underscores =
       switch message.commonHTTPProtocolOptions.headersWithUnderscoresAction {
       case .rejectRequest: .reject
       case .dropHeader: .drop
       default: .allow
       }
+  }
+
+  /// Of a connection manager or a route. Names are compared without regard to case.
+  func upgrades(_ list: [(type: String, isEnabled: Bool)], at place: Place) -> [String: Bool] {
+    var result: [String: Bool] = [:]
+    for (index, upgrade) in list.enumerated() {
+      let type = upgrade.type.lowercased()
+      let typePlace = place.element(index).field("upgrade_type")
+      if type == "connect" || type == "connect-udp" {
+        error("CONNECT is not in this version", at: typePlace)
+      }
+      if result.updateValue(upgrade.isEnabled, forKey: type) != nil {
+        error("the upgrade \"\(upgrade.type)\" stands there already", at: typePlace)
+      }
+    }
+    return result
+  }
+
+  func streamDuration(_ message: Envoy_Config_Route_V3_RouteAction) -> RouteAction.StreamDuration? {
+    guard message.hasMaxStreamDuration else { return nil }
+    let durations = message.maxStreamDuration
+    var result = RouteAction.StreamDuration()
+    if durations.hasMaxStreamDuration { result.limit = Duration(durations.maxStreamDuration) }
+    if durations.hasGrpcTimeoutHeaderMax { result.grpcMaximum = Duration(durations.grpcTimeoutHeaderMax) }
+    if durations.hasGrpcTimeoutHeaderOffset {
+      result.grpcOffset = Duration(durations.grpcTimeoutHeaderOffset)
+    }
+    return result
   }
 
   private func clientTrust(_ message: Message, at place: Place) -> ClientTrust {

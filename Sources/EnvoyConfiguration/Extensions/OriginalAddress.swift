@@ -48,7 +48,7 @@ extension ConfigurationExtension where Output == RequestIDKind {
   static var all: [Self] { [.uuid] }
 
   static var uuid: Self {
-    Self(Envoy_Extensions_RequestID_Uuid_V3_UuidRequestIdConfig.self) { message, _, _ in
+    Self(Envoy_Extensions_RequestId_Uuid_V3_UuidRequestIdConfig.self) { message, _, _ in
       RequestIDKind(packsTraceReason: message.hasPackTraceReason ? message.packTraceReason.value : true)
     }
   }

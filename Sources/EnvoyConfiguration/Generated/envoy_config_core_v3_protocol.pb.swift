@@ -69,6 +69,16 @@ package nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
 
   package var headersWithUnderscoresAction: Envoy_Config_Core_V3_HttpProtocolOptions.HeadersWithUnderscoresAction = .allow
 
+  /// From the first byte of a request to the end of its answer. Zero or absent: no limit.
+  package var maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_maxStreamDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_maxStreamDuration = newValue}
+  }
+  /// Returns true if `maxStreamDuration` has been explicitly set.
+  package var hasMaxStreamDuration: Bool {self._maxStreamDuration != nil}
+  /// Clears the value of `maxStreamDuration`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxStreamDuration() {self._maxStreamDuration = nil}
+
   /// Zero: no limit.
   package var maxRequestsPerConnection: SwiftProtobuf.Google_Protobuf_UInt32Value {
     get {_maxRequestsPerConnection ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
@@ -125,6 +135,7 @@ package nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
   fileprivate var _maxConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _maxHeadersCount: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _maxResponseHeadersKb: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _maxRequestsPerConnection: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
@@ -190,7 +201,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.core.v3"
 
 nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpProtocolOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}idle_timeout\0\u{3}max_headers_count\0\u{3}max_connection_duration\0\u{4}\u{2}headers_with_underscores_action\0\u{3}max_requests_per_connection\0\u{3}max_response_headers_kb\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}idle_timeout\0\u{3}max_headers_count\0\u{3}max_connection_duration\0\u{3}max_stream_duration\0\u{3}headers_with_underscores_action\0\u{3}max_requests_per_connection\0\u{3}max_response_headers_kb\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -201,6 +212,7 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
       case 1: try { try decoder.decodeSingularMessageField(value: &self._idleTimeout) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._maxHeadersCount) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._maxConnectionDuration) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._maxStreamDuration) }()
       case 5: try { try decoder.decodeSingularEnumField(value: &self.headersWithUnderscoresAction) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._maxRequestsPerConnection) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._maxResponseHeadersKb) }()
@@ -223,6 +235,9 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
     try { if let v = self._maxConnectionDuration {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._maxStreamDuration {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     if self.headersWithUnderscoresAction != .allow {
       try visitor.visitSingularEnumField(value: self.headersWithUnderscoresAction, fieldNumber: 5)
     }
@@ -241,6 +256,7 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
     if lhs._maxHeadersCount != rhs._maxHeadersCount {return false}
     if lhs._maxResponseHeadersKb != rhs._maxResponseHeadersKb {return false}
     if lhs.headersWithUnderscoresAction != rhs.headersWithUnderscoresAction {return false}
+    if lhs._maxStreamDuration != rhs._maxStreamDuration {return false}
     if lhs._maxRequestsPerConnection != rhs._maxRequestsPerConnection {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -6,7 +6,8 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration,
+    path = "path-normalization", forwardedFor = "forwarded-for"
 
   func run(_ input: UnsafeRawBufferPointer) {
     switch self {
@@ -15,6 +16,8 @@ enum FuzzTarget: String, CaseIterable {
     case .chunked: ChunkedFuzz.run(Array(input))
     case .proxyProtocol: ProxyProtocolFuzz.run(Array(input))
     case .configuration: ConfigurationFuzz.one(input)
+    case .path: PathFuzz.run(Array(input))
+    case .forwardedFor: ForwardedForFuzz.run(Array(input))
     }
   }
 }
