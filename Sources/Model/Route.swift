@@ -13,6 +13,17 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var ignorePathParameters = false
   /// The header, in lower case, that stands for the host in choosing the virtual host (empty: none).
   public var virtualHostHeader = ""
+  /// Headers, in lower case, that clients may not send unless they are internal ones.
+  public var internalOnlyHeaders: [String] = []
+  /// A route lets clients switch protocols.
+  public var upgrades: Bool {
+    virtualHosts.contains { host in
+      host.routes.contains { route in
+        if case .cluster(let action) = route.action { return action.upgrades.values.contains(true) }
+        return false
+      }
+    }
+  }
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts
@@ -65,6 +76,21 @@ public struct RouteAction: Hashable, Sendable {
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
   public var clusterNotFoundStatus: Int = 503
+  /// `upgrade_configs`: protocols in lower case, and whether they are let through here.
+  public var upgrades: [String: Bool] = [:]
+  /// Nil: the connection manager's.
+  public var streamDuration: StreamDuration?
+
+  /// `RouteAction.MaxStreamDuration`
+  public struct StreamDuration: Hashable, Sendable {
+    /// Nil: the connection manager's; zero: none.
+    public var limit: Duration?
+    /// The request's `grpc-timeout` is the limit, this at most; zero: whatever it is. Nil: it is not.
+    public var grpcMaximum: Duration?
+    /// Taken off the `grpc-timeout`.
+    public var grpcOffset: Duration?
+    public init() {}
+  }
   /// Whose circuit breakers and connections requests use.
   public var priority = RoutingPriority.normal
 

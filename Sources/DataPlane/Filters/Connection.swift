@@ -29,6 +29,8 @@ struct ConnectionAddresses {
   var local: SocketAddress?
   /// Where the socket says that it is. Nil until somebody asks.
   var directLocal: SocketAddress?
+  /// `remote` as x-forwarded-for has it; empty until somebody asks.
+  var remoteText: [UInt8] = []
   /// `local` is not the socket's own: a listener filter has restored it.
   var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.

@@ -17,7 +17,14 @@ final class HTTPManager: TerminalFactory {
   let defaultHost: [UInt8]
   let serverName: [UInt8]
   let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
-  let generateRequestID: Bool
+  let sanitizer: RequestSanitizer
+  let upgrades: UpgradeRules
+  /// The connection manager or a route lets a protocol through.
+  let takesUpgrades: Bool
+  let proxiesContinue: Bool
+  let waitsForLastRequest: Bool
+  let underscores: HTTPConnectionManager.Underscores
+  let codecCounters: Counters<HTTP1CodecStat>
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
   let accessLogger: AccessLogger?
@@ -33,6 +40,7 @@ final class HTTPManager: TerminalFactory {
   let requestTimeout: UInt64
   let requestHeadersTimeout: UInt64
   let maxConnectionDuration: UInt64
+  let maxStreamDuration: UInt64
   let drainTimeout: UInt64
   let delayedCloseTimeout: UInt64?
   let maxRequestsPerConnection: UInt32
@@ -72,7 +80,14 @@ final class HTTPManager: TerminalFactory {
     defaultHost = Array(model.http1.defaultHostForHTTP10.utf8)
     serverName = Array(model.serverName.utf8)
     serverHeader = model.serverHeaderTransformation
-    generateRequestID = model.generateRequestID
+    underscores = model.underscores
+    upgrades = UpgradeRules(model.upgrades)
+    takesUpgrades = model.upgrades.values.contains(true) || model.routes.upgrades
+    proxiesContinue = model.proxiesContinue
+    waitsForLastRequest = model.waitsForLastRequest
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
+    codecCounters = context.stats.counters(
+      HTTP1CodecStat.self, scope: .other("http1."), worker: context.index)
     suppressEnvoyHeaders = model.suppressEnvoyHeaders
     forwardsTrailers = model.http1.enableTrailers
     idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
@@ -83,6 +98,7 @@ final class HTTPManager: TerminalFactory {
     drainTimeout = model.drainTimeout.clampedNanoseconds
     delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
     maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
+    sanitizer = RequestSanitizer(model: model, counters: counters, context: context)
   }
 
   override func make(_ connection: Connection) -> TerminalFilter {

@@ -159,7 +159,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func startRouteTimer() {
-    if timeout == 0 { return }
+    if timeout == 0 || stream.request.isTunnel { return }
     stream.routeDeadline = context.reactor.now &+ timeout
     stream.codec?.deadlineChanged(stream)
   }
@@ -188,6 +188,8 @@ final class RouterRequest: UpstreamHandler {
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
+    // An internal client's wishes have been read.
+    if stream.info.isInternal { request.headers.remove(RequestSanitizer.consumed) }
     connection.encodeHead(request, framing: framing)
     if let early, !early.isEmpty {
       if keepsBody {
@@ -261,7 +263,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamInformational() {
     stream.lastActivity = context.reactor.now
     // 100 has been sent to the client already, by the codec that it asked.
-    if response.status != 100 { stream.sendInformational() }
+    if response.status != 100 || stream.manager.proxiesContinue { stream.sendInformational() }
   }
 
   override func upstreamHead(end: Bool) {

@@ -63,6 +63,8 @@ final class RouteActionRuntime {
   let priority: RoutingPriority
   /// Nil: requests are not sent again, unless they ask for it themselves.
   let retryPolicy: RetryPolicyRuntime?
+  let upgrades: UpgradeRules
+  let streamDuration: StreamDuration?
   private let clusters: WeightedClusters
 
   init(model: RouteAction, names: HeaderNameTable, clusters find: (String) -> ClusterRuntime?) {
@@ -76,6 +78,8 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     priority = model.priority
+    upgrades = UpgradeRules(model.upgrades)
+    streamDuration = model.streamDuration.map { StreamDuration($0) }
     switch model.cluster {
     case .single(let name): clusters = WeightedClusters(single: name, find: find)
     case .weighted(let list): clusters = WeightedClusters(list, find: find)

@@ -42,6 +42,8 @@ enum HTTPStat: Int, StatSchema {
     request1xx, request2xx, request3xx, request4xx, request5xx,
     requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
+    requestFailedPathNormalization, requestRedirectedNormalized, requestMaxDuration,
+    requestUpgradeNotAllowed, connectionUpgradesTotal, connectionUpgradesActive,
     requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
   var name: String {
     switch self {
@@ -79,6 +81,12 @@ enum HTTPStat: Int, StatSchema {
     case .requestTimeout: "downstream_rq_timeout"
     case .requestHeaderTimeout: "downstream_rq_header_timeout"
     case .requestIdleTimeout: "downstream_rq_idle_timeout"
+    case .requestMaxDuration: "downstream_rq_max_duration_reached"
+    case .requestUpgradeNotAllowed: "downstream_rq_ws_on_non_ws_route"
+    case .connectionUpgradesTotal: "downstream_cx_upgrades_total"
+    case .connectionUpgradesActive: "downstream_cx_upgrades_active"
+    case .requestFailedPathNormalization: "downstream_rq_failed_path_normalization"
+    case .requestRedirectedNormalized: "downstream_rq_redirected_with_normalized_path"
     case .requestDirectResponse: "rq_direct_response"
     case .requestRedirect: "rq_redirect"
     case .noRoute: "no_route"
@@ -88,10 +96,20 @@ enum HTTPStat: Int, StatSchema {
   }
   var kind: StatValue.Kind {
     switch self {
-    case .connectionActive, .connectionHTTP1Active, .requestActive: .gauge
+    case .connectionActive, .connectionHTTP1Active, .requestActive, .connectionUpgradesActive: .gauge
     default: .counter
     }
   }
+}
+
+/// `http1.`, the codec towards clients.
+enum HTTP1CodecStat: Int, StatSchema {
+  case droppedUnderscores, rejectedUnderscores
+  var name: String {
+    self == .droppedUnderscores
+      ? "dropped_headers_with_underscores" : "requests_rejected_with_underscores_in_headers"
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// `listener.<address>.http.<stat_prefix>.`

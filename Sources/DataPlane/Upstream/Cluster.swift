@@ -23,6 +23,8 @@ final class WorkerContext {
   let scratch = ByteBuilder()
   /// For requests that ask for retries themselves, on routes without a policy.
   private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
+  /// Who this proxy is, in the configuration that is being applied.
+  var node = Node()
   /// `date` header of the current second.
   var date = DateHeader()
   var wall = WallClock()

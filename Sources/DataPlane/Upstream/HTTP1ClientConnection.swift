@@ -36,6 +36,8 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var inBody = false
   private var requestDone = false
   private var responseToHead = false
+  /// The request asks for an upgrade.
+  private var isTunnel = false
   private var requestKeepsAlive = true
   private var requests: UInt32 = 0
   private var framing = HTTP1Encoder.Framing.none
@@ -135,6 +137,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   func encodeHead(_ head: MessageHead, framing: HTTP1Encoder.Framing) {
     self.framing = framing
     responseToHead = head.method == .head
+    isTunnel = head.isTunnel
     let limit = cluster.model.maxRequestsPerConnection ?? .max
     requestKeepsAlive = requests < limit
     if !requestKeepsAlive { cluster.counters.add(.connectionMaxRequests) }
@@ -169,6 +172,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       socket.scheduleFlush()
     }
     requestDone = true
+    if isTunnel { socket.shutdownWriting() }
   }
 
   /// Bytes waiting to be written.
@@ -241,6 +245,12 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     HTTP1FieldRules.removeNominated(head)
     parser = HTTP1HeadParser(.response)
     if head.status < 200 {
+      if head.status == 101, isTunnel, head.hasUpgrade {
+        inBody = true
+        body = .untilClose
+        owner.upstreamHead(end: false)
+        return state == .busy
+      }
       if head.status == 101 {
         failProtocol(.badStatusLine)
         return false

@@ -97,6 +97,7 @@ final class Worker: @unchecked Sendable {
 
   func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
     context.runtime.replace(next.runtime)
+    context.node = next.node
     let clustersChanged = applyClusters(next)
     var kept = Set<String>()
     for update in updates {

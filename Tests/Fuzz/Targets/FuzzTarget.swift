@@ -6,7 +6,8 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format,
+    path = "path-normalization", forwardedFor = "forwarded-for"
 
   func run(_ input: UnsafeRawBufferPointer) {
     switch self {
@@ -16,6 +17,8 @@ enum FuzzTarget: String, CaseIterable {
     case .proxyProtocol: ProxyProtocolFuzz.run(Array(input))
     case .configuration: ConfigurationFuzz.one(input)
     case .format: FormatFuzz.run(Array(input))
+    case .path: PathFuzz.run(Array(input))
+    case .forwardedFor: ForwardedForFuzz.run(Array(input))
     }
   }
 }
