@@ -10,7 +10,8 @@ each="${1:-${SECONDS_EACH:-60}}"
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(request response chunked proxy-protocol configuration format path-template parameters)
+  targets=(request response chunked proxy-protocol configuration format path-normalization
+    forwarded-for path-template parameters)
 fi
 
 toolchain="$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")"

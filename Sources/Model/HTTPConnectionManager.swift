@@ -31,8 +31,12 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var maxConnectionDuration: Duration?
   /// `common_http_protocol_options.max_requests_per_connection` (nil: none).
   public var maxRequestsPerConnection: UInt32?
-  /// `generate_request_id`: give a request without `x-request-id` one.
-  public var generateRequestID = true
+  public var clientTrust = ClientTrust()
+  public var requestHeaders = RequestHeaderOptions()
+  public var target = TargetNormalization()
+  /// Header names with underscores (`headers_with_underscores_action`): some servers take them for
+  /// the same name with dashes.
+  public var underscores = Underscores.allow
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
   public var accessLogs: [AccessLog] = []
@@ -40,6 +44,18 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   /// `local_reply_config` (nil: none).
   public var localReplies: LocalReplies?
 
+  /// `proxy_100_continue`: the upstream answers `Expect: 100-continue`, not the proxy.
+  public var proxiesContinue = false
+  /// `http1_safe_max_connection_duration`: a connection that has reached its duration is closed with
+  /// its next answer and not before.
+  public var waitsForLastRequest = false
+  /// From the first byte of a request to the end of its answer (nil: no limit). Answered with 408 or
+  /// 504.
+  public var maxStreamDuration: Duration?
+  /// `upgrade_configs`: protocols in lower case, and whether they are let through.
+  public var upgrades: [String: Bool] = [:]
+
+  public enum Underscores: Sendable { case allow, drop, reject }
   public enum Codec: Sendable { case auto, http1 }
   public enum ServerHeaderTransformation: Sendable {
     case overwrite, appendIfAbsent, passThrough

@@ -16,6 +16,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// `overload.global_downstream_max_connections`.
   public var maxDownstreamConnections: UInt64?
 
+  /// How long an interval of the histograms is. Envoy's default 5 s.
+  public var statsFlushInterval: Duration = .seconds(5)
   /// Runtime layers, the later over the earlier.
   public var runtimeLayers: [RuntimeLayer] = []
   /// Runtime values by key: what the layers amount to now.

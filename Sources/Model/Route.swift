@@ -15,6 +15,17 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var virtualHostHeader = ""
   /// For routes whose virtual host has none.
   public var mirrors: [MirrorPolicy] = []
+  /// Headers, in lower case, that clients may not send unless they are internal ones.
+  public var internalOnlyHeaders: [String] = []
+  /// A route lets clients switch protocols.
+  public var upgrades: Bool {
+    virtualHosts.contains { host in
+      host.routes.contains { route in
+        if case .cluster(let action) = route.action { return action.upgrades.values.contains(true) }
+        return false
+      }
+    }
+  }
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts

@@ -17,6 +17,21 @@ public struct RouteAction: Hashable, Sendable {
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
   public var clusterNotFoundStatus: Int = 503
+  /// `upgrade_configs`: protocols in lower case, and whether they are let through here.
+  public var upgrades: [String: Bool] = [:]
+  /// Nil: the connection manager's.
+  public var streamDuration: StreamDuration?
+
+  /// `RouteAction.MaxStreamDuration`
+  public struct StreamDuration: Hashable, Sendable {
+    /// Nil: the connection manager's; zero: none.
+    public var limit: Duration?
+    /// The request's `grpc-timeout` is the limit, this at most; zero: whatever it is. Nil: it is not.
+    public var grpcMaximum: Duration?
+    /// Taken off the `grpc-timeout`.
+    public var grpcOffset: Duration?
+    public init() {}
+  }
   /// Whose circuit breakers and connections requests use.
   public var priority = RoutingPriority.normal
   /// Nil: those of the virtual host.

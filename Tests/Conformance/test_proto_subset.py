@@ -189,6 +189,8 @@ def validate_rules(rules):
         elif name == "pattern":
             # The one pattern there is, of `path_separated_prefix`, is checked by the conversion.
             assert value == "^[^?#]+[^?#/]$"
+        elif name == "not_in" and kind == "enum" and list(value) == [0]:
+            result["required"] = True  # the value that absence means is refused
         elif name in ("defined_only", "strict", "keys"):
             # Undefined enum values are always refused; the strict header form is not Envoy's;
             # the keys of the one map we have are compared with a list in the conversion.

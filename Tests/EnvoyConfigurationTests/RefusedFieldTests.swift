@@ -1,6 +1,7 @@
 // Every field that the proto files refuse is refused by name, in both spellings; every enum
 // value too. This is what Docs/envoy-compatibility.md promises.
 
+import Model
 import Testing
 
 @testable import EnvoyConfiguration
@@ -87,5 +88,11 @@ import Testing
     #expect(
       store.extensions(in: "envoy.clusters").map(\.name)
         == ClusterTypeExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.http.original_ip_detection").map(\.name)
+        == ConfigurationExtension<OriginalAddress>.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.request_id").map(\.name)
+        == ConfigurationExtension<RequestIDKind>.all.map(\.typeName).sorted())
   }
 }

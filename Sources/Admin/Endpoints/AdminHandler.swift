@@ -43,6 +43,19 @@ public struct AdminHandler: Sendable {
       return response
     case .runtime: return runtime()
     case .runtimeModify: return modifyRuntime(request)
+    case .certs: return certificates()
+    case .configDump: return configDump(request)
+    case .drainListeners: return drainListeners(request)
+    case .healthCheckFail, .healthCheckOK:
+      source.setHealthCheckFailed(endpoint == .healthCheckFail)
+      return AdminResponse(body: "OK\n")
+    // What Envoy says where hot restart is off.
+    case .hotRestartVersion: return AdminResponse(body: "disabled")
+    case .logging: return logging(request)
+    case .memory: return memory()
+    case .resetCounters:
+      source.resetCounters()
+      return AdminResponse(body: "OK\n")
     case .serverInfo: return serverInfo()
     case .listeners: return listeners(request)
     case .clusters: return clusters(request)

@@ -12,6 +12,8 @@ import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Its listener's traffic direction is inbound.
+  var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
   /// Connections keep a `StreamInfo` for the owner's access log.
   var keepsInfo: Bool { false }
@@ -27,6 +29,8 @@ struct ConnectionAddresses {
   var local: SocketAddress?
   /// Where the socket says that it is. Nil until somebody asks.
   var directLocal: SocketAddress?
+  /// `remote` as x-forwarded-for has it; empty until somebody asks.
+  var remoteText: [UInt8] = []
   /// `local` is not the socket's own: a listener filter has restored it.
   var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.
@@ -71,6 +75,8 @@ final class Connection: DescribedConnection {
   var record: ConnectionInfo?
   /// In the worker's slab, while open.
   var handle = Handle.none
+  /// The reactor's time when it was accepted.
+  let openedAt: UInt64
   private var terminal: TerminalFilter?
   private var chain: NetworkChainInstance?
   private var started = false
@@ -85,6 +91,7 @@ final class Connection: DescribedConnection {
     self.owner = owner
     self.addresses = addresses
     self.bufferLimit = bufferLimit
+    openedAt = context.reactor.now
     id = context.nextConnectionID()
     start = context.reactor.now
     super.init()

@@ -38,6 +38,8 @@ final class MessageHead {
   var connectionNominates = false
   var expectsContinue = false
   var hasUpgrade = false
+  /// The connection is to leave HTTP behind with this message: `upgrade` and what names it are sent.
+  var isTunnel = false
 
   /// A view of no bytes, of static memory.
   static var empty: ByteView {
@@ -60,6 +62,7 @@ final class MessageHead {
     connectionNominates = false
     expectsContinue = false
     hasUpgrade = false
+    isTunnel = false
     isAbsoluteForm = false
     schemeIsHTTPS = false
     status = 0

@@ -10,7 +10,7 @@
 
 final class HTTP1ServerConnection: HTTPServerCodec {
   private enum Phase { case head, body, responding, closing }
-  private enum Body { case none, length(UInt64), chunked, trailers }
+  private enum Body { case none, length(UInt64), chunked, trailers, tunnel }
 
   private let manager: HTTPManager
   private var phase = Phase.head
@@ -26,6 +26,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   /// The next answer closes the connection.
   private var isDraining = false
   private var durationReached = false
+  /// The peer of a tunnel has sent its last byte.
+  private var tunnelEnded = false
   private var requests: UInt32 = 0
   private var timer = LazyTimer()
   private var idleDeadline: UInt64 = .max
@@ -111,6 +113,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.request.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.request.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       if stream.request.minorVersion == 0, stream.request.hosts == 0, !manager.defaultHost.isEmpty {
         useDefaultHost(stream.request)
       }
@@ -121,6 +127,17 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       beginRequest(stream)
       return true
     }
+  }
+
+  /// `headers_with_underscores_action`. False: the request is refused.
+  private func takesNames(_ headers: HeaderMap) -> Bool {
+    if manager.underscores == .reject {
+      guard HTTP1Underscores.any(in: headers) else { return true }
+      manager.codecCounters.add(.rejectedUnderscores)
+      return false
+    }
+    manager.codecCounters.add(.droppedUnderscores, HTTP1Underscores.drop(from: headers))
+    return true
   }
 
   private func beginStream() -> HTTPStream {
@@ -153,7 +170,14 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     requestPaused = false
     responsePaused = false
     let end: Bool
-    if head.isChunked {
+    if manager.takesUpgrades, wantsTunnel(head) {
+      head.isTunnel = true
+      body = .tunnel
+      tunnelEnded = false
+      // A tunnel has no end that a deadline for requests could mean.
+      stream.requestDeadline = .max
+      end = false
+    } else if head.isChunked {
       body = .chunked
       decoder = ChunkedDecoder()
       end = false
@@ -165,7 +189,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       end = true
     }
     phase = end ? .responding : .body
-    if head.expectsContinue {
+    if head.expectsContinue, !manager.proxiesContinue {
       // The answer that the client waits for before it sends its body (RFC 9110 section 10.1.1).
       // The upstream is not asked: what it would say comes as a final response anyway.
       head.headers.remove(.expect)
@@ -178,6 +202,26 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     armTimer()
   }
 
+  /// An upgrade without a body of its own: what follows the head is the new protocol's. The upgrade
+  /// to cleartext HTTP/2 is an offer that is passed over.
+  private func wantsTunnel(_ head: MessageHead) -> Bool {
+    head.hasUpgrade && head.connectionUpgrade && !head.isChunked && head.contentLength <= 0
+      && head.minorVersion == 1 && head.headers.first(.upgrade)?.equalsIgnoringCase("h2c") != true
+  }
+
+  private func readTunnel(_ stream: HTTPStream) -> Bool {
+    let slice = connection.inbound.take(connection.inbound.count)
+    stream.info.downstream.wireReceived &+= UInt64(slice.count)
+    stream.requestData(slice)
+    return phase == .body
+  }
+
+  /// The client has said all that it has to say; the upstream may not have.
+  private func endTunnel(_ stream: HTTPStream) {
+    stream.closeAfterResponse = true
+    endRequest(stream, trailers: nil)
+  }
+
   private func readBody() -> Bool {
     guard let stream else { return false }
     if requestPaused {
@@ -186,10 +230,15 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       }
       return false
     }
-    if connection.inbound.isEmpty { return false }
+    if connection.inbound.isEmpty {
+      if tunnelEnded, case .tunnel = body { endTunnel(stream) }
+      return false
+    }
     switch body {
     case .none:
       return false
+    case .tunnel:
+      return readTunnel(stream)
     case .length(let remaining):
       let count = Int(Swift.min(remaining, UInt64(connection.inbound.count)))
       let slice = connection.inbound.take(count)
@@ -243,6 +292,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.requestTrailers.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.requestTrailers.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       endRequest(stream, trailers: stream.requestTrailers)
       return true
     }
@@ -298,13 +351,15 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
     let head = stream.response
     framing = chooseFraming(stream, end: end)
-    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain() {
+    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain(isInbound: manager.isInbound) {
       manager.counters.add(.connectionDrainClose)
       stream.closeAfterResponse = true
     }
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
-      stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
+      head.status == 101
+      ? .upgrade
+      : stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
     let output = connection.output
     let before = output.byteCount
     let line = HTTP1Encoder.response(head, framing: framing, connection: field, to: output)
@@ -316,6 +371,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func chooseFraming(_ stream: HTTPStream, end: Bool) -> HTTP1Encoder.Framing {
     let head = stream.response
+    if head.status == 101 { return .untilClose }
     if stream.request.method == .head || head.status == 204 || head.status == 304 { return .none }
     if end {
       if head.contentLength < 0 {
@@ -418,7 +474,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func continueRequest(_ stream: HTTPStream) {
     requestPaused = false
     connection.socket.continueReading()
-    if !processing, !connection.inbound.isEmpty { process() }
+    if !processing, !connection.inbound.isEmpty || tunnelEnded { process() }
   }
 
   // MARK: Time and the end
@@ -459,7 +515,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       durationReached = true
       isDraining = true
       manager.counters.add(.connectionMaxDuration)
-      durationDeadline = now &+ manager.drainTimeout
+      durationDeadline = manager.waitsForLastRequest ? .max : now &+ manager.drainTimeout
       return false
     }
     durationDeadline = .max
@@ -469,6 +525,11 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   override func ended() {
+    if case .tunnel = body, let stream, phase == .body, stream.isUpgraded {
+      tunnelEnded = true
+      if connection.inbound.isEmpty { endTunnel(stream) }
+      return
+    }
     // As Envoy and nginx: a client that has closed its side is gone, unless its answer is already
     // on the way.
     if stream == nil, connection.backlog > 0 {
@@ -520,6 +581,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     counters.subtract(.connectionActive)
     counters.subtract(.connectionHTTP1Active)
     counters.add(.connectionDestroy)
+    manager.histograms.record(.connectionLength, from: connection.openedAt, to: reactor.now)
     if !closedByEnd { counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal) }
   }
 

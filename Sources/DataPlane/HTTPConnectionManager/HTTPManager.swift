@@ -5,8 +5,11 @@ import Model
 final class HTTPManager: TerminalFactory {
   let context: WorkerContext
   let counters: Counters<HTTPStat>
+  let histograms: Histograms<HTTPHistogram>
   let listenerCounters: Counters<ListenerHTTPStat>
   let routes: RouteTable
+  /// The listener's traffic direction is inbound.
+  let isInbound: Bool
   /// Nil: the router alone.
   let filters: HTTPFilterChain?
   let requestLimits: HTTP1HeadParser.Limits
@@ -14,7 +17,14 @@ final class HTTPManager: TerminalFactory {
   let defaultHost: [UInt8]
   let serverName: [UInt8]
   let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
-  let generateRequestID: Bool
+  let sanitizer: RequestSanitizer
+  let upgrades: UpgradeRules
+  /// The connection manager or a route lets a protocol through.
+  let takesUpgrades: Bool
+  let proxiesContinue: Bool
+  let waitsForLastRequest: Bool
+  let underscores: HTTPConnectionManager.Underscores
+  let codecCounters: Counters<HTTP1CodecStat>
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
   let accessLogger: AccessLogger?
@@ -30,6 +40,7 @@ final class HTTPManager: TerminalFactory {
   let requestTimeout: UInt64
   let requestHeadersTimeout: UInt64
   let maxConnectionDuration: UInt64
+  let maxStreamDuration: UInt64
   let drainTimeout: UInt64
   let delayedCloseTimeout: UInt64?
   let maxRequestsPerConnection: UInt32
@@ -41,7 +52,7 @@ final class HTTPManager: TerminalFactory {
   private static let maxSpare = 1024
 
   init(
-    model: HTTPConnectionManager, listener: String, context: WorkerContext,
+    model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
     logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
     clusters: (String) -> ClusterRuntime?
   ) {
@@ -50,9 +61,12 @@ final class HTTPManager: TerminalFactory {
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
+    histograms = context.stats.histograms(
+      HTTPHistogram.self, scope: .http(model.statPrefix), worker: context.index)
     listenerCounters = context.stats.counters(
-      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
+      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener.statPrefix, http: model.statPrefix),
       worker: context.index)
+    isInbound = listener.isInbound
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
     accessLogger = logs.flatMap {
       AccessLogger.make(
@@ -68,7 +82,14 @@ final class HTTPManager: TerminalFactory {
     defaultHost = Array(model.http1.defaultHostForHTTP10.utf8)
     serverName = Array(model.serverName.utf8)
     serverHeader = model.serverHeaderTransformation
-    generateRequestID = model.generateRequestID
+    underscores = model.underscores
+    upgrades = UpgradeRules(model.upgrades)
+    takesUpgrades = model.upgrades.values.contains(true) || model.routes.upgrades
+    proxiesContinue = model.proxiesContinue
+    waitsForLastRequest = model.waitsForLastRequest
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
+    codecCounters = context.stats.counters(
+      HTTP1CodecStat.self, scope: .other("http1."), worker: context.index)
     suppressEnvoyHeaders = model.suppressEnvoyHeaders
     forwardsTrailers = model.http1.enableTrailers
     idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
@@ -79,6 +100,7 @@ final class HTTPManager: TerminalFactory {
     drainTimeout = model.drainTimeout.clampedNanoseconds
     delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
     maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
+    sanitizer = RequestSanitizer(model: model, counters: counters, context: context)
   }
 
   override func make(_ connection: Connection) -> TerminalFilter {

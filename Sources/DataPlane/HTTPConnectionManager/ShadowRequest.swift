@@ -225,14 +225,8 @@ final class ShadowRequest: UpstreamHandler {
   }
 
   override func upstreamHead(end: Bool) {
-    guard let counters = cluster?.counters else { return }
-    counters.add(.requestCompleted)
-    switch response.status / 100 {
-    case 2: counters.add(.request2xx)
-    case 3: counters.add(.request3xx)
-    case 4: counters.add(.request4xx)
-    default: counters.add(.request5xx)
-    }
+    // A copy is the proxy's own request, as in Envoy.
+    cluster?.responses.count(response.status, isInternal: true, isCanary: false)
   }
 
   private func uncount(success: Bool) {

@@ -74,6 +74,8 @@ final class RouteActionRuntime {
   let priority: RoutingPriority
   /// Nil: requests are not sent again, unless they ask for it themselves.
   let retryPolicy: RetryPolicyRuntime?
+  let upgrades: UpgradeRules
+  let streamDuration: StreamDuration?
 
   init(
     model: RouteAction, mirrors inherited: [MirrorPolicy] = [], context: WorkerContext,
@@ -92,6 +94,8 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     priority = model.priority
+    upgrades = UpgradeRules(model.upgrades)
+    streamDuration = model.streamDuration.map { StreamDuration($0) }
     switch model.cluster {
     case .single(let name):
       target = ClusterTarget(name: name, find: find)

@@ -42,6 +42,8 @@ enum HTTPStat: Int, StatSchema {
     request1xx, request2xx, request3xx, request4xx, request5xx,
     requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
+    requestFailedPathNormalization, requestRedirectedNormalized, requestMaxDuration,
+    requestUpgradeNotAllowed, connectionUpgradesTotal, connectionUpgradesActive,
     requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted,
     redirectBadLocation, redirectNoRoute, redirectPredicate, redirectTooMany, redirectUnsafeScheme
   var name: String {
@@ -80,6 +82,12 @@ enum HTTPStat: Int, StatSchema {
     case .requestTimeout: "downstream_rq_timeout"
     case .requestHeaderTimeout: "downstream_rq_header_timeout"
     case .requestIdleTimeout: "downstream_rq_idle_timeout"
+    case .requestMaxDuration: "downstream_rq_max_duration_reached"
+    case .requestUpgradeNotAllowed: "downstream_rq_ws_on_non_ws_route"
+    case .connectionUpgradesTotal: "downstream_cx_upgrades_total"
+    case .connectionUpgradesActive: "downstream_cx_upgrades_active"
+    case .requestFailedPathNormalization: "downstream_rq_failed_path_normalization"
+    case .requestRedirectedNormalized: "downstream_rq_redirected_with_normalized_path"
     case .requestDirectResponse: "rq_direct_response"
     case .requestRedirect: "rq_redirect"
     case .noRoute: "no_route"
@@ -94,10 +102,20 @@ enum HTTPStat: Int, StatSchema {
   }
   var kind: StatValue.Kind {
     switch self {
-    case .connectionActive, .connectionHTTP1Active, .requestActive: .gauge
+    case .connectionActive, .connectionHTTP1Active, .requestActive, .connectionUpgradesActive: .gauge
     default: .counter
     }
   }
+}
+
+/// `http1.`, the codec towards clients.
+enum HTTP1CodecStat: Int, StatSchema {
+  case droppedUnderscores, rejectedUnderscores
+  var name: String {
+    self == .droppedUnderscores
+      ? "dropped_headers_with_underscores" : "requests_rejected_with_underscores_in_headers"
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// `listener.<address>.http.<stat_prefix>.`
@@ -117,7 +135,7 @@ extension Counters<ListenerHTTPStat> {
   }
 }
 
-/// `cluster.<name>.`
+/// `cluster.<name>.` Completed requests by code stand in `ResponseCodes`.
 enum ClusterStat: Int, StatSchema {
   case connectionTotal, connectionActive, connectionHTTP1Total, connectionConnectFail,
     connectionConnectTimeout, connectionDestroy, connectionDestroyLocal, connectionDestroyRemote,
@@ -127,10 +145,8 @@ enum ClusterStat: Int, StatSchema {
     connectionBytesSent, connectAttemptsExceeded, connectionOverflow, connectionPoolOverflow,
     connectionMaxDuration,
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
-    requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
-    requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
-    request4xx, request5xx,
-    request200, request404, request503, request504,
+    requestPendingFailureEject, requestCancelled, requestTimeout,
+    requestReceiveReset, requestTransmitReset,
     requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
     requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
     requestPerTryTimeout, requestPerTryIdleTimeout,
@@ -181,19 +197,9 @@ enum ClusterStat: Int, StatSchema {
     case .requestPendingActive: "upstream_rq_pending_active"
     case .requestPendingFailureEject: "upstream_rq_pending_failure_eject"
     case .requestCancelled: "upstream_rq_cancelled"
-    case .requestCompleted: "upstream_rq_completed"
     case .requestTimeout: "upstream_rq_timeout"
     case .requestReceiveReset: "upstream_rq_rx_reset"
     case .requestTransmitReset: "upstream_rq_tx_reset"
-    case .request1xx: "upstream_rq_1xx"
-    case .request2xx: "upstream_rq_2xx"
-    case .request3xx: "upstream_rq_3xx"
-    case .request4xx: "upstream_rq_4xx"
-    case .request5xx: "upstream_rq_5xx"
-    case .request200: "upstream_rq_200"
-    case .request404: "upstream_rq_404"
-    case .request503: "upstream_rq_503"
-    case .request504: "upstream_rq_504"
     case .membershipTotal: "membership_total"
     case .redirectSucceeded: "upstream_internal_redirect_succeeded_total"
     case .redirectFailed: "upstream_internal_redirect_failed_total"

@@ -36,12 +36,15 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var inBody = false
   private var requestDone = false
   private var responseToHead = false
+  /// The request asks for an upgrade.
+  private var isTunnel = false
   private var requestKeepsAlive = true
   private var requests: UInt32 = 0
   private var framing = HTTP1Encoder.Framing.none
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
+  private var openedAt: UInt64 = 0
   /// When it takes no further request; `.max`: never.
   private var lastRequestBy: UInt64 = .max
   private var isLast = false
@@ -89,6 +92,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     cluster.counters.add(.connectionHTTP1Total)
     endpoint.connectionBegan(pool.priority)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     if cluster.maxConnectionDuration > 0 {
       lastRequestBy = reactor.now &+ cluster.maxConnectionDuration
     }
@@ -133,6 +137,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   func encodeHead(_ head: MessageHead, framing: HTTP1Encoder.Framing) {
     self.framing = framing
     responseToHead = head.method == .head
+    isTunnel = head.isTunnel
     let limit = cluster.model.maxRequestsPerConnection ?? .max
     requestKeepsAlive = requests < limit
     if !requestKeepsAlive { cluster.counters.add(.connectionMaxRequests) }
@@ -167,6 +172,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       socket.scheduleFlush()
     }
     requestDone = true
+    if isTunnel { socket.shutdownWriting() }
   }
 
   /// Bytes waiting to be written.
@@ -190,6 +196,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   override func socketConnected() {
     guard state == .connecting else { return }
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     pool.connected(self)
   }
 
@@ -238,6 +245,12 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     HTTP1FieldRules.removeNominated(head)
     parser = HTTP1HeadParser(.response)
     if head.status < 200 {
+      if head.status == 101, isTunnel, head.hasUpgrade {
+        inBody = true
+        body = .untilClose
+        owner.upstreamHead(end: false)
+        return state == .busy
+      }
       if head.status == 101 {
         failProtocol(.badStatusLine)
         return false
@@ -489,6 +502,8 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     let counters = cluster.counters
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
+    cluster.histograms.record(.requestsPerConnection, UInt64(requests))
     if wasBusy {
       counters.add(.connectionDestroyWithActiveRequest)
       counters.add(

@@ -15,6 +15,9 @@ extension Conversion {
     configuration.node.subZone = bootstrap.node.locality.subZone
     configuration.runtimeLayers = runtimeLayers(
       bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasStatsFlushInterval {
+      configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     defaultResolver = resolver(of: bootstrap, at: place)

@@ -31,6 +31,7 @@ extension Conversion {
     var configuration = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
     configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
     configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
+    configuration.internalOnlyHeaders = table.internalOnlyHeaders.map { $0.lowercased() }
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
     configuration.mirrors = mirrors(
       table.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))

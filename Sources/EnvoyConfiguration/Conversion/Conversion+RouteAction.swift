@@ -34,6 +34,10 @@ extension Conversion {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
     action.priority = priority(message.priority)
+    action.upgrades = upgrades(
+      message.upgradeConfigs.map { ($0.upgradeType, $0.hasEnabled ? $0.enabled.value : true) },
+      at: place.field("upgrade_configs"))
+    action.streamDuration = streamDuration(message)
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
       case .notFound: 404

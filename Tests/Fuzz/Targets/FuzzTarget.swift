@@ -6,7 +6,8 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format,
+    path = "path-normalization", forwardedFor = "forwarded-for"
   case pathTemplate = "path-template", parameters
 
   func run(_ input: UnsafeRawBufferPointer) {
@@ -19,6 +20,8 @@ enum FuzzTarget: String, CaseIterable {
     case .pathTemplate: PathTemplateFuzz.run(Array(input))
     case .parameters: ParametersFuzz.run(Array(input))
     case .format: FormatFuzz.run(Array(input))
+    case .path: PathFuzz.run(Array(input))
+    case .forwardedFor: ForwardedForFuzz.run(Array(input))
     }
   }
 }

@@ -5,7 +5,7 @@ enum HTTP1Encoder {
   /// How a body is framed on the wire.
   enum Framing { case none, contentLength, chunked, untilClose }
 
-  enum ConnectionField { case none, close, keepAlive }
+  enum ConnectionField { case none, close, keepAlive, upgrade }
 
   /// Fields that belong to one hop (RFC 9110 section 7.6.1) and are written anew or not at all.
   @inline(__always)
@@ -62,6 +62,14 @@ enum HTTP1Encoder {
     }
   }
 
+  /// `size(of:)` has counted the value.
+  private static func putUpgrade(_ head: MessageHead, _ out: inout UnsafeMutablePointer<UInt8>) {
+    guard let type = head.headers.first(.upgrade) else { return }
+    put("connection: upgrade\r\nupgrade: ", &out)
+    put(type, &out)
+    put("\r\n", &out)
+  }
+
   /// A request head. The authority is written as `host`, first, as RFC 9110 section 7.2 asks.
   /// - Returns: The bytes that belong to no field: the request line and the empty line.
   @discardableResult
@@ -81,7 +89,11 @@ enum HTTP1Encoder {
     // With `Content-Length` the field itself is among the headers.
     putFields(head, skipping: .host, &out)
     if framing == .chunked { put("transfer-encoding: chunked\r\n", &out) }
-    if !keepAlive { put("connection: close\r\n", &out) }
+    if head.isTunnel {
+      putUpgrade(head, &out)
+    } else if !keepAlive {
+      put("connection: close\r\n", &out)
+    }
     put("\r\n", &out)
     queue.commit(out - start)
     return head.methodText.count + head.path.count + 14
@@ -111,6 +123,7 @@ enum HTTP1Encoder {
     case .none: break
     case .close: put("connection: close\r\n", &out)
     case .keepAlive: put("connection: keep-alive\r\n", &out)
+    case .upgrade: putUpgrade(head, &out)
     }
     put("\r\n", &out)
     queue.commit(out - start)
