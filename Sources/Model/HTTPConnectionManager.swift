@@ -39,6 +39,10 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var underscores = Underscores.allow
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
+  public var accessLogs: [AccessLog] = []
+  public var accessLogTiming = AccessLogTiming()
+  /// `local_reply_config` (nil: none).
+  public var localReplies: LocalReplies?
 
   /// `proxy_100_continue`: the upstream answers `Expect: 100-continue`, not the proxy.
   public var proxiesContinue = false

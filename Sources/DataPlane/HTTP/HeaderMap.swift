@@ -29,9 +29,14 @@ struct HeaderSet: Equatable {
   @inline(__always) init(bits: UInt64) { self.bits = bits }
   init(_ ids: HeaderID...) { bits = ids.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
 
+  /// All numbers of a range.
+  @inline(__always) init(from first: HeaderID, through last: HeaderID) {
+    bits = ((2 << UInt64(last.rawValue - first.rawValue)) - 1) << UInt64(first.rawValue)
+  }
+
   @inline(__always) func contains(_ id: HeaderID) -> Bool { bits & 1 << UInt64(id.rawValue) != 0 }
   @inline(__always) func meets(_ other: HeaderSet) -> Bool { bits & other.bits != 0 }
-  func union(_ other: HeaderSet) -> HeaderSet { HeaderSet(bits: bits | other.bits) }
+  @inline(__always) func union(_ other: HeaderSet) -> HeaderSet { HeaderSet(bits: bits | other.bits) }
 }
 
 final class HeaderMap {
@@ -267,6 +272,53 @@ final class HeaderMap {
         HeaderEntry(
           name: name.utf8Start, value: copy, valueLength: UInt32(value.count),
           nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+    }
+  }
+
+  /// As `add` for a name of the configuration, which outlives the map. `joins`: with a comma to the
+  /// field that is there.
+  func append(_ id: HeaderID, name: ByteView, value: ByteView, joins: Bool) {
+    if joins, let old = first(id) {
+      let space = arena.reserve(old.count + value.count + 1)
+      space.update(from: old.base, count: old.count)
+      space[old.count] = UInt8(ascii: ",")
+      (space + old.count + 1).update(from: value.base, count: value.count)
+      arena.commit(old.count + value.count + 1)
+      put(id, name: name, value: UnsafePointer(space), count: old.count + value.count + 1)
+      return
+    }
+    appendParsed(
+      HeaderEntry(
+        name: name.base, value: arena.copy(value), valueLength: UInt32(value.count),
+        nameLength: UInt16(name.count), id: id))
+  }
+
+  /// As `set` for a name of the configuration.
+  func replace(_ id: HeaderID, name: ByteView, value: ByteView) {
+    put(id, name: name, value: arena.copy(value), count: value.count)
+  }
+
+  /// The one field with this number, where the first stood or at the end.
+  private func put(_ id: HeaderID, name: ByteView, value: UnsafePointer<UInt8>, count length: Int) {
+    var found = false
+    var kept = 0
+    for index in 0..<count {
+      var entry = entries[index]
+      if entry.id == id {
+        if found { continue }
+        found = true
+        entry.value = value
+        entry.valueLength = UInt32(length)
+      }
+      entries[kept] = entry
+      kept += 1
+    }
+    count = kept
+    if !found {
+      appendParsed(
+        HeaderEntry(
+          name: name.base, value: value, valueLength: UInt32(length), nameLength: UInt16(name.count),
+          id: id))
     }
   }
 

@@ -143,7 +143,9 @@ enum ClusterStat: Int, StatSchema {
     requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
     request4xx, request5xx,
     request200, request404, request503, request504,
-    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow,
+    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
+    requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
+    requestPerTryTimeout, requestPerTryIdleTimeout,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
     healthyPanic, originalDestinationInvalid
   var name: String {
@@ -171,6 +173,14 @@ enum ClusterStat: Int, StatSchema {
     case .requestActiveOverflow: "upstream_rq_active_overflow"
     case .requestPendingOverflow: "upstream_rq_pending_overflow"
     case .requestRetryOverflow: "upstream_rq_retry_overflow"
+    case .requestRetry: "upstream_rq_retry"
+    case .requestRetrySuccess: "upstream_rq_retry_success"
+    case .requestRetryLimitExceeded: "upstream_rq_retry_limit_exceeded"
+    case .requestRetryExponential: "upstream_rq_retry_backoff_exponential"
+    case .requestRetryRateLimited: "upstream_rq_retry_backoff_ratelimited"
+    case .requestRetryAbandoned: "retry_or_shadow_abandoned"
+    case .requestPerTryTimeout: "upstream_rq_per_try_timeout"
+    case .requestPerTryIdleTimeout: "upstream_rq_per_try_idle_timeout"
     case .membershipDegraded: "membership_degraded"
     case .membershipExcluded: "membership_excluded"
     case .membershipChange: "membership_change"

@@ -23,8 +23,14 @@ final class WorkerContext {
   var node = Node()
   /// Draining: the share of answers that tell their connection to close, in 1/65536.
   var drainShare: UInt64 = 0
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// `date` header of the current second.
   var date = DateHeader()
+  var wall = WallClock()
+  /// For text that is made and used in one go.
+  let text = TextBuffer()
+  private var connectionIDs: UInt64
 
   init(
     index: Int, reactor: Reactor, names: HeaderNameTable, stats: StatRegistry,
@@ -42,6 +48,13 @@ final class WorkerContext {
     self.foundEndpoints = foundEndpoints
     self.log = log
     random = RandomSource()
+    connectionIDs = UInt64(index) << 40
+  }
+
+  /// A number for a connection of either side, unlike all others of the process.
+  func nextConnectionID() -> UInt64 {
+    connectionIDs &+= 1
+    return connectionIDs
   }
 
   /// Whether the answer at hand is one of those that close their connection.
@@ -54,6 +67,8 @@ final class ClusterRuntime {
   let model: Cluster
   let context: WorkerContext
   let counters: Counters<ClusterStat>
+  let nameText: OwnedText
+  let statNameText: OwnedText
   private(set) var endpoints: [EndpointRuntime] = []
   private var balancer: LoadBalancer
   private let normalBreaker: CircuitBreaker
@@ -72,6 +87,8 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    nameText = OwnedText(model.name)
+    statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
     let board = context.breakers.board(of: model)
@@ -95,7 +112,9 @@ final class ClusterRuntime {
   }
 
   static func endpointScope(_ cluster: Cluster, _ endpoint: Endpoint) -> StatValue.Scope {
-    .other("\(cluster.name)|\(endpoint.address)")
+    // A logical host is the same wherever it is.
+    if case .dns(let dns) = cluster.discovery, dns.isLogical { return .other("\(cluster.name)|") }
+    return .other("\(cluster.name)|\(endpoint.address)")
   }
 
   /// Whose turn it is. Nil when there is nobody.

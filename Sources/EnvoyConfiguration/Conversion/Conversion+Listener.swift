@@ -111,6 +111,7 @@ extension Conversion {
     )
     listener.continueOnListenerFiltersTimeout = message.continueOnListenerFiltersTimeout
     readChains(message, into: &listener, at: place)
+    listener.accessLogs = accessLogs(message.accessLog, at: place.field("access_log"))
     return listener
   }
 

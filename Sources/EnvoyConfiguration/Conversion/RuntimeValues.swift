@@ -39,12 +39,7 @@ struct RuntimeValues {
   /// A number of any kind.
   mutating func decimal(_ key: String) -> (value: Double?, place: Place)? {
     used.insert(key)
-    guard let entry = entries[key] else { return nil }
-    switch entry.value.kind {
-    case .numberValue(let number)?: return (number, entry.place)
-    case .stringValue(let text)?: return (Double(text), entry.place)
-    default: return (nil, entry.place)
-    }
+    return entries[key].map { (Double($0.value.text), $0.place) }
   }
 
   mutating func boolean(_ key: String) -> (value: Bool?, place: Place)? {

@@ -303,6 +303,45 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
     set {_uniqueStorage()._http1SafeMaxConnectionDuration = newValue}
   }
 
+  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
+    get {_storage._accessLog}
+    set {_uniqueStorage()._accessLog = newValue}
+  }
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._accessLogFlushInterval = newValue}
+  }
+  /// Returns true if `accessLogFlushInterval` has been explicitly set.
+  package var hasAccessLogFlushInterval: Bool {_storage._accessLogFlushInterval != nil}
+  /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogFlushInterval() {_uniqueStorage()._accessLogFlushInterval = nil}
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var flushAccessLogOnNewRequest: Bool {
+    get {_storage._flushAccessLogOnNewRequest}
+    set {_uniqueStorage()._flushAccessLogOnNewRequest = newValue}
+  }
+
+  package var accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions {
+    get {_storage._accessLogOptions ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions()}
+    set {_uniqueStorage()._accessLogOptions = newValue}
+  }
+  /// Returns true if `accessLogOptions` has been explicitly set.
+  package var hasAccessLogOptions: Bool {_storage._accessLogOptions != nil}
+  /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
+
+  package var localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig {
+    get {_storage._localReplyConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig()}
+    set {_uniqueStorage()._localReplyConfig = newValue}
+  }
+  /// Returns true if `localReplyConfig` has been explicitly set.
+  package var hasLocalReplyConfig: Bool {_storage._localReplyConfig != nil}
+  /// Clears the value of `localReplyConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearLocalReplyConfig() {_uniqueStorage()._localReplyConfig = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
@@ -441,6 +480,33 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
 
   }
 
+  /// When lines of the access log are written besides the one at the end.
+  package nonisolated struct HcmAccessLogOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Absent: only at the end.
+    package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_accessLogFlushInterval = newValue}
+    }
+    /// Returns true if `accessLogFlushInterval` has been explicitly set.
+    package var hasAccessLogFlushInterval: Bool {self._accessLogFlushInterval != nil}
+    /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearAccessLogFlushInterval() {self._accessLogFlushInterval = nil}
+
+    package var flushAccessLogOnNewRequest: Bool = false
+
+    package var flushLogOnTunnelSuccessfullyEstablished: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
   /// One protocol.
   package nonisolated struct UpgradeConfig: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -508,6 +574,86 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
 }
 
+/// What the proxy's own answers look like.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The first whose filter takes the answer.
+  package var mappers: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper] = []
+
+  /// Absent: the body as it is.
+  package var bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_bodyFormat ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_bodyFormat = newValue}
+  }
+  /// Returns true if `bodyFormat` has been explicitly set.
+  package var hasBodyFormat: Bool {self._bodyFormat != nil}
+  /// Clears the value of `bodyFormat`. Subsequent reads from it will return its default value.
+  package mutating func clearBodyFormat() {self._bodyFormat = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
+}
+
+/// Changes answers of the proxy that a filter takes.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var filter: Envoy_Config_Accesslog_V3_AccessLogFilter {
+    get {_filter ?? Envoy_Config_Accesslog_V3_AccessLogFilter()}
+    set {_filter = newValue}
+  }
+  /// Returns true if `filter` has been explicitly set.
+  package var hasFilter: Bool {self._filter != nil}
+  /// Clears the value of `filter`. Subsequent reads from it will return its default value.
+  package mutating func clearFilter() {self._filter = nil}
+
+  package var statusCode: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_statusCode ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_statusCode = newValue}
+  }
+  /// Returns true if `statusCode` has been explicitly set.
+  package var hasStatusCode: Bool {self._statusCode != nil}
+  /// Clears the value of `statusCode`. Subsequent reads from it will return its default value.
+  package mutating func clearStatusCode() {self._statusCode = nil}
+
+  package var body: Envoy_Config_Core_V3_DataSource {
+    get {_body ?? Envoy_Config_Core_V3_DataSource()}
+    set {_body = newValue}
+  }
+  /// Returns true if `body` has been explicitly set.
+  package var hasBody: Bool {self._body != nil}
+  /// Clears the value of `body`. Subsequent reads from it will return its default value.
+  package mutating func clearBody() {self._body = nil}
+
+  package var bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_bodyFormatOverride ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_bodyFormatOverride = newValue}
+  }
+  /// Returns true if `bodyFormatOverride` has been explicitly set.
+  package var hasBodyFormatOverride: Bool {self._bodyFormatOverride != nil}
+  /// Clears the value of `bodyFormatOverride`. Subsequent reads from it will return its default value.
+  package mutating func clearBodyFormatOverride() {self._bodyFormatOverride = nil}
+
+  package var headersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _filter: Envoy_Config_Accesslog_V3_AccessLogFilter? = nil
+  fileprivate var _statusCode: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _body: Envoy_Config_Core_V3_DataSource? = nil
+  fileprivate var _bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
+}
+
 /// An HTTP filter.
 package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -544,7 +690,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{4}\u{2}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{4}\u{2}use_remote_address\0\u{3}generate_request_id\0\u{4}\u{3}proxy_100_continue\0\u{3}xff_num_trusted_hops\0\u{3}represent_ipv4_remote_address_as_ipv4_mapped_ipv6\0\u{3}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{4}\u{2}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{3}request_id_extension\0\u{3}always_set_request_id_in_response\0\u{4}\u{2}strip_matching_host_port\0\u{4}\u{2}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{3}original_ip_detection_extensions\0\u{3}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{4}\u{3}append_x_forwarded_port\0\u{4}\u{7}http1_safe_max_connection_duration\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{4}\u{2}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{3}use_remote_address\0\u{3}generate_request_id\0\u{4}\u{3}proxy_100_continue\0\u{3}xff_num_trusted_hops\0\u{3}represent_ipv4_remote_address_as_ipv4_mapped_ipv6\0\u{3}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{4}\u{2}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{3}request_id_extension\0\u{3}always_set_request_id_in_response\0\u{3}local_reply_config\0\u{3}strip_matching_host_port\0\u{4}\u{2}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{3}original_ip_detection_extensions\0\u{3}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{4}\u{3}append_x_forwarded_port\0\u{4}\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0\u{4}\u{2}http1_safe_max_connection_duration\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -584,6 +730,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _proxy100Continue: Bool = false
     var _upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] = []
     var _http1SafeMaxConnectionDuration: Bool = false
+    var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
+    var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _flushAccessLogOnNewRequest: Bool = false
+    var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
+    var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -631,6 +782,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _proxy100Continue = source._proxy100Continue
       _upgradeConfigs = source._upgradeConfigs
       _http1SafeMaxConnectionDuration = source._http1SafeMaxConnectionDuration
+      _accessLog = source._accessLog
+      _accessLogFlushInterval = source._accessLogFlushInterval
+      _flushAccessLogOnNewRequest = source._flushAccessLogOnNewRequest
+      _accessLogOptions = source._accessLogOptions
+      _localReplyConfig = source._localReplyConfig
     }
   }
 
@@ -669,6 +825,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._httpProtocolOptions) }()
         case 10: try { try decoder.decodeSingularStringField(value: &_storage._serverName) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._drainTimeout) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._useRemoteAddress) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._generateRequestID) }()
         case 18: try { try decoder.decodeSingularBoolField(value: &_storage._proxy100Continue) }()
@@ -689,6 +846,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 35: try { try decoder.decodeSingularMessageField(value: &_storage._commonHTTPProtocolOptions) }()
         case 36: try { try decoder.decodeSingularMessageField(value: &_storage._requestIDExtension) }()
         case 37: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysSetRequestIDInResponse) }()
+        case 38: try { try decoder.decodeSingularMessageField(value: &_storage._localReplyConfig) }()
         case 39: try { try decoder.decodeSingularBoolField(value: &_storage._stripMatchingHostPort) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._requestHeadersTimeout) }()
         case 42: try {
@@ -704,6 +862,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 47: try { try decoder.decodeSingularBoolField(value: &_storage._stripTrailingHostDot) }()
         case 48: try { try decoder.decodeSingularMessageField(value: &_storage._schemeHeaderTransformation) }()
         case 51: try { try decoder.decodeSingularBoolField(value: &_storage._appendXForwardedPort) }()
+        case 54: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
+        case 55: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnNewRequest) }()
+        case 56: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
         case 58: try { try decoder.decodeSingularBoolField(value: &_storage._http1SafeMaxConnectionDuration) }()
         default: break
         }
@@ -741,6 +902,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._drainTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      if !_storage._accessLog.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._accessLog, fieldNumber: 13)
+      }
       try { if let v = _storage._useRemoteAddress {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
       } }()
@@ -801,6 +965,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       if _storage._alwaysSetRequestIDInResponse != false {
         try visitor.visitSingularBoolField(value: _storage._alwaysSetRequestIDInResponse, fieldNumber: 37)
       }
+      try { if let v = _storage._localReplyConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
+      } }()
       if _storage._stripMatchingHostPort != false {
         try visitor.visitSingularBoolField(value: _storage._stripMatchingHostPort, fieldNumber: 39)
       }
@@ -825,6 +992,15 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       if _storage._appendXForwardedPort != false {
         try visitor.visitSingularBoolField(value: _storage._appendXForwardedPort, fieldNumber: 51)
       }
+      try { if let v = _storage._accessLogFlushInterval {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+      } }()
+      if _storage._flushAccessLogOnNewRequest != false {
+        try visitor.visitSingularBoolField(value: _storage._flushAccessLogOnNewRequest, fieldNumber: 55)
+      }
+      try { if let v = _storage._accessLogOptions {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
+      } }()
       if _storage._http1SafeMaxConnectionDuration != false {
         try visitor.visitSingularBoolField(value: _storage._http1SafeMaxConnectionDuration, fieldNumber: 58)
       }
@@ -874,6 +1050,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._proxy100Continue != rhs_storage._proxy100Continue {return false}
         if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
         if _storage._http1SafeMaxConnectionDuration != rhs_storage._http1SafeMaxConnectionDuration {return false}
+        if _storage._accessLog != rhs_storage._accessLog {return false}
+        if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
+        if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
+        if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
+        if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -893,6 +1074,50 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPLEMENTATION_SPECIFIC_DEFAULT\0\u{1}KEEP_UNCHANGED\0\u{1}REJECT_REQUEST\0\u{1}UNESCAPE_AND_REDIRECT\0\u{1}UNESCAPE_AND_FORWARD\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".HcmAccessLogOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}flush_log_on_tunnel_successfully_established\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._accessLogFlushInterval) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.flushAccessLogOnNewRequest) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.flushLogOnTunnelSuccessfullyEstablished) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._accessLogFlushInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.flushAccessLogOnNewRequest != false {
+      try visitor.visitSingularBoolField(value: self.flushAccessLogOnNewRequest, fieldNumber: 2)
+    }
+    if self.flushLogOnTunnelSuccessfullyEstablished != false {
+      try visitor.visitSingularBoolField(value: self.flushLogOnTunnelSuccessfullyEstablished, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions) -> Bool {
+    if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
+    if lhs.flushAccessLogOnNewRequest != rhs.flushAccessLogOnNewRequest {return false}
+    if lhs.flushLogOnTunnelSuccessfullyEstablished != rhs.flushLogOnTunnelSuccessfullyEstablished {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -998,6 +1223,99 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
   package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
     if lhs._typedConfig != rhs._typedConfig {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LocalReplyConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappers\0\u{3}body_format\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.mappers) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._bodyFormat) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.mappers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.mappers, fieldNumber: 1)
+    }
+    try { if let v = self._bodyFormat {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig) -> Bool {
+    if lhs.mappers != rhs.mappers {return false}
+    if lhs._bodyFormat != rhs._bodyFormat {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResponseMapper"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filter\0\u{3}status_code\0\u{1}body\0\u{3}body_format_override\0\u{3}headers_to_add\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._filter) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._statusCode) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._body) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._bodyFormatOverride) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.headersToAdd) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._filter {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._statusCode {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._body {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._bodyFormatOverride {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.headersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.headersToAdd, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper) -> Bool {
+    if lhs._filter != rhs._filter {return false}
+    if lhs._statusCode != rhs._statusCode {return false}
+    if lhs._body != rhs._body {return false}
+    if lhs._bodyFormatOverride != rhs._bodyFormatOverride {return false}
+    if lhs.headersToAdd != rhs.headersToAdd {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

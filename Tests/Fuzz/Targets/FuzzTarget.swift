@@ -6,7 +6,7 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration,
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format,
     path = "path-normalization", forwardedFor = "forwarded-for"
 
   func run(_ input: UnsafeRawBufferPointer) {
@@ -18,6 +18,7 @@ enum FuzzTarget: String, CaseIterable {
     case .configuration: ConfigurationFuzz.one(input)
     case .path: PathFuzz.run(Array(input))
     case .forwardedFor: ForwardedForFuzz.run(Array(input))
+    case .format: FormatFuzz.run(Array(input))
     }
   }
 }
