@@ -83,6 +83,9 @@ import Testing
       store.extensions(in: "envoy.http.original_ip_detection").map(\.name)
         == ConfigurationExtension<OriginalAddress>.all.map(\.typeName).sorted())
     #expect(
+      store.extensions(in: "envoy.http.stateful_header_formatters").map(\.name)
+        == ConfigurationExtension<HTTP1Options.Names>.all.map(\.typeName).sorted())
+    #expect(
       store.extensions(in: "envoy.request_id").map(\.name)
         == ConfigurationExtension<RequestIDKind>.all.map(\.typeName).sorted())
     #expect(
