@@ -151,7 +151,7 @@ public final class DataPlane: Sendable {
       stats: StatRegistry(), endpointStats: StatRegistry(),
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
+      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
@@ -300,6 +300,22 @@ public final class DataPlane: Sendable {
     onEveryWorker { $0.drain(stopAccepting: stopAccepting) }
   }
 
+  /// `/drain_listeners`. The process goes on.
+  public func drainListeners(_ drain: ListenerDrain) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.drainListeners(drain) }
+  }
+
+  /// While health checks fail, every answer tells its connection to close, so that clients go
+  /// elsewhere.
+  public func setHealthCheckFailed(_ failed: Bool) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.setHealthCheckFailed(failed) }
+  }
+
+  /// The least severe level that is handed to `DataPlaneOptions.log` from now on.
+  public func setLogLevel(_ level: LogLevel) { shared.log.threshold.set(level) }
+
   /// Downstream connections open now, over all workers.
   public var activeConnections: Int { Int(shared.connections.value) }
 
@@ -322,6 +338,19 @@ public final class DataPlane: Sendable {
     let clusters = state.withLock { $0.configuration.clusters }
     return shared.stats.snapshot() + shared.logFiles.stats.snapshot
       + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
+
+  /// Every histogram, summed over the workers.
+  public func histograms() -> [HistogramValue] { shared.stats.histogramSnapshot() }
+
+  /// Ends the interval that `HistogramValue.interval` is of. The control side calls it every
+  /// `stats_flush_interval`.
+  public func flushHistograms() { shared.stats.flush() }
+
+  /// How long the process took to take traffic, in milliseconds. Once.
+  public func recordInitialization(milliseconds: UInt64) {
+    shared.stats.histograms(ServerHistogram.self, scope: .server, worker: -1)
+      .record(.initializationTime, milliseconds)
   }
 
   /// Bound listeners in the order of the configuration.

@@ -68,6 +68,8 @@ final class HTTPStream {
   private var durationDeadline: UInt64 = .max
   /// Nanoseconds; 0: none.
   var idleTimeout: UInt64 = 0
+  /// When the first byte of the request came.
+  private var beganAt: UInt64 = 0
   /// When the last byte of the stream came or went.
   var lastActivity: UInt64 = 0
 
@@ -98,6 +100,7 @@ final class HTTPStream {
     replyFormat = nil
     rules = nil
     let now = manager.context.reactor.now
+    beganAt = now
     lastActivity = now
     info = StreamInfo(start: now)
     response.status = 0
@@ -112,7 +115,10 @@ final class HTTPStream {
   /// Lets go of everything that the request held.
   @inline(__always)
   func release() {
-    if counted { manager.counters.subtract(.requestActive) }
+    if counted {
+      manager.counters.subtract(.requestActive)
+      manager.histograms.record(.requestTime, from: beganAt, to: manager.context.reactor.now)
+    }
     if countedUpgrade {
       countedUpgrade = false
       manager.counters.subtract(.connectionUpgradesActive)

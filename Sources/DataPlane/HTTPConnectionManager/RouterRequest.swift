@@ -35,6 +35,10 @@ final class RouterRequest: UpstreamHandler {
   var timeout: UInt64 = 0
   var perTryTimeout: UInt64 = 0
   var timeoutIs204 = false
+  /// When the request was whole; 0 before that.
+  private var requestCompleteAt: UInt64 = 0
+  private var isCanary = false
+  private var isInternal = false
   private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
@@ -59,6 +63,9 @@ final class RouterRequest: UpstreamHandler {
     self.action = action
     sending = false
     headReceived = false
+    isCanary = false
+    isInternal = stream.request.headers.contains(.xEnvoyInternal)
+    requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
     earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
@@ -228,6 +235,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
+    requestCompleteAt = context.reactor.now
     guard connection != nil || waitsIn != nil || retryAt != .max else { return }
     earlyTrailers = trailers != nil
     if sending, let connection {
@@ -299,6 +307,10 @@ final class RouterRequest: UpstreamHandler {
       retryLater(wait)
       return
     }
+    if requestCompleteAt != 0, let cluster {
+      cluster.responses.time(
+        from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
+    }
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
@@ -311,22 +323,8 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func countResponse() {
-    guard let cluster else { return }
-    let counters = cluster.counters
-    counters.add(.requestCompleted)
-    switch response.status / 100 {
-    case 2: counters.add(.request2xx)
-    case 3: counters.add(.request3xx)
-    case 4: counters.add(.request4xx)
-    default: counters.add(.request5xx)
-    }
-    switch response.status {
-    case 200: counters.add(.request200)
-    case 404: counters.add(.request404)
-    case 503: counters.add(.request503)
-    case 504: counters.add(.request504)
-    default: break
-    }
+    isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
+    cluster?.responses.count(response.status, isInternal: isInternal, isCanary: isCanary)
   }
 
   func finishCounts(success: Bool) {
@@ -394,10 +392,7 @@ final class RouterRequest: UpstreamHandler {
 
   /// Envoy counts the answers that the router makes among the cluster's.
   private func countLocal(_ status: Int) {
-    guard let counters = cluster?.counters else { return }
-    counters.add(.requestCompleted)
-    counters.add(.request5xx)
-    if status == 503 { counters.add(.request503) } else if status == 504 { counters.add(.request504) }
+    cluster?.responses.count(status, isInternal: isInternal, isCanary: false)
   }
 
   /// Nobody waits for the response any more.

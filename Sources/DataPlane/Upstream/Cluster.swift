@@ -16,15 +16,15 @@ final class WorkerContext {
   let foundEndpoints: SharedEndpoints
   let log: Log
   var random: RandomSource
+  /// Which answers tell their connection to close.
+  var drain = DrainShares()
   let runtime = RuntimeTable()
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
-  /// Who this proxy is, in the configuration that is being applied.
-  var node = Node()
-  /// Draining: the share of answers that tell their connection to close, in 1/65536.
-  var drainShare: UInt64 = 0
   /// For requests that ask for retries themselves, on routes without a policy.
   private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
+  /// Who this proxy is, in the configuration that is being applied.
+  var node = Node()
   /// `date` header of the current second.
   var date = DateHeader()
   var wall = WallClock()
@@ -59,8 +59,32 @@ final class WorkerContext {
 
   /// Whether the answer at hand is one of those that close their connection.
   @inline(__always)
-  func closesForDrain() -> Bool { drainShare != 0 && random.next(below: 65_536) < drainShare }
+  func closesForDrain(isInbound: Bool) -> Bool {
+    let share = isInbound ? drain.inbound : drain.others
+    return share != 0 && random.next(below: 65_536) < share
+  }
+}
 
+/// The share of answers that tell their connection to close, in 1/65536.
+struct DrainShares {
+  /// Of listeners whose traffic direction is inbound.
+  private(set) var inbound: UInt64 = 0
+  private(set) var others: UInt64 = 0
+  private var draining: (share: UInt64, inboundOnly: Bool) = (0, false)
+  /// The operator has made health checks fail: all of them.
+  var healthCheckFailed = false {
+    didSet { update() }
+  }
+
+  mutating func set(share: UInt64, inboundOnly: Bool) {
+    draining = (share, inboundOnly)
+    update()
+  }
+
+  private mutating func update() {
+    inbound = healthCheckFailed ? 65_536 : draining.share
+    others = healthCheckFailed ? 65_536 : draining.inboundOnly ? 0 : draining.share
+  }
 }
 
 final class ClusterRuntime {
@@ -69,6 +93,8 @@ final class ClusterRuntime {
   let counters: Counters<ClusterStat>
   let nameText: OwnedText
   let statNameText: OwnedText
+  let histograms: Histograms<ClusterHistogram>
+  let responses: ClusterResponses
   private(set) var endpoints: [EndpointRuntime] = []
   private var balancer: LoadBalancer
   private let normalBreaker: CircuitBreaker
@@ -92,6 +118,9 @@ final class ClusterRuntime {
     statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
+    histograms = context.stats.histograms(
+      ClusterHistogram.self, scope: .cluster(model.statName), worker: context.index)
+    responses = ClusterResponses(cluster: model.statName, context: context)
     let board = context.breakers.board(of: model)
     normalBreaker = CircuitBreaker(
       model.circuitBreakers.normal, priority: .normal, board: board, worker: context.index)

@@ -46,6 +46,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
+  private var openedAt: UInt64 = 0
   /// When it takes no further request; `.max`: never.
   private var lastRequestBy: UInt64 = .max
   private var isLast = false
@@ -94,6 +95,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     cluster.counters.add(.connectionHTTP1Total)
     endpoint.connectionBegan(pool.priority)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     if cluster.maxConnectionDuration > 0 {
       lastRequestBy = reactor.now &+ cluster.maxConnectionDuration
     }
@@ -198,6 +200,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   override func socketConnected() {
     guard state == .connecting else { return }
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     pool.connected(self)
   }
 
@@ -508,6 +511,8 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     let counters = cluster.counters
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
+    cluster.histograms.record(.requestsPerConnection, UInt64(requests))
     if wasBusy {
       counters.add(.connectionDestroyWithActiveRequest)
       counters.add(

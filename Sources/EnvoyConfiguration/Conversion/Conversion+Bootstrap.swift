@@ -14,6 +14,9 @@ extension Conversion {
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasStatsFlushInterval {
+      configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     defaultResolver = resolver(of: bootstrap, at: place)

@@ -33,9 +33,6 @@ package nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
 
   package var virtualHosts: [Envoy_Config_Route_V3_VirtualHost] = []
 
-  /// Headers that are taken from clients that are not internal.
-  package var internalOnlyHeaders: [String] = []
-
   package var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
 
   package var requestHeadersToRemove: [String] = []
@@ -46,6 +43,9 @@ package nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
 
   /// The rules of a route have the last word, not those of the route table.
   package var mostSpecificHeaderMutationsWins: Bool = false
+
+  /// Headers that are taken from clients that are not internal.
+  package var internalOnlyHeaders: [String] = []
 
   /// Absent: true.
   package var validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue {
@@ -180,12 +180,12 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
   package static func ==(lhs: Envoy_Config_Route_V3_RouteConfiguration, rhs: Envoy_Config_Route_V3_RouteConfiguration) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.virtualHosts != rhs.virtualHosts {return false}
-    if lhs.internalOnlyHeaders != rhs.internalOnlyHeaders {return false}
     if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
     if lhs.requestHeadersToRemove != rhs.requestHeadersToRemove {return false}
     if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
     if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
     if lhs.mostSpecificHeaderMutationsWins != rhs.mostSpecificHeaderMutationsWins {return false}
+    if lhs.internalOnlyHeaders != rhs.internalOnlyHeaders {return false}
     if lhs._validateClusters != rhs._validateClusters {return false}
     if lhs._maxDirectResponseBodySizeBytes != rhs._maxDirectResponseBodySizeBytes {return false}
     if lhs.ignorePortInHostMatching != rhs.ignorePortInHostMatching {return false}

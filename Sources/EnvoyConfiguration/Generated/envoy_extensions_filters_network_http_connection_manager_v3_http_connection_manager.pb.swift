@@ -156,6 +156,45 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   /// Clears the value of `generateRequestID`. Subsequent reads from it will return its default value.
   package mutating func clearGenerateRequestID() {_uniqueStorage()._generateRequestID = nil}
 
+  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
+    get {_storage._accessLog}
+    set {_uniqueStorage()._accessLog = newValue}
+  }
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._accessLogFlushInterval = newValue}
+  }
+  /// Returns true if `accessLogFlushInterval` has been explicitly set.
+  package var hasAccessLogFlushInterval: Bool {_storage._accessLogFlushInterval != nil}
+  /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogFlushInterval() {_uniqueStorage()._accessLogFlushInterval = nil}
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var flushAccessLogOnNewRequest: Bool {
+    get {_storage._flushAccessLogOnNewRequest}
+    set {_uniqueStorage()._flushAccessLogOnNewRequest = newValue}
+  }
+
+  package var accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions {
+    get {_storage._accessLogOptions ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions()}
+    set {_uniqueStorage()._accessLogOptions = newValue}
+  }
+  /// Returns true if `accessLogOptions` has been explicitly set.
+  package var hasAccessLogOptions: Bool {_storage._accessLogOptions != nil}
+  /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
+
+  package var localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig {
+    get {_storage._localReplyConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig()}
+    set {_uniqueStorage()._localReplyConfig = newValue}
+  }
+  /// Returns true if `localReplyConfig` has been explicitly set.
+  package var hasLocalReplyConfig: Bool {_storage._localReplyConfig != nil}
+  /// Clears the value of `localReplyConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearLocalReplyConfig() {_uniqueStorage()._localReplyConfig = nil}
+
   package var preserveExternalRequestID: Bool {
     get {_storage._preserveExternalRequestID}
     set {_uniqueStorage()._preserveExternalRequestID = newValue}
@@ -302,45 +341,6 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
     get {_storage._http1SafeMaxConnectionDuration}
     set {_uniqueStorage()._http1SafeMaxConnectionDuration = newValue}
   }
-
-  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
-    get {_storage._accessLog}
-    set {_uniqueStorage()._accessLog = newValue}
-  }
-
-  /// NOTE: This field was marked as deprecated in the .proto file.
-  package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_storage._accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_uniqueStorage()._accessLogFlushInterval = newValue}
-  }
-  /// Returns true if `accessLogFlushInterval` has been explicitly set.
-  package var hasAccessLogFlushInterval: Bool {_storage._accessLogFlushInterval != nil}
-  /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
-  package mutating func clearAccessLogFlushInterval() {_uniqueStorage()._accessLogFlushInterval = nil}
-
-  /// NOTE: This field was marked as deprecated in the .proto file.
-  package var flushAccessLogOnNewRequest: Bool {
-    get {_storage._flushAccessLogOnNewRequest}
-    set {_uniqueStorage()._flushAccessLogOnNewRequest = newValue}
-  }
-
-  package var accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions {
-    get {_storage._accessLogOptions ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions()}
-    set {_uniqueStorage()._accessLogOptions = newValue}
-  }
-  /// Returns true if `accessLogOptions` has been explicitly set.
-  package var hasAccessLogOptions: Bool {_storage._accessLogOptions != nil}
-  /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
-  package mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
-
-  package var localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig {
-    get {_storage._localReplyConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig()}
-    set {_uniqueStorage()._localReplyConfig = newValue}
-  }
-  /// Returns true if `localReplyConfig` has been explicitly set.
-  package var hasLocalReplyConfig: Bool {_storage._localReplyConfig != nil}
-  /// Clears the value of `localReplyConfig`. Subsequent reads from it will return its default value.
-  package mutating func clearLocalReplyConfig() {_uniqueStorage()._localReplyConfig = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -552,28 +552,6 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-/// How request ids are made.
-package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
-    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
-    set {_typedConfig = newValue}
-  }
-  /// Returns true if `typedConfig` has been explicitly set.
-  package var hasTypedConfig: Bool {self._typedConfig != nil}
-  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
-  package mutating func clearTypedConfig() {self._typedConfig = nil}
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  package init() {}
-
-  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
-}
-
 /// What the proxy's own answers look like.
 package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -654,6 +632,28 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   fileprivate var _bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
+/// How request ids are made.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
+    set {_typedConfig = newValue}
+  }
+  /// Returns true if `typedConfig` has been explicitly set.
+  package var hasTypedConfig: Bool {self._typedConfig != nil}
+  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedConfig() {self._typedConfig = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
+}
+
 /// An HTTP filter.
 package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -708,6 +708,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _drainTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _delayedCloseTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _generateRequestID: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
+    var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _flushAccessLogOnNewRequest: Bool = false
+    var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
+    var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
     var _preserveExternalRequestID: Bool = false
     var _alwaysSetRequestIDInResponse: Bool = false
     var _requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension? = nil
@@ -730,11 +735,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _proxy100Continue: Bool = false
     var _upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] = []
     var _http1SafeMaxConnectionDuration: Bool = false
-    var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
-    var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _flushAccessLogOnNewRequest: Bool = false
-    var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
-    var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -760,6 +760,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _drainTimeout = source._drainTimeout
       _delayedCloseTimeout = source._delayedCloseTimeout
       _generateRequestID = source._generateRequestID
+      _accessLog = source._accessLog
+      _accessLogFlushInterval = source._accessLogFlushInterval
+      _flushAccessLogOnNewRequest = source._flushAccessLogOnNewRequest
+      _accessLogOptions = source._accessLogOptions
+      _localReplyConfig = source._localReplyConfig
       _preserveExternalRequestID = source._preserveExternalRequestID
       _alwaysSetRequestIDInResponse = source._alwaysSetRequestIDInResponse
       _requestIDExtension = source._requestIDExtension
@@ -782,11 +787,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _proxy100Continue = source._proxy100Continue
       _upgradeConfigs = source._upgradeConfigs
       _http1SafeMaxConnectionDuration = source._http1SafeMaxConnectionDuration
-      _accessLog = source._accessLog
-      _accessLogFlushInterval = source._accessLogFlushInterval
-      _flushAccessLogOnNewRequest = source._flushAccessLogOnNewRequest
-      _accessLogOptions = source._accessLogOptions
-      _localReplyConfig = source._localReplyConfig
     }
   }
 
@@ -1028,6 +1028,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._drainTimeout != rhs_storage._drainTimeout {return false}
         if _storage._delayedCloseTimeout != rhs_storage._delayedCloseTimeout {return false}
         if _storage._generateRequestID != rhs_storage._generateRequestID {return false}
+        if _storage._accessLog != rhs_storage._accessLog {return false}
+        if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
+        if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
+        if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
+        if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
         if _storage._preserveExternalRequestID != rhs_storage._preserveExternalRequestID {return false}
         if _storage._alwaysSetRequestIDInResponse != rhs_storage._alwaysSetRequestIDInResponse {return false}
         if _storage._requestIDExtension != rhs_storage._requestIDExtension {return false}
@@ -1050,11 +1055,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._proxy100Continue != rhs_storage._proxy100Continue {return false}
         if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
         if _storage._http1SafeMaxConnectionDuration != rhs_storage._http1SafeMaxConnectionDuration {return false}
-        if _storage._accessLog != rhs_storage._accessLog {return false}
-        if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
-        if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
-        if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
-        if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1194,40 +1194,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
   }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".RequestIDExtension"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}typed_config\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._typedConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
-    if lhs._typedConfig != rhs._typedConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LocalReplyConfig"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappers\0\u{3}body_format\0")
@@ -1316,6 +1282,40 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     if lhs._body != rhs._body {return false}
     if lhs._bodyFormatOverride != rhs._bodyFormatOverride {return false}
     if lhs.headersToAdd != rhs.headersToAdd {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RequestIDExtension"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._typedConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
+    if lhs._typedConfig != rhs._typedConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
