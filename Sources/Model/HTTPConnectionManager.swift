@@ -75,5 +75,16 @@ public struct HTTP1Options: Hashable, Sendable {
   /// Absolute-form request targets (RFC 9112 section 3.2.2).
   public var allowAbsoluteURL = true
   public var enableTrailers = false
+  /// `header_key_format`: how names of fields are written, to the other side (`lower`, `proper`) or
+  /// to the side behind the proxy (`preserved`).
+  public var names = Names.lower
+  public enum Names: Hashable, Sendable {
+    case lower
+    /// `Like-This`.
+    case proper
+    /// As they came; those that did not, in lower case or `Like-This`. `keepsReason`: so is the
+    /// reason phrase of answers.
+    case preserved(othersProper: Bool, keepsReason: Bool)
+  }
   public init() {}
 }

@@ -80,6 +80,15 @@ import Testing
       store.extensions(in: "envoy.filters.listener").map(\.name)
         == ListenerFilterExtension.all.map(\.typeName).sorted())
     #expect(
+      store.extensions(in: "envoy.http.original_ip_detection").map(\.name)
+        == ConfigurationExtension<OriginalAddress>.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.http.stateful_header_formatters").map(\.name)
+        == ConfigurationExtension<HTTP1Options.Names>.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.request_id").map(\.name)
+        == ConfigurationExtension<RequestIDKind>.all.map(\.typeName).sorted())
+    #expect(
       store.extensions(in: "envoy.load_balancing_policies").map(\.name)
         == LoadBalancingExtension.all.map(\.typeName).sorted())
     #expect(
@@ -88,11 +97,5 @@ import Testing
     #expect(
       store.extensions(in: "envoy.clusters").map(\.name)
         == ClusterTypeExtension.all.map(\.typeName).sorted())
-    #expect(
-      store.extensions(in: "envoy.http.original_ip_detection").map(\.name)
-        == ConfigurationExtension<OriginalAddress>.all.map(\.typeName).sorted())
-    #expect(
-      store.extensions(in: "envoy.request_id").map(\.name)
-        == ConfigurationExtension<RequestIDKind>.all.map(\.typeName).sorted())
   }
 }

@@ -61,7 +61,8 @@ LISTENERS = {
 
 @pytest.fixture(scope="module")
 def proxy(launch, upstream):
-    rules = {"internal_only_headers": ["X-Mine", "x-envoy-other"]}
+    rules = {"internal_only_headers": ["X-Mine", "x-envoy-other"],
+             "request_headers_to_add": [{"header": {"key": "remote", "value": "%DOWNSTREAM_REMOTE_ADDRESS%"}}]}
     return launch(k.bootstrap(
         [k.listener(name, k.hcm([k.route()], stat_prefix=name, route_config=rules, **fields),
                     listener_filters=[k.proxy_protocol(allow_requests_without_proxy_protocol=True)])
@@ -194,6 +195,17 @@ ZONE = differs("an IPv6 address with a zone in `x-forwarded-for`", envoy="fe80::
 
 def test_zones_are_no_addresses(ask, settle):
     assert ask("hop1", "8.8.8.8", [("x-forwarded-for", "fe80::1%1")])[1].get("x-envoy-external-address") == settle(ZONE)
+
+
+@pytest.mark.parametrize("listener,peer,sent,remote", [
+    ("plain", "10.1.2.3", None, "10.1.2.3:1111"), ("plain", "10.1.2.3", "1.1.1.1", "1.1.1.1:0"), ("plain", "10.1.2.3", TWO, "10.1.1.1:0"),
+    ("plain", "10.1.2.3", "junk", "10.1.2.3:1111"), ("remote", "10.1.2.3", "1.1.1.1", "10.1.2.3:1111"), ("hop1", "10.1.2.3", "1.1.1.1", "1.1.1.1:0"),
+    ("hop2", "10.1.2.3", TWO, "1.2.3.4:0"), ("hop2", "10.1.2.3", "1.1.1.1", "10.1.2.3:1111"), ("behind1", "10.1.2.3", TWO, "1.2.3.4:0"),
+    ("behind1", "10.1.2.3", "1.1.1.1", "10.1.2.3:1111"), ("inside", None, "FD00::1", "[fd00::1]:0"), ("remote", "2001:db8::1", None, "[2001:db8::1]:1111"),
+    ("ranges", "192.0.2.1", "1.1.1.1,10.1.0.2,192.0.2.9", "1.1.1.1:0"), ("ranges", "192.0.2.1", "192.0.2.1,10.1.0.1", "192.0.2.1:0"),
+    ("ranges", "192.0.2.1", "bad,192.0.2.1", "192.0.2.1:1111"), ("ranges", "8.8.8.8", "1.1.1.1", "8.8.8.8:1111")])
+def test_the_address_of_logs_and_rules(ask, listener, peer, sent, remote):
+    assert ask(listener, peer, [("x-forwarded-for", sent)] if sent else [])[1].get("remote") == remote
 
 
 def test_several_fields_are_one_list(ask):

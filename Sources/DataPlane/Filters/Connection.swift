@@ -27,10 +27,10 @@ struct ConnectionAddresses {
   var directRemote: SocketAddress
   /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
   var local: SocketAddress?
-  /// Where the socket says that it is. Nil until somebody asks.
-  var directLocal: SocketAddress?
   /// `remote` as x-forwarded-for has it; empty until somebody asks.
   var remoteText: [UInt8] = []
+  /// Where the socket says that it is. Nil until somebody asks.
+  var directLocal: SocketAddress?
   /// `local` is not the socket's own: a listener filter has restored it.
   var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.

@@ -29,9 +29,14 @@ struct HeaderSet: Equatable {
   @inline(__always) init(bits: UInt64) { self.bits = bits }
   init(_ ids: HeaderID...) { bits = ids.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
 
+  /// All numbers of a range.
+  @inline(__always) init(from first: HeaderID, through last: HeaderID) {
+    bits = ((2 << UInt64(last.rawValue - first.rawValue)) - 1) << UInt64(first.rawValue)
+  }
+
   @inline(__always) func contains(_ id: HeaderID) -> Bool { bits & 1 << UInt64(id.rawValue) != 0 }
   @inline(__always) func meets(_ other: HeaderSet) -> Bool { bits & other.bits != 0 }
-  func union(_ other: HeaderSet) -> HeaderSet { HeaderSet(bits: bits | other.bits) }
+  @inline(__always) func union(_ other: HeaderSet) -> HeaderSet { HeaderSet(bits: bits | other.bits) }
 }
 
 final class HeaderMap {
@@ -107,18 +112,6 @@ final class HeaderMap {
   }
 
   func contains(_ id: HeaderID) -> Bool { first(id) != nil }
-
-  /// Whether there is a field with a number in the range.
-  @inline(__always)
-  func containsAny(from first: HeaderID, through last: HeaderID) -> Bool {
-    var index = 0
-    while index < count {
-      let id = entries[index].id.rawValue
-      if id >= first.rawValue && id <= last.rawValue { return true }
-      index &+= 1
-    }
-    return false
-  }
 
   /// Which of the well-known names there are, in one walk.
   @inline(__always)

@@ -24,6 +24,14 @@ final class MessageHead {
   /// HTTP/1.`minorVersion`.
   var minorVersion: UInt8 = 1
 
+  // For `header_key_format`; empty where nobody asks.
+  /// The head as it came, names as they were written.
+  var originalText = MessageHead.empty
+  /// Names that do not stand there are written `Like-This`.
+  var originalOthersProper = false
+  /// The reason phrase, to be passed on.
+  var reason = MessageHead.empty
+
   // What the fields say.
   /// -1: no Content-Length.
   var contentLength: Int64 = -1
@@ -67,6 +75,8 @@ final class MessageHead {
     schemeIsHTTPS = false
     status = 0
     minorVersion = 1
+    originalText = MessageHead.empty
+    reason = MessageHead.empty
     methodText = MessageHead.empty
     path = MessageHead.empty
     authority = MessageHead.empty

@@ -19,6 +19,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private var decoder = ChunkedDecoder()
   private var body = Body.none
   private var framing = HTTP1Encoder.Framing.none
+  /// Nil where nobody wants to know how names were written.
+  private let recorder: HeadRecorder?
   private var processing = false
   private var requestPaused = false
   private var responsePaused = false
@@ -40,6 +42,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   init(connection: Connection, manager: HTTPManager) {
     self.manager = manager
+    recorder = manager.http1Names.recorder
     super.init(connection: connection)
     let counters = manager.counters
     counters.add(.connectionTotal)
@@ -99,6 +102,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func readHead() -> Bool {
     let stream = stream ?? beginStream()
+    recorder?.record(
+      connection.inbound.bytes, connection.inbound.count, limit: manager.requestLimits.maxBytes)
     let outcome = parser.parse(
       connection.inbound.bytes, connection.inbound.count, into: stream.request,
       names: manager.context.names, limits: manager.requestLimits)
@@ -111,6 +116,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       return false
     case .complete(let length):
       stream.request.headers.hold(connection.inbound.retainChunk())
+      recorder?.finish(stream.request, length: length)
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
       if manager.underscores != .allow, !takesNames(stream.request.headers) {
@@ -145,6 +151,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     self.stream = stream
     stream.begin(codec: self)
     parser = HTTP1HeadParser(.request)
+    recorder?.reset()
     idleDeadline = .max
     return stream
   }
@@ -362,7 +369,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       : stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
     let output = connection.output
     let before = output.byteCount
-    let line = HTTP1Encoder.response(head, framing: framing, connection: field, to: output)
+    let line = HTTP1Encoder.response(
+      head, framing: framing, connection: field, properNames: manager.properNames, to: output)
     let written = UInt64(output.byteCount &- before)
     stream.info.downstream.wireSent &+= written
     stream.info.downstream.headSent &+= written &- UInt64(line)
@@ -385,7 +393,9 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   override func encodeInformational(_ stream: HTTPStream) {
     guard stream.request.minorVersion == 1 else { return }
-    HTTP1Encoder.response(stream.response, framing: .none, connection: .none, to: connection.output)
+    HTTP1Encoder.response(
+      stream.response, framing: .none, connection: .none, properNames: manager.properNames,
+      to: connection.output)
     connection.flush()
   }
 

@@ -22,6 +22,8 @@ final class HTTPManager: TerminalFactory {
   /// The connection manager or a route lets a protocol through.
   let takesUpgrades: Bool
   let proxiesContinue: Bool
+  let http1Names: HTTP1Options.Names
+  let properNames: Bool
   let waitsForLastRequest: Bool
   let underscores: HTTPConnectionManager.Underscores
   let codecCounters: Counters<HTTP1CodecStat>
@@ -86,6 +88,8 @@ final class HTTPManager: TerminalFactory {
     upgrades = UpgradeRules(model.upgrades)
     takesUpgrades = model.upgrades.values.contains(true) || model.routes.upgrades
     proxiesContinue = model.proxiesContinue
+    http1Names = model.http1.names
+    properNames = model.http1.names == .proper
     waitsForLastRequest = model.waitsForLastRequest
     maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
     codecCounters = context.stats.counters(

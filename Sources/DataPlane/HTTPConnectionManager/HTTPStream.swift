@@ -95,10 +95,10 @@ final class HTTPStream {
     closeAfterResponse = false
     isOverloaded = false
     wasReset = false
+    isUpgraded = false
     repliesForRoute = false
     replyFormat = nil
     rules = nil
-    isUpgraded = false
     let now = manager.context.reactor.now
     beganAt = now
     lastActivity = now
@@ -145,8 +145,7 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
-    next = Swift.min(next, router.nextDeadline)
-    next = Swift.min(next, durationDeadline)
+    next = Swift.min(next, Swift.min(durationDeadline, router.nextDeadline))
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
     next = Swift.min(next, logDeadline)
     return next
@@ -355,9 +354,9 @@ final class HTTPStream {
       manager.counters.add(.noCluster)
       reply(503, body: nil, flags: .noClusterFound, details: ResponseDetails.clusterNotFound)
     case .cluster(let action):
-      info.upstreamRequestStart = manager.context.reactor.now
       if action.streamDuration != nil { applyStreamDuration(action) }
       if request.isTunnel, !beginTunnel(action) { return }
+      info.upstreamRequestStart = manager.context.reactor.now
       router.start(action, of: route)
     }
   }
@@ -402,21 +401,21 @@ final class HTTPStream {
     // What the client has sent behind its head is of a protocol that the upstream does not speak.
     if request.isTunnel, response.status != 101 { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
-    if response.status == 101 { beginUpgraded() }
     if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
       log(.downstreamTunnelEstablished)
     }
+    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
-  }
-
-  private var isTunnelAnswer: Bool {
-    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
   }
 
   /// The upstream has agreed to the upgrade.
   private func beginUpgraded() {
     isUpgraded = true
     continueRequest(.upgrade)
+  }
+
+  private var isTunnelAnswer: Bool {
+    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
   }
 
   func sendInformational() { codec?.encodeInformational(self) }

@@ -186,6 +186,15 @@ enum PathNormalization {
 
   // MARK: Slashes
 
+  static func hasSlashRun(_ path: ByteView) -> Bool {
+    var index = 1
+    while index < path.count {
+      if path[index] == UInt8(ascii: "/"), path[index - 1] == UInt8(ascii: "/") { return true }
+      index += 1
+    }
+    return false
+  }
+
   /// The length of the path with each run of slashes made one, written to `out`; nil where there is
   /// no such run. Of nothing but slashes two stay, as in Envoy.
   static func mergeSlashes(_ path: ByteView, to out: UnsafeMutablePointer<UInt8>) -> Int? {

@@ -29,11 +29,10 @@ final class RequestSanitizer {
     .xEnvoyPerTryTimeout, .xEnvoyTimeoutAltResponse, .xEnvoyUpstreamStreamDuration,
     .xEnvoyHedgeOnPerTryTimeout, .xEnvoyExpectedTimeout)
   /// Of those, what the router has read and does not pass on.
-  static let consumed = HeaderSet(
-    .xEnvoyRetryOn, .xEnvoyRetryGRPCOn, .xEnvoyMaxRetries, .xEnvoyRetriableStatusCodes,
-    .xEnvoyRetriableHeaderNames, .xEnvoyUpstreamAltStatName, .xEnvoyUpstreamTimeout,
-    .xEnvoyPerTryTimeout, .xEnvoyTimeoutAltResponse, .xEnvoyUpstreamStreamDuration,
-    .xEnvoyHedgeOnPerTryTimeout)
+  static var consumed: HeaderSet {
+    HeaderSet(from: .xEnvoyRetryOn, through: .xEnvoyUpstreamStreamDuration)
+      .union(HeaderSet(from: .xEnvoyHedgeOnPerTryTimeout, through: .xEnvoyHedgeOnPerTryTimeout))
+  }
   /// Taken from every client that is not internal.
   private static let external = control.union(
     HeaderSet(.xEnvoyInternal, .xEnvoyForceTrace, .xEnvoyIPTags, .xEnvoyOriginalURL))

@@ -43,7 +43,7 @@ final class TargetNormalizer {
       guard let length = PathNormalization.normalize(path, to: space) else { return .reject }
       path = ByteView(UnsafePointer(space), length)
     }
-    if options.mergesSlashes {
+    if options.mergesSlashes, PathNormalization.hasSlashRun(path) {
       let space = request.headers.scratch(path.count + 1)
       if let length = PathNormalization.mergeSlashes(path, to: space) {
         path = ByteView(UnsafePointer(space), length)

@@ -72,10 +72,10 @@ final class RouteActionRuntime {
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
-  /// Nil: requests are not sent again, unless they ask for it themselves.
-  let retryPolicy: RetryPolicyRuntime?
   let upgrades: UpgradeRules
   let streamDuration: StreamDuration?
+  /// Nil: requests are not sent again, unless they ask for it themselves.
+  let retryPolicy: RetryPolicyRuntime?
 
   init(
     model: RouteAction, mirrors inherited: [MirrorPolicy] = [], context: WorkerContext,

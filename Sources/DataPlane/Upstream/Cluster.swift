@@ -106,6 +106,7 @@ final class ClusterRuntime {
   /// Nanoseconds; 0: none.
   let maxConnectionDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
+  let properNames: Bool
   let socketOptions: UpstreamSocketOptions
   /// ORIGINAL_DST: endpoints are made as they are asked for. Nil for all other clusters.
   private(set) var destinations: OriginalDestinations?
@@ -130,6 +131,7 @@ final class ClusterRuntime {
     connectTimeout = model.connectTimeout.clampedNanoseconds
     idleTimeout = model.idleTimeout?.clampedNanoseconds
     maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    properNames = model.http1.names == .proper
     responseLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxResponseHeadersBytes, maxHeaders: model.maxResponseHeaders)
     socketOptions = UpstreamSocketOptions(model.connections)

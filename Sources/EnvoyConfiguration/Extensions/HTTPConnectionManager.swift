@@ -59,7 +59,10 @@ extension Conversion {
       case .passThrough: .passThrough
       default: .overwrite
       }
-    if message.hasHTTPProtocolOptions { manager.http1 = http1Options(message.httpProtocolOptions) }
+    if message.hasHTTPProtocolOptions {
+      manager.http1 = http1Options(
+        message.httpProtocolOptions, at: place.field("http_protocol_options"))
+    }
     if message.hasMaxRequestHeadersKb {
       manager.maxRequestHeadersBytes = Int(message.maxRequestHeadersKb.value) << 10
     }

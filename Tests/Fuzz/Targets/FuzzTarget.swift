@@ -22,6 +22,7 @@ enum FuzzTarget: String, CaseIterable {
     case .format: FormatFuzz.run(Array(input))
     case .path: PathFuzz.run(Array(input))
     case .forwardedFor: ForwardedForFuzz.run(Array(input))
+    case .format: FormatFuzz.run(Array(input))
     }
   }
 }

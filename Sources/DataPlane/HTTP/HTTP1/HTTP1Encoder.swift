@@ -74,7 +74,8 @@ enum HTTP1Encoder {
   /// - Returns: The bytes that belong to no field: the request line and the empty line.
   @discardableResult
   static func request(
-    _ head: MessageHead, framing: Framing, keepAlive: Bool, to queue: OutboundQueue
+    _ head: MessageHead, framing: Framing, keepAlive: Bool, properNames: Bool = false,
+    to queue: OutboundQueue
   ) -> Int {
     let bound = size(of: head) + head.methodText.count + head.path.count + head.authority.count + 128
     let start = queue.reserve(bound)
@@ -95,6 +96,9 @@ enum HTTP1Encoder {
       put("connection: close\r\n", &out)
     }
     put("\r\n", &out)
+    if properNames || head.originalText.count > 0 {
+      HeaderNameForm.apply(head, properOthers: properNames, start, out)
+    }
     queue.commit(out - start)
     return head.methodText.count + head.path.count + 14
   }
@@ -103,9 +107,10 @@ enum HTTP1Encoder {
   /// - Returns: The bytes that belong to no field: the status line and the empty line.
   @discardableResult
   static func response(
-    _ head: MessageHead, framing: Framing, connection: ConnectionField, to queue: OutboundQueue
+    _ head: MessageHead, framing: Framing, connection: ConnectionField, properNames: Bool = false,
+    to queue: OutboundQueue
   ) -> Int {
-    let bound = size(of: head) + 192
+    let bound = size(of: head) + head.reason.count + 192
     let start = queue.reserve(bound)
     var out = start
     put("HTTP/1.1 ", &out)
@@ -114,9 +119,9 @@ enum HTTP1Encoder {
     out[2] = 0x30 + UInt8(head.status % 10)
     out[3] = 0x20
     out += 4
-    let reason = HTTPStatus.reason(head.status)
-    put(reason, &out)
+    if head.reason.count > 0 { put(head.reason, &out) } else { put(HTTPStatus.reason(head.status), &out) }
     put("\r\n", &out)
+    let line = out - start
     putFields(head, skipping: framing == .contentLength ? .unknown : stripped(head, framing), &out)
     if framing == .chunked { put("transfer-encoding: chunked\r\n", &out) }
     switch connection {
@@ -126,8 +131,11 @@ enum HTTP1Encoder {
     case .upgrade: putUpgrade(head, &out)
     }
     put("\r\n", &out)
+    if properNames || head.originalText.count > 0 {
+      HeaderNameForm.apply(head, properOthers: properNames, start, out)
+    }
     queue.commit(out - start)
-    return reason.utf8CodeUnitCount + 17
+    return line + 2
   }
 
   /// A Content-Length beside another framing is left out; on a response without a body (HEAD, 304)
