@@ -20,7 +20,8 @@
 //  13. TCPProxy                the TCP proxy, a terminal network filter
 //  14. HTTPConnectionManager   streams, the router filter, local replies
 //  15. Listener                sockets, listener filters, filter-chain matching
-//  16. Worker                  one thread with all of the above, and what the control side asks of it
+//  16. Resolution              names of endpoints, on a thread of its own
+//  17. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -139,26 +140,52 @@ public final class DataPlane: Sendable {
   private let options: DataPlaneOptions
   private let shared: Worker.SharedState
   private let workers: [Worker]
+  private let resolution: NameResolution
+  /// One configuration is applied at a time, also while it waits for names.
+  private let applying = Locked(())
   private let state = Locked(State())
 
   public init(options: DataPlaneOptions) {
     self.options = options
     shared = Worker.SharedState(
       stats: StatRegistry(), endpointStats: StatRegistry(),
-      breakers: CircuitBreakerBoards(workers: options.workers), foundEndpoints: SharedEndpoints(),
+      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
+      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
     let shared = shared
-    workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
+    let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
+    self.workers = workers
+    resolution = NameResolution(
+      stats: shared.stats, statIndex: workers.count, log: shared.log, resolved: shared.resolved
+    ) { cluster in
+      for worker in workers { worker.post { $0.refreshEndpoints(of: cluster) } }
+    }
   }
 
   public var workerCount: Int { workers.count }
 
   /// Opens the listeners' sockets and hands the configuration to every worker; the first call also
   /// starts the workers. All or nothing. Returns when every worker runs the new configuration.
-  public func apply(_ configuration: ProxyConfiguration) throws(ApplyError) {
-    try state.withLock { state throws(ApplyError) in try apply(configuration, &state) }
+  ///
+  /// Clusters whose names are to be resolved first (`wait_for_warm_on_init`) are waited for, as
+  /// long as the name servers take; `isCancelled` is asked meanwhile, every millisecond, and ends
+  /// it with an error.
+  public func apply(
+    _ configuration: ProxyConfiguration, isCancelled: () -> Bool = { false }
+  ) throws(ApplyError) {
+    try applying.withLock { _ throws(ApplyError) in
+      do throws(SystemError) {
+        guard try resolution.begin(configuration.clusters, isCancelled: isCancelled) else {
+          throw SystemError(call: "name resolution", code: ECANCELED)
+        }
+      } catch {
+        resolution.keep(state.withLock { $0.configuration.clusters })
+        throw ApplyError(problems: ["\(error)"])
+      }
+      defer { resolution.keep(state.withLock { $0.configuration.clusters }) }
+      try state.withLock { state throws(ApplyError) in try apply(configuration, &state) }
+    }
   }
 
   private func apply(_ configuration: ProxyConfiguration, _ state: inout State) throws(ApplyError) {
@@ -273,6 +300,22 @@ public final class DataPlane: Sendable {
     onEveryWorker { $0.drain(stopAccepting: stopAccepting) }
   }
 
+  /// `/drain_listeners`. The process goes on.
+  public func drainListeners(_ drain: ListenerDrain) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.drainListeners(drain) }
+  }
+
+  /// While health checks fail, every answer tells its connection to close, so that clients go
+  /// elsewhere.
+  public func setHealthCheckFailed(_ failed: Bool) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.setHealthCheckFailed(failed) }
+  }
+
+  /// The least severe level that is handed to `DataPlaneOptions.log` from now on.
+  public func setLogLevel(_ level: LogLevel) { shared.log.threshold.set(level) }
+
   /// Downstream connections open now, over all workers.
   public var activeConnections: Int { Int(shared.connections.value) }
 
@@ -283,6 +326,7 @@ public final class DataPlane: Sendable {
       return state.started && !state.stopped
     }
     guard running else { return }
+    resolution.stop()
     for worker in workers { worker.post { $0.stop() } }
     for worker in workers { worker.join() }
     shared.logFiles.finish()
@@ -294,6 +338,19 @@ public final class DataPlane: Sendable {
     let clusters = state.withLock { $0.configuration.clusters }
     return shared.stats.snapshot() + shared.logFiles.stats.snapshot
       + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
+
+  /// Every histogram, summed over the workers.
+  public func histograms() -> [HistogramValue] { shared.stats.histogramSnapshot() }
+
+  /// Ends the interval that `HistogramValue.interval` is of. The control side calls it every
+  /// `stats_flush_interval`.
+  public func flushHistograms() { shared.stats.flush() }
+
+  /// How long the process took to take traffic, in milliseconds. Once.
+  public func recordInitialization(milliseconds: UInt64) {
+    shared.stats.histograms(ServerHistogram.self, scope: .server, worker: -1)
+      .record(.initializationTime, milliseconds)
   }
 
   /// Bound listeners in the order of the configuration.
@@ -309,6 +366,14 @@ public final class DataPlane: Sendable {
     }
   }
 
+  private func endpoints(of cluster: Cluster) -> [Endpoint] {
+    switch cluster.discovery {
+    case .fixed: cluster.endpoints
+    case .dns: shared.resolved.endpoints(of: cluster)
+    case .originalDestination: shared.foundEndpoints.endpoints(of: cluster.name)
+    }
+  }
+
   /// Clusters in the order of the configuration.
   public func clusterStatus() -> [ClusterStatus] {
     let configuration = state.withLock { $0.configuration }
@@ -317,7 +382,7 @@ public final class DataPlane: Sendable {
     return configuration.clusters.map { cluster in
       ClusterStatus(
         name: cluster.name,
-        endpoints: cluster.endpoints.map { endpoint in
+        endpoints: endpoints(of: cluster).map { endpoint in
           let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
           return ClusterStatus.Endpoint(
             address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,

@@ -59,6 +59,8 @@ public struct RouteAction: Hashable, Sendable {
   public var prefixRewrite: String?
   /// From the request's end to the response's end (nil: no limit). Envoy's default 15 s. 504.
   public var timeout: Duration? = .seconds(15)
+  /// The route's or, where it has none, the virtual host's.
+  public var retryPolicy: RetryPolicy?
   /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.

@@ -12,6 +12,8 @@ import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Its listener's traffic direction is inbound.
+  var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
   /// Connections keep a `StreamInfo` for the owner's access log.
   var keepsInfo: Bool { false }
@@ -71,6 +73,8 @@ final class Connection: DescribedConnection {
   var record: ConnectionInfo?
   /// In the worker's slab, while open.
   var handle = Handle.none
+  /// The reactor's time when it was accepted.
+  let openedAt: UInt64
   private var terminal: TerminalFilter?
   private var chain: NetworkChainInstance?
   private var started = false
@@ -85,6 +89,7 @@ final class Connection: DescribedConnection {
     self.owner = owner
     self.addresses = addresses
     self.bufferLimit = bufferLimit
+    openedAt = context.reactor.now
     id = context.nextConnectionID()
     start = context.reactor.now
     super.init()

@@ -96,6 +96,18 @@ final class HeaderMap {
 
   func contains(_ id: HeaderID) -> Bool { first(id) != nil }
 
+  /// Whether there is a field with a number in the range.
+  @inline(__always)
+  func containsAny(from first: HeaderID, through last: HeaderID) -> Bool {
+    var index = 0
+    while index < count {
+      let id = entries[index].id.rawValue
+      if id >= first.rawValue && id <= last.rawValue { return true }
+      index &+= 1
+    }
+    return false
+  }
+
   // MARK: Changing
 
   /// Adds a field behind the others. `name` is in lower case and outlives the map (a literal or

@@ -299,7 +299,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
     let head = stream.response
     framing = chooseFraming(stream, end: end)
-    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain() {
+    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain(isInbound: manager.isInbound) {
       manager.counters.add(.connectionDrainClose)
       stream.closeAfterResponse = true
     }
@@ -521,6 +521,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     counters.subtract(.connectionActive)
     counters.subtract(.connectionHTTP1Active)
     counters.add(.connectionDestroy)
+    manager.histograms.record(.connectionLength, from: connection.openedAt, to: reactor.now)
     if !closedByEnd { counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal) }
   }
 

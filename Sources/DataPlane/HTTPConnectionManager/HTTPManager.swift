@@ -5,8 +5,11 @@ import Model
 final class HTTPManager: TerminalFactory {
   let context: WorkerContext
   let counters: Counters<HTTPStat>
+  let histograms: Histograms<HTTPHistogram>
   let listenerCounters: Counters<ListenerHTTPStat>
   let routes: RouteTable
+  /// The listener's traffic direction is inbound.
+  let isInbound: Bool
   /// Nil: the router alone.
   let filters: HTTPFilterChain?
   let requestLimits: HTTP1HeadParser.Limits
@@ -40,7 +43,7 @@ final class HTTPManager: TerminalFactory {
   private static let maxSpare = 1024
 
   init(
-    model: HTTPConnectionManager, listener: String, context: WorkerContext,
+    model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
     logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
     clusters: (String) -> ClusterRuntime?
   ) {
@@ -48,9 +51,12 @@ final class HTTPManager: TerminalFactory {
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
+    histograms = context.stats.histograms(
+      HTTPHistogram.self, scope: .http(model.statPrefix), worker: context.index)
     listenerCounters = context.stats.counters(
-      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
+      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener.statPrefix, http: model.statPrefix),
       worker: context.index)
+    isInbound = listener.isInbound
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
     accessLogger = logs.flatMap {
       AccessLogger.make(

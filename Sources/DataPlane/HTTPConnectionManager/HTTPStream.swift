@@ -63,6 +63,8 @@ final class HTTPStream {
   var routeDeadline: UInt64 = .max
   /// Nanoseconds; 0: none.
   var idleTimeout: UInt64 = 0
+  /// When the first byte of the request came.
+  private var beganAt: UInt64 = 0
   /// When the last byte of the stream came or went.
   var lastActivity: UInt64 = 0
 
@@ -92,6 +94,7 @@ final class HTTPStream {
     replyFormat = nil
     rules = nil
     let now = manager.context.reactor.now
+    beganAt = now
     lastActivity = now
     info = StreamInfo(start: now)
     response.status = 0
@@ -105,7 +108,10 @@ final class HTTPStream {
   /// Lets go of everything that the request held.
   @inline(__always)
   func release() {
-    if counted { manager.counters.subtract(.requestActive) }
+    if counted {
+      manager.counters.subtract(.requestActive)
+      manager.histograms.record(.requestTime, from: beganAt, to: manager.context.reactor.now)
+    }
     counted = false
     if manager.accessLogger != nil { log(.downstreamEnd) }
     codec = nil
@@ -128,6 +134,7 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
+    next = Swift.min(next, router.nextDeadline)
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
     next = Swift.min(next, logDeadline)
     return next
@@ -647,6 +654,8 @@ final class HTTPStream {
       expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
+    } else if now >= router.nextDeadline {
+      router.checkDeadlines(now: now)
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.

@@ -27,6 +27,7 @@ final class ListenerRuntime: ConnectionOwner {
   let handles: HandleTable
   private(set) var model: Listener
   let counters: Counters<ListenerStat>
+  let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
   private var limits: ListenerLimits
   private var chains: ListenerChains
@@ -51,6 +52,8 @@ final class ListenerRuntime: ConnectionOwner {
     self.limits = limits
     counters = context.stats.counters(
       ListenerStat.self, scope: .listener(model.statPrefix), worker: context.index)
+    histograms = context.stats.histograms(
+      ListenerHistogram.self, scope: .listener(model.statPrefix), worker: context.index)
     workerCounters = context.stats.counters(
       ListenerWorkerStat.self,
       scope: .other("listener.\(model.statPrefix).worker_\(context.index).".replacingColons),
@@ -111,6 +114,8 @@ final class ListenerRuntime: ConnectionOwner {
     stopAccepting()
     chains.retire()
   }
+
+  override var isInbound: Bool { model.isInbound }
 
   // MARK: Connections
 
@@ -197,6 +202,7 @@ final class ListenerRuntime: ConnectionOwner {
     handles.connections.remove(connection.handle)
     counters.subtract(.connectionActive)
     counters.add(.connectionDestroy)
+    histograms.record(.connectionLength, from: connection.openedAt, to: context.reactor.now)
     workerCounters.subtract(.connectionActive)
     if accessLogger != nil, let socket = connection.socket { log(connection, socket) }
     releaseLimits()

@@ -32,7 +32,7 @@ final class RouteRuntime {
     conditions = RouteConditions(model.match, context: context)
     switch model.action {
     case .cluster(let action):
-      self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
+      self.action = .cluster(RouteActionRuntime(model: action, names: context.names, clusters: clusters))
     case .redirect(let redirect): action = .redirect(redirect)
     case .directResponse(let response):
       action = .directResponse(response)
@@ -61,14 +61,14 @@ final class RouteActionRuntime {
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
-  /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
-  let timeoutMilliseconds: UInt64
+  /// Nil: requests are not sent again, unless they ask for it themselves.
+  let retryPolicy: RetryPolicyRuntime?
   private let clusters: WeightedClusters
 
-  init(model: RouteAction, clusters find: (String) -> ClusterRuntime?) {
+  init(model: RouteAction, names: HeaderNameTable, clusters find: (String) -> ClusterRuntime?) {
     prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
     timeout = model.timeout?.clampedNanoseconds ?? 0
-    timeoutMilliseconds = timeout / 1_000_000
+    retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: names) }
     switch model.idleTimeout {
     case .none: idleTimeout = nil
     case .some(.none): idleTimeout = 0

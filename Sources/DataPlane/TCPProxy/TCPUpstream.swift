@@ -9,6 +9,7 @@ final class TCPUpstream: UpstreamSocketHandler {
   private var eyeballs: HappyEyeballs?
   private var connecting = true
   private var closed = false
+  private var openedAt: UInt64 = 0
   private var timer = LazyTimer()
   private var deadline: UInt64 = .max
 
@@ -21,6 +22,7 @@ final class TCPUpstream: UpstreamSocketHandler {
   func connect() {
     endpoint.connectionBegan(.normal)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: deadline, target: self, wheel: reactor.timers)
     if endpoint.addresses.count > 1 {
@@ -59,6 +61,7 @@ final class TCPUpstream: UpstreamSocketHandler {
   override func socketConnected() {
     connecting = false
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     session?.upstreamConnected()
   }
 
@@ -107,5 +110,6 @@ final class TCPUpstream: UpstreamSocketHandler {
     endpoint.connectionEnded(.normal)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
   }
 }

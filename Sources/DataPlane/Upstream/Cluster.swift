@@ -16,11 +16,13 @@ final class WorkerContext {
   let foundEndpoints: SharedEndpoints
   let log: Log
   var random: RandomSource
+  /// Which answers tell their connection to close.
+  var drain = DrainShares()
   let runtime = RuntimeTable()
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
-  /// Draining: the share of answers that tell their connection to close, in 1/65536.
-  var drainShare: UInt64 = 0
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// `date` header of the current second.
   var date = DateHeader()
   var wall = WallClock()
@@ -55,8 +57,32 @@ final class WorkerContext {
 
   /// Whether the answer at hand is one of those that close their connection.
   @inline(__always)
-  func closesForDrain() -> Bool { drainShare != 0 && random.next(below: 65_536) < drainShare }
+  func closesForDrain(isInbound: Bool) -> Bool {
+    let share = isInbound ? drain.inbound : drain.others
+    return share != 0 && random.next(below: 65_536) < share
+  }
+}
 
+/// The share of answers that tell their connection to close, in 1/65536.
+struct DrainShares {
+  /// Of listeners whose traffic direction is inbound.
+  private(set) var inbound: UInt64 = 0
+  private(set) var others: UInt64 = 0
+  private var draining: (share: UInt64, inboundOnly: Bool) = (0, false)
+  /// The operator has made health checks fail: all of them.
+  var healthCheckFailed = false {
+    didSet { update() }
+  }
+
+  mutating func set(share: UInt64, inboundOnly: Bool) {
+    draining = (share, inboundOnly)
+    update()
+  }
+
+  private mutating func update() {
+    inbound = healthCheckFailed ? 65_536 : draining.share
+    others = healthCheckFailed ? 65_536 : draining.inboundOnly ? 0 : draining.share
+  }
 }
 
 final class ClusterRuntime {
@@ -65,6 +91,8 @@ final class ClusterRuntime {
   let counters: Counters<ClusterStat>
   let nameText: OwnedText
   let statNameText: OwnedText
+  let histograms: Histograms<ClusterHistogram>
+  let responses: ClusterResponses
   private(set) var endpoints: [EndpointRuntime] = []
   private var balancer: LoadBalancer
   private let normalBreaker: CircuitBreaker
@@ -87,6 +115,9 @@ final class ClusterRuntime {
     statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
+    histograms = context.stats.histograms(
+      ClusterHistogram.self, scope: .cluster(model.statName), worker: context.index)
+    responses = ClusterResponses(cluster: model.statName, context: context)
     let board = context.breakers.board(of: model)
     normalBreaker = CircuitBreaker(
       model.circuitBreakers.normal, priority: .normal, board: board, worker: context.index)
@@ -108,7 +139,9 @@ final class ClusterRuntime {
   }
 
   static func endpointScope(_ cluster: Cluster, _ endpoint: Endpoint) -> StatValue.Scope {
-    .other("\(cluster.name)|\(endpoint.address)")
+    // A logical host is the same wherever it is.
+    if case .dns(let dns) = cluster.discovery, dns.isLogical { return .other("\(cluster.name)|") }
+    return .other("\(cluster.name)|\(endpoint.address)")
   }
 
   /// Whose turn it is. Nil when there is nobody.

@@ -114,15 +114,8 @@ final class EndpointRuntime {
     hostConnections?.decrement()
   }
 
-  /// Somebody uses it, or waits for it.
-  var hasRequests: Bool {
-    counters[.requestActive] > 0 || counters[.requestPendingActive] > 0 || hasConnections
-  }
-
-  /// Of other kinds than pooled ones (TCP proxy).
-  private var hasConnections: Bool {
-    counters[.connectionActive] > UInt64(normalPool.count + (highPool?.count ?? 0))
-  }
+  /// It has connections on this worker, or requests that wait for one.
+  var isInUse: Bool { counters[.connectionActive] > 0 || counters[.requestPendingActive] > 0 }
 
   func closeIdle() {
     normalPool.closeIdle()

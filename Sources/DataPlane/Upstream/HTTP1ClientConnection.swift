@@ -42,6 +42,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
+  private var openedAt: UInt64 = 0
   /// When it takes no further request; `.max`: never.
   private var lastRequestBy: UInt64 = .max
   private var isLast = false
@@ -89,6 +90,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     cluster.counters.add(.connectionHTTP1Total)
     endpoint.connectionBegan(pool.priority)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     if cluster.maxConnectionDuration > 0 {
       lastRequestBy = reactor.now &+ cluster.maxConnectionDuration
     }
@@ -190,6 +192,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   override func socketConnected() {
     guard state == .connecting else { return }
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     pool.connected(self)
   }
 
@@ -489,6 +492,8 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     let counters = cluster.counters
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
+    cluster.histograms.record(.requestsPerConnection, UInt64(requests))
     if wasBusy {
       counters.add(.connectionDestroyWithActiveRequest)
       counters.add(

@@ -14,8 +14,12 @@ extension Conversion {
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasStatsFlushInterval {
+      configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
+    defaultResolver = resolver(of: bootstrap, at: place)
     let resources = bootstrap.staticResources
     let resourcesPlace = place.field("static_resources")
     let clustersPlace = resourcesPlace.field("clusters")

@@ -55,8 +55,11 @@ extension Conversion {
   private func virtualHost(
     _ message: Envoy_Config_Route_V3_VirtualHost, _ rules: RouteRules, at place: Place
   ) -> VirtualHost {
+    let ownRetries = message.hasRetryPolicy
+      ? retryPolicy(message.retryPolicy, at: place.field("retry_policy")) : nil
     let routes = message.routes.enumerated().compactMap { index, route in
       self.route(route, rules, at: place.field("routes").element(index))
+        .map { inheriting(ownRetries, by: $0) }
     }
     var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
@@ -65,6 +68,16 @@ extension Conversion {
     host.headerRules.response = headerMutations(
       add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
     return host
+  }
+
+  private func inheriting(_ policy: RetryPolicy?, by route: Route) -> Route {
+    guard let policy, case .cluster(var action) = route.action, action.retryPolicy == nil else {
+      return route
+    }
+    var route = route
+    action.retryPolicy = policy
+    route.action = .cluster(action)
+    return route
   }
 
   private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)

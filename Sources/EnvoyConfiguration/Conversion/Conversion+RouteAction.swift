@@ -12,6 +12,9 @@ extension Conversion {
     var action = RouteAction(cluster: choice ?? .single(""))
     if !message.prefixRewrite.isEmpty { action.prefixRewrite = message.prefixRewrite }
     action.timeout = timeout(message.timeout, isSet: message.hasTimeout, absent: .seconds(15))
+    if message.hasRetryPolicy {
+      action.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
+    }
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
