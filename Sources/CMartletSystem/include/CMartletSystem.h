@@ -173,6 +173,11 @@ static inline uint64_t martlet_monotonic_nanoseconds(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/// A file that is appended to, made where it is missing.
+static inline int64_t martlet_open_log(const char *path) {
+  MARTLET_RETRY(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+}
+
 /// Nanoseconds since 1970.
 static inline int64_t martlet_wall_nanoseconds(void) {
   struct timespec now;

@@ -55,6 +55,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   override func start() {
     let now = reactor.now
+    if manager.formatNeeds.contains(.downstreamLocal) { connection.rememberAddresses() }
     if manager.maxConnectionDuration > 0 { durationDeadline = now &+ manager.maxConnectionDuration }
     becomeIdle(now)
   }
