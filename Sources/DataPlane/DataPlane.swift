@@ -13,13 +13,15 @@
 //   6. Transport               what stands between a socket and a codec (plain; TLS later)
 //   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
 //   8. Upstream                clusters, load balancing, pools
-//   9. Router                  route tables and their lookup
-//  10. Filters                 chains of C function tables, the built-in network filters
-//  11. TCPProxy                the TCP proxy, a terminal network filter
-//  12. HTTPConnectionManager   streams, the router filter, local replies
-//  13. Listener                sockets, listener filters, filter-chain matching
-//  14. Resolution              names of endpoints, on a thread of its own
-//  15. Worker                  one thread with all of the above, and what the control side asks of it
+//   9. Formatting              format strings, header rules, what is known of a request
+//  10. Router                  route tables and their lookup
+//  11. AccessLogs              filters, loggers, files written behind the workers' backs
+//  12. Filters                 chains of C function tables, the built-in network filters
+//  13. TCPProxy                the TCP proxy, a terminal network filter
+//  14. HTTPConnectionManager   streams, the router filter, local replies
+//  15. Listener                sockets, listener filters, filter-chain matching
+//  16. Resolution              names of endpoints, on a thread of its own
+//  17. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -39,6 +41,8 @@ public struct DataPlaneOptions: Sendable {
   /// Tell every connection to close at once when a drain begins, or ever more of them as
   /// `drainTime` passes (`--drain-strategy`).
   public var drainImmediately = false
+  /// How long a line of an access log may wait in memory (`--file-flush-interval-msec`).
+  public var fileFlushInterval: Duration = .seconds(10)
   public init() {}
 }
 
@@ -147,8 +151,8 @@ public final class DataPlane: Sendable {
       stats: StatRegistry(), endpointStats: StatRegistry(),
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(level: options.logLevel, sink: options.log),
-      options: options)
+      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
+      options: options, logFiles: AccessLogFiles())
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
     self.workers = workers
@@ -191,6 +195,7 @@ public final class DataPlane: Sendable {
     var problems: [String] = []
     var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
     var listeners: [String: ListenerSockets] = [:]
+    openLogs(of: configuration, &problems)
     for listener in configuration.listeners {
       var sockets: [[ListenerUpdate.Socket]] = Array(repeating: [], count: workers.count)
       var bound: [BoundAddress?] = []
@@ -239,10 +244,26 @@ public final class DataPlane: Sendable {
     onEveryWorker { [updates] worker in
       worker.apply(configuration, listeners: updates[worker.index])
     }
+    shared.logFiles.keep(only: configuration.accessLogPaths)
     removeSocketFiles(of: state.listeners, notIn: listeners)
     state.listeners = listeners
     state.configuration = configuration
   }
+
+  /// Every access log is opened before anything changes, as the sockets are.
+  private func openLogs(of configuration: ProxyConfiguration, _ problems: inout [String]) {
+    for path in configuration.accessLogPaths.sorted() {
+      do throws(SystemError) {
+        _ = try shared.logFiles.open(path)
+      } catch {
+        let reason = String(cString: strerror(error.code))
+        problems.append("cannot open access log '\(path)': \(reason)")
+      }
+    }
+  }
+
+  /// Opens the files of the access logs again, after they were moved away.
+  public func reopenLogs() { shared.logFiles.reopen() }
 
   /// One socket for all workers, instead of one each.
   private static func isShared(_ address: Listener.Address, _ listener: Listener) -> Bool {
@@ -279,6 +300,22 @@ public final class DataPlane: Sendable {
     onEveryWorker { $0.drain(stopAccepting: stopAccepting) }
   }
 
+  /// `/drain_listeners`. The process goes on.
+  public func drainListeners(_ drain: ListenerDrain) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.drainListeners(drain) }
+  }
+
+  /// While health checks fail, every answer tells its connection to close, so that clients go
+  /// elsewhere.
+  public func setHealthCheckFailed(_ failed: Bool) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.setHealthCheckFailed(failed) }
+  }
+
+  /// The least severe level that is handed to `DataPlaneOptions.log` from now on.
+  public func setLogLevel(_ level: LogLevel) { shared.log.threshold.set(level) }
+
   /// Downstream connections open now, over all workers.
   public var activeConnections: Int { Int(shared.connections.value) }
 
@@ -292,14 +329,28 @@ public final class DataPlane: Sendable {
     resolution.stop()
     for worker in workers { worker.post { $0.stop() } }
     for worker in workers { worker.join() }
+    shared.logFiles.finish()
     state.withLock { removeSocketFiles(of: $0.listeners, notIn: [:]) }
   }
 
   /// Every statistic, summed over the workers.
   public func stats() -> [StatValue] {
     let clusters = state.withLock { $0.configuration.clusters }
-    return shared.stats.snapshot()
+    return shared.stats.snapshot() + shared.logFiles.stats.snapshot
       + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
+  }
+
+  /// Every histogram, summed over the workers.
+  public func histograms() -> [HistogramValue] { shared.stats.histogramSnapshot() }
+
+  /// Ends the interval that `HistogramValue.interval` is of. The control side calls it every
+  /// `stats_flush_interval`.
+  public func flushHistograms() { shared.stats.flush() }
+
+  /// How long the process took to take traffic, in milliseconds. Once.
+  public func recordInitialization(milliseconds: UInt64) {
+    shared.stats.histograms(ServerHistogram.self, scope: .server, worker: -1)
+      .record(.initializationTime, milliseconds)
   }
 
   /// Bound listeners in the order of the configuration.

@@ -17,6 +17,8 @@ public struct LoadedConfiguration: Sendable {
   public let configuration: ProxyConfiguration
   /// Things to tell the person who wrote the file: upgrades, values that have no effect.
   public let warnings: [Diagnostic]
+  /// What was loaded, as messages.
+  public let dump: ConfigurationDump
 }
 
 /// Loads Envoy v3 bootstrap files, and those of the v2 age.
@@ -162,6 +164,7 @@ final class Load {
     let conversion = Conversion(diagnostics: diagnostics, readsFiles: readsFiles)
     let configuration = conversion.configuration(bootstrap, at: place)
     guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
-    return LoadedConfiguration(configuration: configuration, warnings: diagnostics.warnings)
+    return LoadedConfiguration(
+      configuration: configuration, warnings: diagnostics.warnings, dump: ConfigurationDump(wire))
   }
 }

@@ -16,6 +16,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// `overload.global_downstream_max_connections`.
   public var maxDownstreamConnections: UInt64?
 
+  /// How long an interval of the histograms is. Envoy's default 5 s.
+  public var statsFlushInterval: Duration = .seconds(5)
   /// Runtime values by key: those of the static layers.
   public var runtime: [String: RuntimeValue] = [:]
 

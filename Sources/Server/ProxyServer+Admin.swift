@@ -6,17 +6,73 @@ import Model
 extension ProxyServer {
   var adminSource: AdminSource {
     AdminSource(
-      state: { [self] in shared.withLock { $0.lifecycle.state } },
-      statistics: { [self] in statistics() },
+      state: { [self] in state },
+      statistics: { [self] in statisticsSinceReset() },
+      histograms: { [self] in histograms() },
       listeners: { [self] in
         dataPlane.listenerStatus().map { ListenerReport(name: $0.name, addresses: $0.addresses) }
       },
       clusters: { [self] in dataPlane.clusterStatus().map(Self.report) },
       serverInformation: { [self] in serverInformation() },
+      memory: { Self.memory() },
+      configuration: { [self] in configurationReport() },
+      logLevels: { [log] in
+        LogComponent.allCases.map { ($0.rawValue, log.level(of: $0).name) }
+          .sorted { $0.0 < $1.0 }
+      },
+      setLogLevel: { [self] in setLogLevel($0, $1) },
+      resetCounters: { [self] in resetCounters() },
+      setHealthCheckFailed: { [self] failed in
+        dataPlane.setHealthCheckFailed(failed)
+        shared.withLock { $0.healthCheckFailed = failed }
+        log.write(.info, .admin, failed ? "health checks fail" : "health checks pass")
+      },
+      drainListeners: { [self] in drainListeners($0) },
       quit: { [self] in
         shared.withLock { $0.quitRequested = true }
         SignalMask.wake()
       })
+  }
+
+  /// What health checkers are told: while health checks are made to fail, it is draining.
+  var state: ServerState {
+    shared.withLock { shared in
+      let state = shared.lifecycle.state
+      return state == .live && shared.healthCheckFailed ? .draining : state
+    }
+  }
+
+  private static func memory() -> MemoryReport {
+    let memory = ProcessMemory.allocator()
+    return MemoryReport(
+      allocated: memory.inUse, heapSize: memory.obtained,
+      free: memory.obtained &- min(memory.inUse, memory.obtained),
+      resident: ProcessMemory.resident())
+  }
+
+  private func setLogLevel(_ component: String?, _ name: String) -> LogLevelOutcome {
+    guard let level = try? LogLevels.level(name) else { return .unknownLevel }
+    var chosen: LogComponent?
+    if let component {
+      guard let known = LogComponent(envoyName: component) else { return .unknownComponent }
+      chosen = known
+    }
+    log.setLevel(level, of: chosen)
+    dataPlane.setLogLevel(log.minimumLevel)
+    return .done
+  }
+
+  private func drainListeners(_ request: DrainRequest) {
+    let stop: ListenerDrain.Stop =
+      switch request.mode {
+      case .stop: .atOnce
+      case .drainThenStop: .afterDrainTime
+      case .drain: .never
+      }
+    log.write(.info, .admin, "draining listeners\(request.inboundOnly ? ", inbound only" : "")")
+    dataPlane.drainListeners(
+      ListenerDrain(
+        drainsConnections: request.mode != .stop, stop: stop, inboundOnly: request.inboundOnly))
   }
 
   private static func report(_ cluster: ClusterStatus) -> ClusterReport {
@@ -32,7 +88,7 @@ extension ProxyServer {
 
   private func serverInformation() -> ServerInformation {
     ServerInformation(
-      version: Version.text, state: shared.withLock { $0.lifecycle.state },
+      version: Version.text, state: state,
       uptime: began.duration(to: .now), commandLineOptions: options.report(baseID: baseID?.id),
       node: configuration.node)
   }

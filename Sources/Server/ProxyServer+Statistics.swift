@@ -5,7 +5,38 @@ import DataPlane
 import Model
 
 extension ProxyServer {
-  func statistics() -> [Statistic] {
+  /// As they are shown: counters without what they had when they were last reset.
+  func statisticsSinceReset() -> [Statistic] {
+    let all = statistics()
+    let before = shared.withLock { $0.countersAtReset }
+    guard !before.isEmpty else { return all }
+    return all.map { statistic in
+      guard statistic.kind == .counter, let old = before[statistic.name] else { return statistic }
+      var fresh = statistic
+      fresh.value &-= old
+      return fresh
+    }
+  }
+
+  /// Counters only: a gauge says what is, and histograms stay, as in Envoy.
+  func resetCounters() {
+    let counters = statistics().filter { $0.kind == .counter }
+    let values = Dictionary(counters.map { ($0.name, $0.value) }, uniquingKeysWith: &+)
+    shared.withLock { $0.countersAtReset = values }
+  }
+
+  func histograms() -> [HistogramStatistic] {
+    dataPlane.histograms().map { value in
+      func bins(_ bins: [HistogramValue.Bin]) -> HistogramStatistic.Distribution {
+        .init(bins.map { .init(lower: $0.lower, width: $0.width, count: $0.count) })
+      }
+      return HistogramStatistic(
+        Self.name(of: value.scope, value.name), cumulative: bins(value.cumulative),
+        interval: bins(value.interval), bounds: HistogramStatistic.defaultBounds)
+    }
+  }
+
+  private func statistics() -> [Statistic] {
     let values = dataPlane.stats()
     var result = values.map(Self.statistic)
     result += serverStatistics(connections: Self.totalConnections(values))
@@ -15,15 +46,20 @@ extension ProxyServer {
   }
 
   private static func statistic(_ value: StatValue) -> Statistic {
-    let kind: Statistic.Kind = value.kind == .counter ? .counter : .gauge
-    func make(_ root: String, _ owner: Statistic.Tag?, name: String? = nil) -> Statistic {
-      Statistic(root: root, owner: owner, name: name ?? value.name, kind: kind, value: value.value)
+    Statistic(
+      name(of: value.scope, value.name), kind: value.kind == .counter ? .counter : .gauge,
+      value: value.value)
+  }
+
+  private static func name(of scope: StatValue.Scope, _ name: String) -> StatisticName {
+    func make(_ root: String, _ owner: Statistic.Tag?, name inner: String? = nil) -> StatisticName {
+      StatisticName(root: root, owner: owner, name: inner ?? name)
     }
-    switch value.scope {
+    switch scope {
     case .server: return make("server", nil)
     case .listenerHTTP(let listener, let http):
       return make(
-        "listener", .init("envoy_listener_address", listener), name: "http.\(http).\(value.name)")
+        "listener", .init("envoy_listener_address", listener), name: "http.\(http).\(name)")
     case .listener(let address): return make("listener", .init("envoy_listener_address", address))
     case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
     case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))
@@ -32,7 +68,7 @@ extension ProxyServer {
       let prefix = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
       if let (listener, worker) = listenerWorker(prefix) {
         return make(
-          "listener", .init("envoy_listener_address", listener), name: "\(worker).\(value.name)")
+          "listener", .init("envoy_listener_address", listener), name: "\(worker).\(name)")
       }
       return make(prefix, nil)
     }
@@ -56,7 +92,7 @@ extension ProxyServer {
   }
 
   private func serverStatistics(connections: UInt64) -> [Statistic] {
-    let state = shared.withLock { $0.lifecycle.state }
+    let state = state
     let memory = ProcessMemory.allocator()
     let values: [(String, UInt64)] = [
       ("concurrency", UInt64(dataPlane.workerCount)),

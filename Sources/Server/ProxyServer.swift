@@ -24,6 +24,10 @@ public final class ProxyServer: Sendable {
   struct Shared: Sendable {
     var lifecycle: Lifecycle
     var quitRequested = false
+    /// `/healthcheck/fail`.
+    var healthCheckFailed = false
+    /// Counters by name when they were last reset (`/reset_counters`).
+    var countersAtReset: [String: UInt64] = [:]
     /// Nil before the admin was made, and where the configuration has none.
     var admin: AdminServer?
   }
@@ -31,6 +35,9 @@ public final class ProxyServer: Sendable {
   let options: ServerOptions
   let log: Log
   let configuration: ProxyConfiguration
+  /// The same as its file has it, and when it was loaded.
+  let dump: ConfigurationDump
+  let loaded: (seconds: Int, milliseconds: Int)
   let dataPlane: DataPlane
   let began: ContinuousClock.Instant
   let baseID: BaseIDLock?
@@ -85,7 +92,8 @@ public final class ProxyServer: Sendable {
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
-    configuration = try Self.loadConfiguration(options, log)
+    (configuration, dump) = try Self.loadConfiguration(options, log)
+    loaded = HTTPDate.now()
     let lifecycle = Lifecycle(
       drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
     var plane = DataPlaneOptions()
@@ -93,6 +101,7 @@ public final class ProxyServer: Sendable {
     plane.log = log.sink
     plane.logLevel = log.minimumLevel
     plane.drainTime = lifecycle.drainLimit
+    plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
     shared = Mutex(Shared(lifecycle: lifecycle))
@@ -109,7 +118,7 @@ public final class ProxyServer: Sendable {
   /// The file with its overlay, and the node as the flags have it: they win, as in Envoy.
   private static func loadConfiguration(
     _ options: ServerOptions, _ log: Log
-  ) throws(StartupProblem) -> ProxyConfiguration {
+  ) throws(StartupProblem) -> (ProxyConfiguration, ConfigurationDump) {
     var loading = ConfigurationLoader.Options()
     loading.allowUnknownStaticFields = options.allowUnknownStaticFields
     do {
@@ -120,7 +129,7 @@ public final class ProxyServer: Sendable {
       if let id = options.serviceNode { configuration.node.id = id }
       if let cluster = options.serviceCluster { configuration.node.cluster = cluster }
       if let zone = options.serviceZone { configuration.node.zone = zone }
-      return configuration
+      return (configuration, loaded.dump)
     } catch {
       throw StartupProblem(error.diagnostics.map(\.description))
     }
@@ -164,6 +173,7 @@ public final class ProxyServer: Sendable {
     shared.withLock { $0.lifecycle.started() }
     if !resolves { serve(adminServer) }
     let took = began.duration(to: .now) / .milliseconds(1)
+    dataPlane.recordInitialization(milliseconds: UInt64(max(0, took)))
     log.write(.info, .main, "started \(dataPlane.workerCount) workers in \(Int(took)) ms")
     let local = LocalAddress.find(options.localAddressVersion)
     log.write(.debug, .main, "local address: \(local)")
@@ -206,10 +216,17 @@ public final class ProxyServer: Sendable {
 
   /// The main thread's work while traffic flows. Returns when the process is to end.
   private func waitForEnd(_ accessLog: BufferedFile?) {
+    let interval = configuration.statsFlushInterval
+    var flushAt = ContinuousClock.now + interval
     while true {
+      if ContinuousClock.now >= flushAt {
+        dataPlane.flushHistograms()
+        flushAt = .now + interval
+      }
       let draining = shared.withLock { $0.lifecycle.state == .draining }
       let timeout = draining ? Self.drainCheckInterval : options.fileFlushInterval
-      let signal = signals.wait(min(timeout, options.fileFlushInterval))
+      let untilFlush = max(.zero, ContinuousClock.now.duration(to: flushAt))
+      let signal = signals.wait(min(min(timeout, options.fileFlushInterval), untilFlush))
       accessLog?.flush()
       switch signal {
       case .reopenLogs: reopenLogs(accessLog)
@@ -252,6 +269,7 @@ public final class ProxyServer: Sendable {
 
   private func reopenLogs(_ accessLog: BufferedFile?) {
     log.reopen()
+    dataPlane.reopenLogs()
     do {
       try accessLog?.reopen()
     } catch {

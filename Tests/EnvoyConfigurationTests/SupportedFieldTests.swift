@@ -125,7 +125,7 @@ import Testing
     let store = SchemaStore()
     var effects: [String: Bool] = [:]
     var fields: [String: FieldSchema] = [:]
-    for name in ["bootstrap", "clusters", "monitor", "listener", "http"] {
+    for name in ["bootstrap", "clusters", "monitor", "listener", "http", "logs"] {
       var text = try input("effects/\(name).yaml")
       let tree = try text.withUTF8 { try YAMLReader.read(UnsafeRawBufferPointer($0), file: 0) }
       let whole = try #require(Self.run(tree), "\(name).yaml does not load")

@@ -34,7 +34,6 @@ ROUTES = pytest.mark.later("routes in full")
 REMOTE = pytest.mark.later("client addresses and forwarding headers")
 
 
-@ROUTES
 def test_response_headers_to_add(serve):
     proxy = serve([{**k.direct("x"), "response_headers_to_add": [{"header": {"key": "x-added", "value": "yes"}}]}])
     assert ask(proxy).get("x-added") == "yes"

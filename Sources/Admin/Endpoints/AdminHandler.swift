@@ -21,7 +21,7 @@ public struct AdminHandler: Sendable {
         return AdminResponse(status: 403, body: "cross-origin request refused\n")
       }
     }
-    if endpoint != .ready {
+    if !endpoint.takesAnyParameter {
       for parameter in request.parameters
       where !endpoint.parameters.contains(where: { $0.name == parameter.name }) {
         return .badRequest("unknown parameter '\(parameter.name)' of \(request.path)\n")
@@ -41,6 +41,19 @@ public struct AdminHandler: Sendable {
       var response = AdminResponse(body: "OK\n")
       response.afterwards = .quit
       return response
+    case .certs: return certificates()
+    case .configDump: return configDump(request)
+    case .drainListeners: return drainListeners(request)
+    case .healthCheckFail, .healthCheckOK:
+      source.setHealthCheckFailed(endpoint == .healthCheckFail)
+      return AdminResponse(body: "OK\n")
+    // What Envoy says where hot restart is off.
+    case .hotRestartVersion: return AdminResponse(body: "disabled")
+    case .logging: return logging(request)
+    case .memory: return memory()
+    case .resetCounters:
+      source.resetCounters()
+      return AdminResponse(body: "OK\n")
     case .serverInfo: return serverInfo()
     case .listeners: return listeners(request)
     case .clusters: return clusters(request)

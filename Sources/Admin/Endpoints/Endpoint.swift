@@ -4,22 +4,49 @@
 /// One path of the admin API.
 enum Endpoint: String, CaseIterable {
   case home = "/"
+  case certs = "/certs"
   case clusters = "/clusters"
+  case configDump = "/config_dump"
+  case drainListeners = "/drain_listeners"
+  case healthCheckFail = "/healthcheck/fail"
+  case healthCheckOK = "/healthcheck/ok"
   case help = "/help"
+  case hotRestartVersion = "/hot_restart_version"
   case listeners = "/listeners"
+  case logging = "/logging"
+  case memory = "/memory"
   case quit = "/quitquitquit"
   case ready = "/ready"
+  case resetCounters = "/reset_counters"
   case serverInfo = "/server_info"
   case stats = "/stats"
   case prometheus = "/stats/prometheus"
 
   /// Changes something: POST only.
-  var mutates: Bool { self == .quit }
+  var mutates: Bool {
+    switch self {
+    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .quit, .resetCounters: true
+    default: false
+    }
+  }
+
+  /// Parameters of any name: `/ready`'s, for health checkers add what they like; `/logging`'s are
+  /// names of components.
+  var takesAnyParameter: Bool { self == .ready || self == .logging }
 
   var help: String {
     switch self {
     case .home: "Admin home page"
+    case .certs: "print certs on machine"
     case .clusters: "upstream cluster status"
+    case .configDump: "dump current configuration"
+    case .drainListeners: "drain listeners"
+    case .healthCheckFail: "cause the server to fail health checks"
+    case .healthCheckOK: "cause the server to pass health checks"
+    case .hotRestartVersion: "print the hot restart compatibility version"
+    case .logging: "query/change logging levels"
+    case .memory: "print current allocation/heap usage"
+    case .resetCounters: "reset all counters to zero"
     case .help: "print out list of admin commands"
     case .listeners: "print listener info"
     case .quit: "exit the server"
@@ -31,11 +58,33 @@ enum Endpoint: String, CaseIterable {
   }
 
   /// Query parameters and what they mean. Others are refused, so that a typing error or a
-  /// parameter of Envoy's that we lack never passes for an answer. `/ready` takes anything:
-  /// health checkers add what they like.
+  /// parameter of Envoy's that we lack never passes for an answer (see `takesAnyParameter`).
   var parameters: [(name: String, help: String)] {
     switch self {
-    case .home, .help, .quit, .ready, .serverInfo: []
+    case .home, .help, .quit, .ready, .serverInfo, .certs, .healthCheckFail, .healthCheckOK,
+      .hotRestartVersion, .memory, .resetCounters:
+      []
+    case .configDump:
+      [
+        (
+          "resource",
+          "The resource to dump; One of (static_clusters, static_listeners, static_route_configs)"
+        ),
+        ("mask", "Fields to print, separated by commas; with resource, those of each element"),
+        ("name_regex", "Regular expression (POSIX extended) that a resource's whole name matches"),
+      ]
+    case .drainListeners:
+      [
+        ("graceful", "Drain connections for the drain time, then stop listening"),
+        ("skip_exit", "Drain connections, but never stop listening"),
+        ("inboundonly", "Drain the listeners with the traffic_direction INBOUND only"),
+      ]
+    case .logging:
+      [
+        ("level", "The level of all components"),
+        ("paths", "Levels of several: name1:level1,name2:level2,..."),
+        ("<name>", "The level of the component of this name"),
+      ]
     case .listeners: [("format", "File format to use; One of (text, json)")]
     case .clusters:
       [
@@ -48,14 +97,20 @@ enum Endpoint: String, CaseIterable {
         ("filter", "Regular expression (POSIX extended) for filtering stats"),
         ("invert_filter", "Invert the filter regex"),
         ("format", "Format to use; One of (text, json, prometheus)"),
-        ("type", "Stat types to include.; One of (All, Counters, Gauges)"),
+        ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)"),
+        (
+          "histogram_buckets",
+          "Histogram bucket display mode; One of (cumulative, disjoint, detailed, summary)"
+        ),
       ]
     case .prometheus:
       [
         ("usedonly", "Only include stats that are not zero"),
         ("filter", "Regular expression (POSIX extended) for filtering stats"),
         ("invert_filter", "Invert the filter regex"),
-        ("type", "Stat types to include.; One of (All, Counters, Gauges)"),
+        ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)"),
+        ("text_readouts", "Taken for Envoy's sake; there are no text readouts"),
+        ("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)"),
       ]
     }
   }

@@ -10,27 +10,56 @@ public struct AdminSource: Sendable {
   public var state: @Sendable () -> ServerState
   /// Every statistic, in any order, no name twice.
   public var statistics: @Sendable () -> [Statistic]
+  /// Every histogram, in any order, no name twice.
+  public var histograms: @Sendable () -> [HistogramStatistic]
   /// Bound listeners in the order of the configuration.
   public var listeners: @Sendable () -> [ListenerReport]
   /// Clusters in the order of the configuration.
   public var clusters: @Sendable () -> [ClusterReport]
   public var serverInformation: @Sendable () -> ServerInformation
+  public var memory: @Sendable () -> MemoryReport
+  public var configuration: @Sendable () -> ConfigurationReport
+  /// The components that log and their levels, in order of names.
+  public var logLevels: @Sendable () -> [(component: String, level: String)]
+  /// Sets the level of a component, or of all where it is nil. False: there is none of that name.
+  public var setLogLevel: @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome
+  /// Counters begin at zero again.
+  public var resetCounters: @Sendable () -> Void
+  /// Fail health checks (or pass them again): `/ready` is not ready, and answers close.
+  public var setHealthCheckFailed: @Sendable (Bool) -> Void
+  public var drainListeners: @Sendable (DrainRequest) -> Void
   /// End the process (POST /quitquitquit). Called after the answer was handed to the socket.
   public var quit: @Sendable () -> Void
 
   public init(
     state: @escaping @Sendable () -> ServerState,
     statistics: @escaping @Sendable () -> [Statistic],
+    histograms: @escaping @Sendable () -> [HistogramStatistic],
     listeners: @escaping @Sendable () -> [ListenerReport],
     clusters: @escaping @Sendable () -> [ClusterReport],
     serverInformation: @escaping @Sendable () -> ServerInformation,
+    memory: @escaping @Sendable () -> MemoryReport,
+    configuration: @escaping @Sendable () -> ConfigurationReport,
+    logLevels: @escaping @Sendable () -> [(component: String, level: String)],
+    setLogLevel: @escaping @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome,
+    resetCounters: @escaping @Sendable () -> Void,
+    setHealthCheckFailed: @escaping @Sendable (Bool) -> Void,
+    drainListeners: @escaping @Sendable (DrainRequest) -> Void,
     quit: @escaping @Sendable () -> Void
   ) {
     self.state = state
     self.statistics = statistics
+    self.histograms = histograms
     self.listeners = listeners
     self.clusters = clusters
     self.serverInformation = serverInformation
+    self.memory = memory
+    self.configuration = configuration
+    self.logLevels = logLevels
+    self.setLogLevel = setLogLevel
+    self.resetCounters = resetCounters
+    self.setHealthCheckFailed = setHealthCheckFailed
+    self.drainListeners = drainListeners
     self.quit = quit
   }
 }

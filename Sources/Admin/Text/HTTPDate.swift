@@ -2,7 +2,7 @@
 import Glibc
 
 /// The clock's time in the two forms that are needed.
-enum HTTPDate {
+public enum HTTPDate {
   private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
   private static let months = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -24,7 +24,7 @@ enum HTTPDate {
   }
 
   /// Wall clock now.
-  static func now() -> (seconds: Int, milliseconds: Int) {
+  public static func now() -> (seconds: Int, milliseconds: Int) {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return (time.tv_sec, time.tv_nsec / 1_000_000)

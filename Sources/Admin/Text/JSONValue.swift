@@ -14,7 +14,10 @@ public enum JSONValue: Sendable, Hashable {
   case string(String)
   /// Written as a number.
   case integer(UInt64)
+  /// Written as a number; NaN is null.
+  case number(Double)
   case bool(Bool)
+  case null
   case array([JSONValue])
   case object([Member])
 
@@ -40,6 +43,8 @@ public enum JSONValue: Sendable, Hashable {
     switch self {
     case .string(let text): Self.write(text, to: &out)
     case .integer(let number): out += String(number)
+    case .number(let number): out += number.isFinite ? Number.text(number) : "null"
+    case .null: out += "null"
     case .bool(let value): out += value ? "true" : "false"
     case .array(let items):
       Self.writeList(items, open: "[", close: "]", to: &out, indent: indent, pretty: pretty) {

@@ -37,6 +37,20 @@ struct HeaderID: RawRepresentable, Equatable {
   static let firstInternal = HeaderID(rawValue: 22)
   static let lastInternal = HeaderID(rawValue: 37)
 
+  static let xEnvoyRetryOn = HeaderID(rawValue: 23)
+  static let xEnvoyRetryGRPCOn = HeaderID(rawValue: 24)
+  static let xEnvoyMaxRetries = HeaderID(rawValue: 25)
+  static let xEnvoyRetriableStatusCodes = HeaderID(rawValue: 26)
+  static let xEnvoyUpstreamTimeout = HeaderID(rawValue: 29)
+  static let xEnvoyPerTryTimeout = HeaderID(rawValue: 30)
+  static let xEnvoyTimeoutAltResponse = HeaderID(rawValue: 31)
+  static let xEnvoyRateLimited = HeaderID(rawValue: 38)
+  static let grpcStatus = HeaderID(rawValue: 39)
+  static let xEnvoyAttemptCount = HeaderID(rawValue: 40)
+
+  static let xEnvoyInternal = firstInternal
+  static let xEnvoyUpstreamCanary = HeaderID(rawValue: 41)
+
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
     "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "keep-alive",
@@ -49,6 +63,8 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
     "x-envoy-upstream-stream-duration-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
     "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-decorator-operation",
+    "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count",
+    "x-envoy-upstream-canary",
   ]
 }
 

@@ -5,8 +5,11 @@ import Model
 final class HTTPManager: TerminalFactory {
   let context: WorkerContext
   let counters: Counters<HTTPStat>
+  let histograms: Histograms<HTTPHistogram>
   let listenerCounters: Counters<ListenerHTTPStat>
   let routes: RouteTable
+  /// The listener's traffic direction is inbound.
+  let isInbound: Bool
   /// Nil: the router alone.
   let filters: HTTPFilterChain?
   let requestLimits: HTTP1HeadParser.Limits
@@ -17,6 +20,13 @@ final class HTTPManager: TerminalFactory {
   let generateRequestID: Bool
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
+  let accessLogger: AccessLogger?
+  /// Nanoseconds; 0: no lines before the last.
+  let accessLogInterval: UInt64
+  /// Nil: local replies are sent as they are.
+  let localReplies: LocalReplyRewriter?
+  /// What all formats of this manager need to be recorded.
+  let formatNeeds: FormatNeeds
   // Nanoseconds; 0: none.
   let idleTimeout: UInt64
   let streamIdleTimeout: UInt64
@@ -33,17 +43,28 @@ final class HTTPManager: TerminalFactory {
   private static let maxSpare = 1024
 
   init(
-    model: HTTPConnectionManager, listener: String, context: WorkerContext,
-    filters: [HTTPFilterFactory] = [], clusters: (String) -> ClusterRuntime?
+    model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
+    logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
+    clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
+    histograms = context.stats.histograms(
+      HTTPHistogram.self, scope: .http(model.statPrefix), worker: context.index)
     listenerCounters = context.stats.counters(
-      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener, http: model.statPrefix),
+      ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener.statPrefix, http: model.statPrefix),
       worker: context.index)
+    isInbound = listener.isInbound
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
+    accessLogger = logs.flatMap {
+      AccessLogger.make(
+        model.accessLogs, timing: model.accessLogTiming, context: context, writers: $0)
+    }
+    accessLogInterval = accessLogger?.interval ?? 0
+    localReplies = model.localReplies.map { LocalReplyRewriter($0, context: context) }
+    formatNeeds = (accessLogger?.needs ?? []).union(localReplies?.needs ?? []).union(routes.formatNeeds)
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)
     requestRules = HTTP1RequestRules(

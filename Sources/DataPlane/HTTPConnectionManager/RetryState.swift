@@ -1,6 +1,7 @@
 // What one request has used of its retry policy: the attempts that are left, the endpoints that were
 // tried, the wait before the next. The conditions may be widened by the request's own `x-envoy-...`
 // headers, which only trusted clients' requests still carry here.
+import CMartletSystem
 import Model
 
 struct RetryState {
@@ -10,7 +11,7 @@ struct RetryState {
   private(set) var left: UInt32 = 0
   private var extraStatus: [UInt32] = []
   private var backOffBound: UInt64 = 0
-  /// A retry of this request has begun (and holds a place in the circuit breaker).
+  /// The attempt at hand is a retry: it holds a place in the cluster's circuit breaker.
   var isRetry = false
 
   /// What an attempt has come to.
@@ -19,6 +20,9 @@ struct RetryState {
   enum Decision { case no, exhausted, after(nanoseconds: UInt64, rateLimited: Bool) }
 
   var isEnabled: Bool { policy != nil && !conditions.isEmpty }
+
+  /// The request is not sent again.
+  mutating func disable() { conditions = [] }
 
   mutating func begin(_ policy: RetryPolicyRuntime?, request: MessageHead, fallback: RetryPolicyRuntime) {
     self.policy = nil
@@ -67,14 +71,15 @@ struct RetryState {
     guard left > 0 else { return .exhausted }
     left -= 1
     if case .headers = outcome,
-      let wait = policy.rateLimitWait(response, now: context.wallClockSeconds())
+      let wait = policy.rateLimitWait(response, now: UInt64(clamping: martlet_wall_seconds()))
     {
       // Up to half as much again, so that those who were told the same do not come back together.
-      return .after(nanoseconds: wait &+ context.random.next(below: wait / 2 + 1), rateLimited: true)
+      let jitter = context.random.next(below: wait / 2_000_000 + 1) &* 1_000_000
+      return .after(nanoseconds: wait &+ jitter, rateLimited: true)
     }
-    let bound = Swift.max(backOffBound, 1)
-    backOffBound = Swift.min(bound &* 2, policy.backOffMax)
-    return .after(nanoseconds: context.random.next(below: bound), rateLimited: false)
+    let bound = Swift.max(backOffBound / 1000, 1)
+    backOffBound = Swift.min(backOffBound &* 2, policy.backOffMax)
+    return .after(nanoseconds: context.random.next(below: bound) &* 1000, rateLimited: false)
   }
 
   func wants(_ outcome: Outcome, _ response: MessageHead, _ policy: RetryPolicyRuntime) -> Bool {

@@ -14,10 +14,31 @@ final class StatRegistry: Sendable {
     let names: [(String, StatValue.Kind)]
     var blocks: [StatBlock]
   }
+  private struct CodeEntry {
+    let scope: StatValue.Scope
+    let prefix: String
+    var workers: [ResponseCodes]
+  }
+  private struct HistogramEntry {
+    let scope: StatValue.Scope
+    let name: String
+    let isHiddenUnused: Bool
+    var workers: [PagedCounts]
+    /// As they stood when the last interval ended, by place.
+    var flushed: [Int: UInt64] = [:]
+    var interval: [Int: UInt64] = [:]
+  }
   private struct State {
     var blocks: [Key: StatBlock] = [:]
     var entries: [Entry] = []
     var entryOf: [Key: Int] = [:]
+    var codes: [Key: ResponseCodes] = [:]
+    var codeEntries: [CodeEntry] = []
+    var codeEntryOf: [Key: Int] = [:]
+    var histograms: [Key: HistogramTables] = [:]
+    var histogramEntries: [HistogramEntry] = []
+    /// The entry of a scope's first histogram; the others of its schema follow.
+    var histogramEntryOf: [Key: Int] = [:]
   }
   private let state = Locked(State())
 
@@ -43,7 +64,60 @@ final class StatRegistry: Sendable {
     }
   }
 
-  /// Every statistic, summed over the workers, in order of registration.
+  /// The worker's response codes for a scope and what they are divided by: all, internal, external
+  /// and canary, in the order of `ResponseCodeGroup`.
+  func responseCodes(_ group: ResponseCodeGroup, scope: StatValue.Scope, worker: Int)
+    -> ResponseCodes
+  {
+    let scope = scope.sanitized
+    let schema = ObjectIdentifier(ResponseCodeGroup.self)
+    // One map for all groups: the group stands where a worker's number does, far away from them.
+    return state.withLock { state in
+      let key = Key(scope: scope, schema: schema, worker: worker << 2 | group.rawValue)
+      if let codes = state.codes[key] { return codes }
+      let codes = ResponseCodes()
+      state.codes[key] = codes
+      let entryKey = Key(scope: scope, schema: schema, worker: -1 - group.rawValue)
+      if let index = state.codeEntryOf[entryKey] {
+        state.codeEntries[index].workers.append(codes)
+      } else {
+        state.codeEntryOf[entryKey] = state.codeEntries.count
+        state.codeEntries.append(CodeEntry(scope: scope, prefix: group.prefix, workers: [codes]))
+      }
+      return codes
+    }
+  }
+
+  /// The worker's histograms for a scope, made at first asking.
+  func histograms<Schema: HistogramSchema>(
+    _ schema: Schema.Type, scope: StatValue.Scope, worker: Int
+  ) -> Histograms<Schema> {
+    let scope = scope.sanitized
+    return state.withLock { state in
+      let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
+      if let tables = state.histograms[key] { return Histograms(tables) }
+      let tables = HistogramTables(count: Schema.allCases.count)
+      state.histograms[key] = tables
+      let entryKey = Key(scope: scope, schema: ObjectIdentifier(schema), worker: -1)
+      if let first = state.histogramEntryOf[entryKey] {
+        for histogram in Schema.allCases {
+          state.histogramEntries[first + histogram.rawValue].workers
+            .append(tables[histogram.rawValue])
+        }
+      } else {
+        state.histogramEntryOf[entryKey] = state.histogramEntries.count
+        for histogram in Schema.allCases {
+          state.histogramEntries.append(
+            HistogramEntry(
+              scope: scope, name: histogram.name, isHiddenUnused: histogram.isHiddenUnused,
+              workers: [tables[histogram.rawValue]]))
+        }
+      }
+      return Histograms(tables)
+    }
+  }
+
+  /// Every counter and gauge, summed over the workers, in order of registration.
   func snapshot() -> [StatValue] {
     state.withLock { state in
       var values: [StatValue] = []
@@ -53,7 +127,67 @@ final class StatRegistry: Sendable {
           values.append(StatValue(scope: entry.scope, name: name, kind: kind, value: sum))
         }
       }
+      for entry in state.codeEntries {
+        var sums = ResponseCodeSums()
+        for worker in entry.workers { sums.add(worker) }
+        values += sums.values(scope: entry.scope, prefix: entry.prefix)
+      }
       return values
+    }
+  }
+
+  /// Every histogram, summed over the workers, in order of registration.
+  func histogramSnapshot() -> [HistogramValue] {
+    state.withLock { state in
+      state.histogramEntries.compactMap { entry in
+        let cumulative = Self.sum(entry.workers)
+        if cumulative.isEmpty, entry.isHiddenUnused { return nil }
+        return HistogramValue(
+          scope: entry.scope, name: entry.name, cumulative: Self.bins(cumulative),
+          interval: Self.bins(entry.interval))
+      }
+    }
+  }
+
+  /// Ends an interval: what was recorded since the last call is the interval that is shown.
+  func flush() {
+    state.withLock { state in
+      for index in state.histogramEntries.indices {
+        // All marks are taken, so that none is left for the next interval.
+        var isMarked = false
+        for worker in state.histogramEntries[index].workers where worker.takeMark() { isMarked = true }
+        guard isMarked else {
+          if !state.histogramEntries[index].interval.isEmpty {
+            state.histogramEntries[index].interval = [:]
+          }
+          continue
+        }
+        let now = Self.sum(state.histogramEntries[index].workers)
+        let before = state.histogramEntries[index].flushed
+        state.histogramEntries[index].interval = now.reduce(into: [:]) { interval, bin in
+          let added = bin.value &- (before[bin.key] ?? 0)
+          if added != 0 { interval[bin.key] = added }
+        }
+        state.histogramEntries[index].flushed = now
+      }
+    }
+  }
+
+  /// By place: page and index in one number.
+  private static func sum(_ workers: [PagedCounts]) -> [Int: UInt64] {
+    var sums: [Int: UInt64] = [:]
+    for worker in workers {
+      worker.forEach { page, index, count in
+        sums[page * PagedCounts.pageWords + index, default: 0] &+= count
+      }
+    }
+    return sums
+  }
+
+  private static func bins(_ sums: [Int: UInt64]) -> [HistogramValue.Bin] {
+    sums.sorted { $0.key < $1.key }.map { place, count in
+      HistogramBins.bin(
+        page: place / PagedCounts.pageWords, index: place % PagedCounts.pageWords, count: count)
     }
   }
 }

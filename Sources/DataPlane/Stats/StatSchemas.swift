@@ -111,7 +111,7 @@ extension Counters<ListenerHTTPStat> {
   }
 }
 
-/// `cluster.<name>.`
+/// `cluster.<name>.` Completed requests by code stand in `ResponseCodes`.
 enum ClusterStat: Int, StatSchema {
   case connectionTotal, connectionActive, connectionHTTP1Total, connectionConnectFail,
     connectionConnectTimeout, connectionDestroy, connectionDestroyLocal, connectionDestroyRemote,
@@ -121,11 +121,11 @@ enum ClusterStat: Int, StatSchema {
     connectionBytesSent, connectAttemptsExceeded, connectionOverflow, connectionPoolOverflow,
     connectionMaxDuration,
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
-    requestPendingFailureEject, requestCancelled, requestCompleted, requestTimeout,
-    requestReceiveReset, requestTransmitReset, request1xx, request2xx, request3xx,
-    request4xx, request5xx,
-    request200, request404, request503, request504,
-    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow,
+    requestPendingFailureEject, requestCancelled, requestTimeout,
+    requestReceiveReset, requestTransmitReset,
+    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
+    requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
+    requestPerTryTimeout, requestPerTryIdleTimeout,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
     healthyPanic, originalDestinationInvalid
   var name: String {
@@ -153,6 +153,14 @@ enum ClusterStat: Int, StatSchema {
     case .requestActiveOverflow: "upstream_rq_active_overflow"
     case .requestPendingOverflow: "upstream_rq_pending_overflow"
     case .requestRetryOverflow: "upstream_rq_retry_overflow"
+    case .requestRetry: "upstream_rq_retry"
+    case .requestRetrySuccess: "upstream_rq_retry_success"
+    case .requestRetryLimitExceeded: "upstream_rq_retry_limit_exceeded"
+    case .requestRetryExponential: "upstream_rq_retry_backoff_exponential"
+    case .requestRetryRateLimited: "upstream_rq_retry_backoff_ratelimited"
+    case .requestRetryAbandoned: "retry_or_shadow_abandoned"
+    case .requestPerTryTimeout: "upstream_rq_per_try_timeout"
+    case .requestPerTryIdleTimeout: "upstream_rq_per_try_idle_timeout"
     case .membershipDegraded: "membership_degraded"
     case .membershipExcluded: "membership_excluded"
     case .membershipChange: "membership_change"
@@ -165,19 +173,9 @@ enum ClusterStat: Int, StatSchema {
     case .requestPendingActive: "upstream_rq_pending_active"
     case .requestPendingFailureEject: "upstream_rq_pending_failure_eject"
     case .requestCancelled: "upstream_rq_cancelled"
-    case .requestCompleted: "upstream_rq_completed"
     case .requestTimeout: "upstream_rq_timeout"
     case .requestReceiveReset: "upstream_rq_rx_reset"
     case .requestTransmitReset: "upstream_rq_tx_reset"
-    case .request1xx: "upstream_rq_1xx"
-    case .request2xx: "upstream_rq_2xx"
-    case .request3xx: "upstream_rq_3xx"
-    case .request4xx: "upstream_rq_4xx"
-    case .request5xx: "upstream_rq_5xx"
-    case .request200: "upstream_rq_200"
-    case .request404: "upstream_rq_404"
-    case .request503: "upstream_rq_503"
-    case .request504: "upstream_rq_504"
     case .membershipTotal: "membership_total"
     case .membershipHealthy: "membership_healthy"
     }

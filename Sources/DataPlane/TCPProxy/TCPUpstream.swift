@@ -9,6 +9,7 @@ final class TCPUpstream: UpstreamSocketHandler {
   private var eyeballs: HappyEyeballs?
   private var connecting = true
   private var closed = false
+  private var openedAt: UInt64 = 0
   private var timer = LazyTimer()
   private var deadline: UInt64 = .max
 
@@ -21,6 +22,7 @@ final class TCPUpstream: UpstreamSocketHandler {
   func connect() {
     endpoint.connectionBegan(.normal)
     let reactor = cluster.context.reactor
+    openedAt = reactor.now
     deadline = reactor.now &+ cluster.connectTimeout
     timer.ensure(by: deadline, target: self, wheel: reactor.timers)
     if endpoint.addresses.count > 1 {
@@ -33,7 +35,7 @@ final class TCPUpstream: UpstreamSocketHandler {
       socket = try cluster.socketOptions.connect(
         to: endpoint.addresses[0], self, reactor: reactor)
     } catch {
-      failLater()
+      failLater(error.code)
     }
   }
 
@@ -42,20 +44,24 @@ final class TCPUpstream: UpstreamSocketHandler {
     eyeballs = nil
   }
 
-  private func failLater() { cluster.context.reactor.defer { [self] in connectFailed() } }
+  private func failLater(_ code: Int32) {
+    cluster.context.reactor.defer { [self] in connectFailed(code) }
+  }
 
-  private func connectFailed() {
+  /// `code`: errno; 0: it took too long.
+  private func connectFailed(_ code: Int32) {
     guard !closed else { return }
     cluster.counters.add(.connectionConnectFail)
     endpoint.counters.add(.connectionConnectFail)
     let session = session
     close(byPeer: false)
-    session?.upstreamConnectFailed()
+    session?.upstreamConnectFailed(code)
   }
 
   override func socketConnected() {
     connecting = false
     deadline = .max
+    cluster.histograms.record(.connectTime, from: openedAt, to: cluster.context.reactor.now)
     session?.upstreamConnected()
   }
 
@@ -70,7 +76,7 @@ final class TCPUpstream: UpstreamSocketHandler {
 
   override func socketFailed(_ code: Int32) {
     if connecting {
-      connectFailed()
+      connectFailed(code)
       return
     }
     let session = session
@@ -86,7 +92,7 @@ final class TCPUpstream: UpstreamSocketHandler {
       return
     }
     cluster.counters.add(.connectionConnectTimeout)
-    connectFailed()
+    connectFailed(0)
   }
 
   func close(byPeer: Bool) {
@@ -104,5 +110,6 @@ final class TCPUpstream: UpstreamSocketHandler {
     endpoint.connectionEnded(.normal)
     counters.add(.connectionDestroy)
     counters.add(byPeer ? .connectionDestroyRemote : .connectionDestroyLocal)
+    cluster.histograms.record(.connectionLength, from: openedAt, to: cluster.context.reactor.now)
   }
 }

@@ -16,13 +16,19 @@ final class WorkerContext {
   let foundEndpoints: SharedEndpoints
   let log: Log
   var random: RandomSource
+  /// Which answers tell their connection to close.
+  var drain = DrainShares()
   let runtime = RuntimeTable()
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
-  /// Draining: the share of answers that tell their connection to close, in 1/65536.
-  var drainShare: UInt64 = 0
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// `date` header of the current second.
   var date = DateHeader()
+  var wall = WallClock()
+  /// For text that is made and used in one go.
+  let text = TextBuffer()
+  private var connectionIDs: UInt64
 
   init(
     index: Int, reactor: Reactor, names: HeaderNameTable, stats: StatRegistry,
@@ -40,18 +46,53 @@ final class WorkerContext {
     self.foundEndpoints = foundEndpoints
     self.log = log
     random = RandomSource()
+    connectionIDs = UInt64(index) << 40
+  }
+
+  /// A number for a connection of either side, unlike all others of the process.
+  func nextConnectionID() -> UInt64 {
+    connectionIDs &+= 1
+    return connectionIDs
   }
 
   /// Whether the answer at hand is one of those that close their connection.
   @inline(__always)
-  func closesForDrain() -> Bool { drainShare != 0 && random.next(below: 65_536) < drainShare }
+  func closesForDrain(isInbound: Bool) -> Bool {
+    let share = isInbound ? drain.inbound : drain.others
+    return share != 0 && random.next(below: 65_536) < share
+  }
+}
 
+/// The share of answers that tell their connection to close, in 1/65536.
+struct DrainShares {
+  /// Of listeners whose traffic direction is inbound.
+  private(set) var inbound: UInt64 = 0
+  private(set) var others: UInt64 = 0
+  private var draining: (share: UInt64, inboundOnly: Bool) = (0, false)
+  /// The operator has made health checks fail: all of them.
+  var healthCheckFailed = false {
+    didSet { update() }
+  }
+
+  mutating func set(share: UInt64, inboundOnly: Bool) {
+    draining = (share, inboundOnly)
+    update()
+  }
+
+  private mutating func update() {
+    inbound = healthCheckFailed ? 65_536 : draining.share
+    others = healthCheckFailed ? 65_536 : draining.inboundOnly ? 0 : draining.share
+  }
 }
 
 final class ClusterRuntime {
   let model: Cluster
   let context: WorkerContext
   let counters: Counters<ClusterStat>
+  let nameText: OwnedText
+  let statNameText: OwnedText
+  let histograms: Histograms<ClusterHistogram>
+  let responses: ClusterResponses
   private(set) var endpoints: [EndpointRuntime] = []
   private var balancer: LoadBalancer
   private let normalBreaker: CircuitBreaker
@@ -70,8 +111,13 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    nameText = OwnedText(model.name)
+    statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
+    histograms = context.stats.histograms(
+      ClusterHistogram.self, scope: .cluster(model.statName), worker: context.index)
+    responses = ClusterResponses(cluster: model.statName, context: context)
     let board = context.breakers.board(of: model)
     normalBreaker = CircuitBreaker(
       model.circuitBreakers.normal, priority: .normal, board: board, worker: context.index)

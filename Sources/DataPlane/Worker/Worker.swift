@@ -31,6 +31,8 @@ final class Worker: @unchecked Sendable {
   private var clusters: [String: ClusterRuntime] = [:]
   private var configuration = ProxyConfiguration()
   private var drainTimer: DrainTimer?
+  private var logs: AccessLogWriters!
+  private var isEnding = false
 
   /// What all workers share: registries and counts, each safe by itself.
   struct SharedState: Sendable {
@@ -43,6 +45,7 @@ final class Worker: @unchecked Sendable {
     let connections: SharedCount
     let log: Log
     let options: DataPlaneOptions
+    let logFiles: AccessLogFiles
   }
 
   init(index: Int, shared: SharedState) {
@@ -80,6 +83,9 @@ final class Worker: @unchecked Sendable {
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
       endpointStats: shared.endpointStats, log: shared.log, breakers: shared.breakers,
       sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
+    logs = AccessLogWriters(
+      files: shared.logFiles, reactor: reactor,
+      interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
     handles.install()
     mailbox.attach(to: reactor)
@@ -112,7 +118,7 @@ final class Worker: @unchecked Sendable {
       } else {
         let listener = ListenerRuntime(
           model: update.model, context: context, handles: handles, limits: limits,
-          chains: chains(of: update.model))
+          chains: chains(of: update.model), logs: logs)
         listener.findListener = { [unowned self] in self.listener(for: $0) }
         listeners[update.model.name] = listener
         listener.setSockets(sockets)
@@ -123,6 +129,7 @@ final class Worker: @unchecked Sendable {
       listener.retire()
       drainConnections(of: listener)
     }
+    logs.keep(only: next.accessLogPaths)
     configuration = next
   }
 
@@ -194,13 +201,14 @@ final class Worker: @unchecked Sendable {
           NetworkFilterFactory(
             table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
       case .tcpProxy(let model):
-        terminal = TCPProxyFactory(model: model, context: context, clusters: find)
+        terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener.statPrefix, context: context, clusters: find)
+          model: model, listener: listener, context: context, logs: logs, clusters: find)
       }
     }
-    return NetworkChain(filters: filters, terminal: terminal, owners: owners)
+    return NetworkChain(
+      filters: filters, terminal: terminal, name: chain.name, owners: owners)
   }
 
   /// The listener that stands for a destination: its very address, or its port on any address.
@@ -225,15 +233,42 @@ final class Worker: @unchecked Sendable {
     for connection in handles.connections.all where connection.owner === listener { connection.drain() }
   }
 
+  /// The process is to end: all listeners, all connections.
   func drain(stopAccepting: Bool) {
-    if stopAccepting { for listener in listeners.values { listener.stopAccepting() } }
-    guard drainTimer == nil else { return }
+    if stopAccepting { stopListening(inboundOnly: false) }
+    guard !isEnding else { return }
+    isEnding = true
+    beginDrain(
+      immediately: shared.options.drainImmediately, inboundOnly: false, stopsListeners: false)
+  }
+
+  func drainListeners(_ drain: ListenerDrain) {
+    if drain.stop == .atOnce { stopListening(inboundOnly: drain.inboundOnly) }
+    guard drain.drainsConnections, drainTimer == nil else { return }
+    beginDrain(
+      immediately: shared.options.drainImmediately, inboundOnly: drain.inboundOnly,
+      stopsListeners: drain.stop == .afterDrainTime)
+  }
+
+  private func beginDrain(immediately: Bool, inboundOnly: Bool, stopsListeners: Bool) {
+    drainTimer?.end()
     let timer = DrainTimer(
-      context: context, handles: handles, immediately: shared.options.drainImmediately,
-      length: shared.options.drainTime.clampedNanoseconds)
+      context: context, handles: handles, immediately: immediately,
+      length: shared.options.drainTime.clampedNanoseconds, inboundOnly: inboundOnly)
+    if stopsListeners {
+      timer.atEnd = { [unowned self] in stopListening(inboundOnly: inboundOnly) }
+    }
     drainTimer = timer
     timer.start()
   }
+
+  private func stopListening(inboundOnly: Bool) {
+    for listener in listeners.values where listener.model.isInbound || !inboundOnly {
+      listener.stopAccepting()
+    }
+  }
+
+  func setHealthCheckFailed(_ failed: Bool) { context.drain.healthCheckFailed = failed }
 
   func stop() {
     for listener in listeners.values { listener.retire() }
@@ -241,46 +276,7 @@ final class Worker: @unchecked Sendable {
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()
     clusters.removeAll()
+    logs.flush()
     context.reactor.stop()
-  }
-}
-
-/// Moves a drain on: what share of the connections is told to close grows from none to all over
-/// the drain time, or is all at once.
-private final class DrainTimer: TimerTarget {
-  private let context: WorkerContext
-  private let handles: HandleTable
-  private let immediately: Bool
-  private let length: UInt64
-  private var began: UInt64 = 0
-
-  init(context: WorkerContext, handles: HandleTable, immediately: Bool, length: UInt64) {
-    self.context = context
-    self.handles = handles
-    self.immediately = immediately
-    self.length = length
-  }
-
-  func start() {
-    began = context.reactor.now
-    step(context.reactor.now)
-  }
-
-  override func timerFired(now: UInt64) { step(now) }
-
-  private func step(_ now: UInt64) {
-    let elapsed = now &- began
-    // In 1/65536: the share of connections that close now.
-    let share: UInt64 =
-      immediately || elapsed >= length || length == 0
-      ? 65_536 : (elapsed >> 10) &* 65_536 / ((length >> 10) | 1)
-    context.drainShare = share
-    for connection in handles.connections.all where context.random.next(below: 65_536) < share {
-      connection.drain()
-    }
-    if share < 65_536 {
-      let interval = Swift.min(Swift.max(length / 50, 20_000_000), 2_000_000_000)
-      _ = context.reactor.timers.add(self, at: now &+ interval)
-    }
   }
 }

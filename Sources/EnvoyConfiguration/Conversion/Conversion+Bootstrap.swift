@@ -14,6 +14,9 @@ extension Conversion {
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
     readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    if bootstrap.hasStatsFlushInterval {
+      configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     defaultResolver = resolver(of: bootstrap, at: place)
@@ -87,8 +90,23 @@ extension Conversion {
         at: logs)
     }
     if let log = admin.accessLog.first {
+      if log.hasFilter {
+        error("the admin's access log takes no filter here", at: logs.element(0).field("filter"))
+      }
+      let type = SchemaWalker.typeName(of: log.typedConfig.typeURL)
+      let isFile = type == Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog.protoMessageName
+      if log.configType != nil, !isFile {
+        error(
+          "the admin's access log is a file here", at: logs.element(0).field("typed_config"))
+        return ""
+      }
       let file = try? Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog(
         serializedBytes: log.typedConfig.value)
+      if file?.accessLogFormat != nil {
+        error(
+          "the admin's access log has Envoy's default line here, and no other format",
+          at: logs.element(0).field("typed_config"))
+      }
       return file?.path ?? ""
     }
     return admin.accessLogPath

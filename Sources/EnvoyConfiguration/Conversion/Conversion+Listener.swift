@@ -101,6 +101,7 @@ extension Conversion {
         .replacing(":", with: "_"),
       addresses: addresses)
     readSockets(message, into: &listener, at: place)
+    listener.isInbound = message.trafficDirection == .inbound
     if message.hasUseOriginalDst { listener.useOriginalDestination = message.useOriginalDst.value }
     listener.maxConnections =
       message.name.isEmpty
@@ -111,6 +112,7 @@ extension Conversion {
     )
     listener.continueOnListenerFiltersTimeout = message.continueOnListenerFiltersTimeout
     readChains(message, into: &listener, at: place)
+    listener.accessLogs = accessLogs(message.accessLog, at: place.field("access_log"))
     return listener
   }
 

@@ -183,6 +183,9 @@ extension SchemaWalker {
     return Data(base64Encoded: standard).map(Array.init)
   }
 
+  /// As the protobuf JSON mapping writes it.
+  static func base64(_ bytes: some Collection<UInt8>) -> String { Data(bytes).base64EncodedString() }
+
   func expectation(of field: FieldSchema) -> String {
     if let wrapped = field.wrapped { return expectation(of: wrapped) }
     return expectation(of: field.kind)

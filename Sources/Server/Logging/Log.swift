@@ -11,8 +11,12 @@ import Synchronization
 public final class Log: Sendable {
   private let pattern: LogPattern
   private let path: String?
-  private let level: LogLevel
-  private let levels: [LogComponent: LogLevel]
+  /// The level of all components, and of those that have one of their own.
+  private struct Levels {
+    var all: LogLevel
+    var components: [LogComponent: LogLevel]
+  }
+  private let levels: Mutex<Levels>
   /// The descriptor written to; held while writing, so that a reopen never closes it under a line.
   private let output: Mutex<Int32>
   private let coloured: Bool
@@ -21,18 +25,34 @@ public final class Log: Sendable {
   public init(_ options: ServerOptions) throws(OptionError) {
     pattern = options.logFormat
     path = options.logPath
-    level = options.logLevel
-    levels = options.componentLevels
+    levels = Mutex(Levels(all: options.logLevel, components: options.componentLevels))
     let descriptor = try options.logPath.map(Self.open) ?? STDERR_FILENO
     coloured = options.logPath == nil && isatty(STDERR_FILENO) == 1
     output = Mutex(descriptor)
   }
 
   /// The least severe level of any component: what the data plane need not even format.
-  public var minimumLevel: LogLevel { min(level, levels.values.min() ?? level) }
+  public var minimumLevel: LogLevel {
+    levels.withLock { min($0.all, $0.components.values.min() ?? $0.all) }
+  }
+
+  public func level(of component: LogComponent) -> LogLevel {
+    levels.withLock { $0.components[component] ?? $0.all }
+  }
+
+  /// Sets the level of one component, or of all where it is nil.
+  public func setLevel(_ level: LogLevel, of component: LogComponent?) {
+    levels.withLock { levels in
+      if let component {
+        levels.components[component] = level
+      } else {
+        levels = Levels(all: level, components: [:])
+      }
+    }
+  }
 
   public func isEnabled(_ level: LogLevel, _ component: LogComponent) -> Bool {
-    level >= (levels[component] ?? self.level) && level != .off
+    level >= self.level(of: component) && level != .off
   }
 
   public func write(

@@ -1,4 +1,4 @@
-// What the kernel says of this process's memory, for `server.memory_*`.
+// What the kernel says of this process's memory, for `server.memory_*` and `/memory`.
 import CServerSystem
 import Glibc
 

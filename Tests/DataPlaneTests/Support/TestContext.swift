@@ -4,5 +4,5 @@
 func testContext(reactor: Reactor? = nil) throws -> WorkerContext {
   WorkerContext(
     index: 0, reactor: try reactor ?? Reactor(), names: HeaderNameTable(), stats: StatRegistry(),
-    endpointStats: StatRegistry(), log: Log(level: .off, sink: { _, _, _ in }))
+    endpointStats: StatRegistry(), log: Log(threshold: LogThreshold(.off), sink: { _, _, _ in }))
 }

@@ -1,0 +1,107 @@
+// The two names of a statistic: Envoy's dotted one (`cluster.a.upstream_rq_2xx`), and the one metric
+// systems get, with what varies taken out into tags
+// (`envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="a"}`).
+//
+// Envoy takes tags out of the finished text with regular expressions, and so tears a cluster
+// name at its first dot (`svc.a` becomes cluster "svc", metric `..._a_...`). We know the parts
+// before they are joined and keep the name whole; for names without dots both agree.
+
+/// A statistic's names and tags.
+public struct StatisticName: Sendable, Hashable {
+  public struct Tag: Sendable, Hashable {
+    public let name: String
+    public let value: String
+    public init(_ name: String, _ value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// Dotted, whole.
+  public let text: String
+  /// Dotted, without what became a tag.
+  public let tagged: String
+  /// In Envoy's order: the innermost part of the name first.
+  public let tags: [Tag]
+
+  init(text: String, tagged: String, tags: [Tag]) {
+    self.text = text
+    self.tagged = tagged
+    self.tags = tags
+  }
+
+  /// - Parameters:
+  ///   - root: `cluster`, `http`, `server`, ...; may be empty.
+  ///   - owner: What the statistic belongs to, as a tag; its value is the name's second part.
+  ///   - name: The rest; may hold further dots.
+  public init(root: String, owner: Tag? = nil, name: String) {
+    let root = Self.sanitized(root)
+    let name = Self.sanitized(name)
+    let owner = owner.map { Tag($0.name, Self.sanitized($0.value)) }
+    var tags: [Tag] = []
+    var rest = Substring(name)
+    if let worker = Self.takeWorker(&rest) { tags.append(worker) }
+    let manager = root == "listener" ? Self.takeConnectionManager(&rest) : nil
+    let (stem, code) = Self.splitResponseCode(rest)
+    if let code { tags.insert(code, at: 0) }
+    if let manager { tags.append(manager) }
+    if let owner { tags.append(owner) }
+
+    let taggedRest = manager == nil ? stem : "http." + stem
+    text = [root, owner?.value ?? "", name].filter { !$0.isEmpty }.joined(separator: ".")
+    tagged = root.isEmpty ? taggedRest : root + "." + taggedRest
+    self.tags = tags
+  }
+
+  /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that
+  /// `127.0.0.1:80` is `127.0.0.1_80`, and `://` and `:/` are one underscore.
+  private static func sanitized(_ value: String) -> String {
+    var out = ""
+    var rest = value[...]
+    while let character = rest.popFirst() {
+      guard character == ":" || character == "\0" else {
+        out.append(character)
+        continue
+      }
+      out += "_"
+      guard character == ":" else { continue }
+      rest = rest.dropFirst(min(2, rest.prefix { $0 == "/" }.count))
+    }
+    return out
+  }
+
+  /// `worker_3.watchdog_miss`: the number is a tag, `worker` stays.
+  private static func takeWorker(_ rest: inout Substring) -> Tag? {
+    guard rest.hasPrefix("worker_"), let dot = rest.firstIndex(of: ".") else { return nil }
+    let number = rest[rest.index(rest.startIndex, offsetBy: 7)..<dot]
+    guard !number.isEmpty, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+    let tag = Tag("envoy_worker_id", String(number))
+    rest = "worker" + rest[dot...]
+    return tag
+  }
+
+  /// `http.<stat prefix>.<statistic>` below a listener.
+  private static func takeConnectionManager(_ rest: inout Substring) -> Tag? {
+    guard rest.hasPrefix("http."), let end = rest.lastIndex(of: ".") else { return nil }
+    let start = rest.index(rest.startIndex, offsetBy: 5)
+    guard start < end else { return nil }
+    let tag = Tag("envoy_http_conn_manager_prefix", String(rest[start..<end]))
+    rest = rest[rest.index(after: end)...]
+    return tag
+  }
+
+  /// `..._rq_2xx` and `..._rq_200`: class or code is a tag.
+  private static func splitResponseCode(_ name: Substring) -> (stem: String, tag: Tag?) {
+    let bytes = Array(name.utf8)
+    func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+    guard bytes.count > 4, bytes[bytes.count - 4] == UInt8(ascii: "_"),
+      name.dropLast(4).hasSuffix("_rq"), isDigit(bytes[bytes.count - 3])
+    else { return (String(name), nil) }
+    let last = name.suffix(3)
+    if last.hasSuffix("xx") {
+      return (name.dropLast(3) + "xx", Tag("envoy_response_code_class", String(last.prefix(1))))
+    }
+    guard bytes.suffix(3).allSatisfy(isDigit) else { return (String(name), nil) }
+    return (String(name.dropLast(4)), Tag("envoy_response_code", String(last)))
+  }
+}
