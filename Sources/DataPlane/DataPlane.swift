@@ -149,7 +149,8 @@ public final class DataPlane: Sendable {
     self.options = options
     shared = Worker.SharedState(
       stats: StatRegistry(), endpointStats: StatRegistry(),
-      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
+      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
+      foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
       connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
