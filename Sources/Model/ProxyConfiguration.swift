@@ -18,6 +18,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
 
   /// How long an interval of the histograms is. Envoy's default 5 s.
   public var statsFlushInterval: Duration = .seconds(5)
+  public var stats = StatsConfiguration()
   /// Runtime values by key: those of the static layers.
   public var runtime: [String: RuntimeValue] = [:]
 

@@ -39,6 +39,7 @@ public final class ProxyServer: Sendable {
   let dump: ConfigurationDump
   let loaded: (seconds: Int, milliseconds: Int)
   let dataPlane: DataPlane
+  let statisticsView: StatisticsView
   let began: ContinuousClock.Instant
   let baseID: BaseIDLock?
   let shared: Mutex<Shared>
@@ -94,6 +95,7 @@ public final class ProxyServer: Sendable {
     log.write(.debug, .main, "open files: at most \(descriptors)")
     (configuration, dump) = try Self.loadConfiguration(options, log)
     loaded = HTTPDate.now()
+    statisticsView = StatisticsView(configuration.stats)
     let lifecycle = Lifecycle(
       drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
     var plane = DataPlaneOptions()

@@ -82,6 +82,8 @@ final class Worker: @unchecked Sendable {
       sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
     handles = HandleTable(worker: index)
     handles.install()
+    _ = context.stats.counters(
+      ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     mailbox.attach(to: reactor)
     reactor.run()
     reactor.unregister(mailbox)
@@ -225,7 +227,7 @@ final class Worker: @unchecked Sendable {
 
   func drainListeners(_ drain: ListenerDrain) {
     if drain.stop == .atOnce { stopListening(inboundOnly: drain.inboundOnly) }
-    guard drain.drainsConnections, drainTimer == nil else { return }
+    guard drainTimer == nil else { return }
     beginDrain(
       immediately: shared.options.drainImmediately, inboundOnly: drain.inboundOnly,
       stopsListeners: drain.stop == .afterDrainTime)
@@ -244,7 +246,11 @@ final class Worker: @unchecked Sendable {
   }
 
   private func stopListening(inboundOnly: Bool) {
+    let counters = context.stats.counters(
+      ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     for listener in listeners.values where listener.model.isInbound || !inboundOnly {
+      // Every worker stops every listener; one of them counts.
+      if index == 0, !listener.isStopped { counters.add(.stopped) }
       listener.stopAccepting()
     }
   }
