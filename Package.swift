@@ -37,13 +37,17 @@ let package = Package(
     .target(name: "CMartletABI"),
     .target(name: "CMartletSystem"),
     .target(name: "CServerSystem"),
+    .systemLibrary(
+      name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     // RE2 behind a C face (libre2-dev), and the header of xxHash (libxxhash-dev).
     .target(name: "CMartletRegex", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "CMartletHash"),
     .target(name: "Model", swiftSettings: strict),
     .target(
       name: "DataPlane",
-      dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"],
+      dependencies: [
+        "Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CAres",
+      ],
       swiftSettings: dataPlane),
     .target(
       name: "EnvoyConfiguration",

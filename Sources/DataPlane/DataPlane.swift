@@ -13,12 +13,15 @@
 //   6. Transport               what stands between a socket and a codec (plain; TLS later)
 //   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
 //   8. Upstream                clusters, load balancing, pools
-//   9. Router                  route tables and their lookup
-//  10. Filters                 chains of C function tables, the built-in network filters
-//  11. TCPProxy                the TCP proxy, a terminal network filter
-//  12. HTTPConnectionManager   streams, the router filter, local replies
-//  13. Listener                sockets, listener filters, filter-chain matching
-//  14. Worker                  one thread with all of the above, and what the control side asks of it
+//   9. Formatting              format strings, header rules, what is known of a request
+//  10. Router                  route tables and their lookup
+//  11. AccessLogs              filters, loggers, files written behind the workers' backs
+//  12. Filters                 chains of C function tables, the built-in network filters
+//  13. TCPProxy                the TCP proxy, a terminal network filter
+//  14. HTTPConnectionManager   streams, the router filter, local replies
+//  15. Listener                sockets, listener filters, filter-chain matching
+//  16. Resolution              names of endpoints, on a thread of its own
+//  17. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -38,6 +41,8 @@ public struct DataPlaneOptions: Sendable {
   /// Tell every connection to close at once when a drain begins, or ever more of them as
   /// `drainTime` passes (`--drain-strategy`).
   public var drainImmediately = false
+  /// How long a line of an access log may wait in memory (`--file-flush-interval-msec`).
+  public var fileFlushInterval: Duration = .seconds(10)
   public init() {}
 }
 
@@ -135,26 +140,52 @@ public final class DataPlane: Sendable {
   private let options: DataPlaneOptions
   private let shared: Worker.SharedState
   private let workers: [Worker]
+  private let resolution: NameResolution
+  /// One configuration is applied at a time, also while it waits for names.
+  private let applying = Locked(())
   private let state = Locked(State())
 
   public init(options: DataPlaneOptions) {
     self.options = options
     shared = Worker.SharedState(
       stats: StatRegistry(), endpointStats: StatRegistry(),
-      breakers: CircuitBreakerBoards(workers: options.workers), foundEndpoints: SharedEndpoints(),
+      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
       connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
-      options: options)
+      options: options, logFiles: AccessLogFiles())
     let shared = shared
-    workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
+    let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
+    self.workers = workers
+    resolution = NameResolution(
+      stats: shared.stats, statIndex: workers.count, log: shared.log, resolved: shared.resolved
+    ) { cluster in
+      for worker in workers { worker.post { $0.refreshEndpoints(of: cluster) } }
+    }
   }
 
   public var workerCount: Int { workers.count }
 
   /// Opens the listeners' sockets and hands the configuration to every worker; the first call also
   /// starts the workers. All or nothing. Returns when every worker runs the new configuration.
-  public func apply(_ configuration: ProxyConfiguration) throws(ApplyError) {
-    try state.withLock { state throws(ApplyError) in try apply(configuration, &state) }
+  ///
+  /// Clusters whose names are to be resolved first (`wait_for_warm_on_init`) are waited for, as
+  /// long as the name servers take; `isCancelled` is asked meanwhile, every millisecond, and ends
+  /// it with an error.
+  public func apply(
+    _ configuration: ProxyConfiguration, isCancelled: () -> Bool = { false }
+  ) throws(ApplyError) {
+    try applying.withLock { _ throws(ApplyError) in
+      do throws(SystemError) {
+        guard try resolution.begin(configuration.clusters, isCancelled: isCancelled) else {
+          throw SystemError(call: "name resolution", code: ECANCELED)
+        }
+      } catch {
+        resolution.keep(state.withLock { $0.configuration.clusters })
+        throw ApplyError(problems: ["\(error)"])
+      }
+      defer { resolution.keep(state.withLock { $0.configuration.clusters }) }
+      try state.withLock { state throws(ApplyError) in try apply(configuration, &state) }
+    }
   }
 
   private func apply(_ configuration: ProxyConfiguration, _ state: inout State) throws(ApplyError) {
@@ -164,6 +195,7 @@ public final class DataPlane: Sendable {
     var problems: [String] = []
     var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
     var listeners: [String: ListenerSockets] = [:]
+    openLogs(of: configuration, &problems)
     for listener in configuration.listeners {
       var sockets: [[ListenerUpdate.Socket]] = Array(repeating: [], count: workers.count)
       var bound: [BoundAddress?] = []
@@ -212,10 +244,26 @@ public final class DataPlane: Sendable {
     onEveryWorker { [updates] worker in
       worker.apply(configuration, listeners: updates[worker.index])
     }
+    shared.logFiles.keep(only: configuration.accessLogPaths)
     removeSocketFiles(of: state.listeners, notIn: listeners)
     state.listeners = listeners
     state.configuration = configuration
   }
+
+  /// Every access log is opened before anything changes, as the sockets are.
+  private func openLogs(of configuration: ProxyConfiguration, _ problems: inout [String]) {
+    for path in configuration.accessLogPaths.sorted() {
+      do throws(SystemError) {
+        _ = try shared.logFiles.open(path)
+      } catch {
+        let reason = String(cString: strerror(error.code))
+        problems.append("cannot open access log '\(path)': \(reason)")
+      }
+    }
+  }
+
+  /// Opens the files of the access logs again, after they were moved away.
+  public func reopenLogs() { shared.logFiles.reopen() }
 
   /// One socket for all workers, instead of one each.
   private static func isShared(_ address: Listener.Address, _ listener: Listener) -> Bool {
@@ -278,15 +326,17 @@ public final class DataPlane: Sendable {
       return state.started && !state.stopped
     }
     guard running else { return }
+    resolution.stop()
     for worker in workers { worker.post { $0.stop() } }
     for worker in workers { worker.join() }
+    shared.logFiles.finish()
     state.withLock { removeSocketFiles(of: $0.listeners, notIn: [:]) }
   }
 
   /// Every statistic, summed over the workers.
   public func stats() -> [StatValue] {
     let clusters = state.withLock { $0.configuration.clusters }
-    return shared.stats.snapshot()
+    return shared.stats.snapshot() + shared.logFiles.stats.snapshot
       + clusters.flatMap { shared.breakers.board(of: $0).gauges($0) }
   }
 
@@ -316,6 +366,14 @@ public final class DataPlane: Sendable {
     }
   }
 
+  private func endpoints(of cluster: Cluster) -> [Endpoint] {
+    switch cluster.discovery {
+    case .fixed: cluster.endpoints
+    case .dns: shared.resolved.endpoints(of: cluster)
+    case .originalDestination: shared.foundEndpoints.endpoints(of: cluster.name)
+    }
+  }
+
   /// Clusters in the order of the configuration.
   public func clusterStatus() -> [ClusterStatus] {
     let configuration = state.withLock { $0.configuration }
@@ -324,7 +382,7 @@ public final class DataPlane: Sendable {
     return configuration.clusters.map { cluster in
       ClusterStatus(
         name: cluster.name,
-        endpoints: cluster.endpoints.map { endpoint in
+        endpoints: endpoints(of: cluster).map { endpoint in
           let counts = values[ClusterRuntime.endpointScope(cluster, endpoint)] ?? []
           return ClusterStatus.Endpoint(
             address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,

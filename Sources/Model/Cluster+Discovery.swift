@@ -42,6 +42,11 @@ public struct DNSDiscovery: Hashable, Sendable {
   }
 }
 
+extension Cluster {
+  /// Its endpoints have names.
+  public var resolvesNames: Bool { if case .dns = discovery { true } else { false } }
+}
+
 /// How names are asked for. Clusters with equal options share a channel.
 public struct DNSResolver: Hashable, Sendable {
   /// IP addresses with ports. Empty: the system's.

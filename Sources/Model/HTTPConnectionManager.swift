@@ -35,6 +35,10 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var generateRequestID = true
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
+  public var accessLogs: [AccessLog] = []
+  public var accessLogTiming = AccessLogTiming()
+  /// `local_reply_config` (nil: none).
+  public var localReplies: LocalReplies?
 
   public enum Codec: Sendable { case auto, http1 }
   public enum ServerHeaderTransformation: Sendable {

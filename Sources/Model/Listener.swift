@@ -33,6 +33,8 @@ public struct Listener: Hashable, Sendable {
   public var continueOnListenerFiltersTimeout = false
   public var filterChains: [FilterChain] = []
   public var defaultFilterChain: FilterChain?
+  /// Of connections, a line at the end of each.
+  public var accessLogs: [AccessLog] = []
   /// `traffic_direction: INBOUND`: drained by `/drain_listeners?inboundonly`.
   public var isInbound = false
 

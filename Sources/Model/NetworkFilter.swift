@@ -43,6 +43,8 @@ public struct TCPProxy: Hashable, Sendable {
   public var maxConnectAttempts: Int = 1
   /// `max_downstream_connection_duration` (nil: none).
   public var maxConnectionDuration: Duration?
+  public var accessLogs: [AccessLog] = []
+  public var accessLogTiming = AccessLogTiming()
 
   public enum ClusterChoice: Hashable, Sendable {
     case single(String)

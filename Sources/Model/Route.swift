@@ -3,6 +3,10 @@
 public struct RouteConfiguration: Hashable, Sendable {
   public var name: String
   public var virtualHosts: [VirtualHost]
+  public var headerRules = HeaderRuleSet()
+  /// The rules of a route have the last word over those of its virtual host, and these over the
+  /// route table's. Otherwise it is the other way round.
+  public var mostSpecificHeaderMutationsWins = false
   /// The port of a request's host takes no part in choosing the virtual host.
   public var ignorePortInHostMatching = false
   /// What stands behind a `;` in a segment of a path takes no part in choosing the route.
@@ -22,6 +26,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var domains: [String]
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
+  public var headerRules = HeaderRuleSet()
   public init(name: String, domains: [String], routes: [Route]) {
     self.name = name
     self.domains = domains
@@ -33,6 +38,7 @@ public struct Route: Hashable, Sendable {
   public var name: String
   public var match: RouteMatch
   public var action: Action
+  public var headerRules = HeaderRuleSet()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)
@@ -53,6 +59,8 @@ public struct RouteAction: Hashable, Sendable {
   public var prefixRewrite: String?
   /// From the request's end to the response's end (nil: no limit). Envoy's default 15 s. 504.
   public var timeout: Duration? = .seconds(15)
+  /// The route's or, where it has none, the virtual host's.
+  public var retryPolicy: RetryPolicy?
   /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
@@ -97,6 +105,8 @@ public struct DirectResponse: Hashable, Sendable {
   /// 200..<600.
   public var status: Int
   public var body: [UInt8]
+  /// Makes the body; `body` is its `%LOCAL_REPLY_BODY%` (nil: the body as it is).
+  public var bodyFormat: FormatString?
   public init(status: Int, body: [UInt8]) {
     self.status = status
     self.body = body

@@ -64,7 +64,7 @@ public final class ProxyServer: Sendable {
       return 0
     } catch {
       report(error.lines)
-      return 1
+      return error.lines.isEmpty ? 0 : 1
     }
   }
 
@@ -103,6 +103,7 @@ public final class ProxyServer: Sendable {
     plane.log = log.sink
     plane.logLevel = log.minimumLevel
     plane.drainTime = lifecycle.drainLimit
+    plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
     shared = Mutex(Shared(lifecycle: lifecycle))
@@ -154,25 +155,46 @@ public final class ProxyServer: Sendable {
     } catch {
       throw StartupProblem(error)
     }
+    // While names are resolved, admin answers already; else it starts behind the workers.
+    let resolves = configuration.clusters.contains { $0.resolvesNames }
+    if resolves { serve(adminServer) }
+    var isCancelled = false
     do {
-      try dataPlane.apply(configuration)
+      try dataPlane.apply(configuration) {
+        isCancelled = isToldToEnd(accessLog)
+        return isCancelled
+      }
     } catch {
-      throw StartupProblem(error.problems)
+      if isCancelled { dataPlane.stop() }
+      throw StartupProblem(isCancelled ? [] : error.problems)
     }
     for listener in dataPlane.listenerStatus() {
       let addresses = listener.addresses.map(\.description).joined(separator: ", ")
       log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
     }
     shared.withLock { $0.lifecycle.started() }
-    if options.mode == .serve {
-      adminServer?.start { [log] in log.write(.error, .admin, "admin not served: \($0)") }
-    }
+    if !resolves { serve(adminServer) }
     let took = began.duration(to: .now) / .milliseconds(1)
     dataPlane.recordInitialization(milliseconds: UInt64(max(0, took)))
     log.write(.info, .main, "started \(dataPlane.workerCount) workers in \(Int(took)) ms")
     let local = LocalAddress.find(options.localAddressVersion)
     log.write(.debug, .main, "local address: \(local)")
     return accessLog
+  }
+
+  private func serve(_ admin: AdminServer?) {
+    guard options.mode == .serve else { return }
+    admin?.start { [log] in log.write(.error, .admin, "admin not served: \($0)") }
+  }
+
+  /// A signal or admin has ended the process before it has started.
+  private func isToldToEnd(_ accessLog: BufferedFile?) -> Bool {
+    switch signals.wait(.zero) {
+    case .terminate: return true
+    case .reopenLogs: reopenLogs(accessLog)
+    case .hangUp, .wake, nil: break
+    }
+    return shared.withLock { $0.quitRequested }
   }
 
   private func bindAdmin(
@@ -249,6 +271,7 @@ public final class ProxyServer: Sendable {
 
   private func reopenLogs(_ accessLog: BufferedFile?) {
     log.reopen()
+    dataPlane.reopenLogs()
     do {
       try accessLog?.reopen()
     } catch {

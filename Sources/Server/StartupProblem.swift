@@ -2,7 +2,7 @@
 
 /// One or more problems; the process ends with 1.
 struct StartupProblem: Error, Sendable {
-  /// Without line breaks, in the order they are printed.
+  /// Without line breaks, in the order they are printed. None: it was told to end meanwhile.
   let lines: [String]
 
   init(_ lines: [String]) { self.lines = lines }

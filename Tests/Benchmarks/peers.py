@@ -52,7 +52,7 @@ class Peer:
         return found.group(0) if found else "of unknown version"
 
     def configuration(self, kind, ports, directory):
-        """The text of the file for `kind` (http, tcp, start) with its ports filled in."""
+        """The text of the file for `kind` (http, http-log, tcp, start) with its ports filled in."""
         if kind == "start" and self.folder == "envoy":
             text = QUICKSTART.read_text()
             fixed = {"9901": "ADMIN", "10000": "LISTEN", "10001": "SERVICE_V1", "10002": "SERVICE_V2"}
@@ -118,7 +118,7 @@ class Running:
         """Waits until the proxy listens, and sees that it carries every byte."""
         self.poll(lambda: socket.create_connection(("127.0.0.1", self.port), timeout=5).close(), 20)
         try:
-            (http_probe.check_http if kind == "http" else http_probe.check_tcp)(self.port)
+            (http_probe.check_http if kind.startswith("http") else http_probe.check_tcp)(self.port)
         except (Failure, OSError) as error:
             time.sleep(0.1)
             if self.process.poll() is None:

@@ -35,7 +35,7 @@ class Figure:
 class Row:
     name: str
     title: str
-    kind: str            # of configuration: http, tcp, start
+    kind: str            # of configuration: http, http-log, tcp, start
     measure: object      # (row, running, origin, seconds) -> sample; see below
     figures: tuple
     without: tuple = ()  # peers that take no part
@@ -181,6 +181,8 @@ def load_row(name, title, kind, goals, connections, load=(), without=(), unit="r
 ROWS = [
     load_row("http1-16", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections", "http", MOST, 16),
     load_row("http1-128", "HTTP/1.1 keep-alive GET, 70 bytes, 128 connections", "http", MOST, 128),
+    load_row("http1-log", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections, access log", "http-log", MOST, 16,
+             without=("haproxy",)),
     load_row("post-64k", "HTTP/1.1 POST 64 KiB, 16 connections", "http", BULK, 16,
              ("http", "POST", "/post", 65536)),
     load_row("get-1m", "HTTP/1.1 GET 1 MiB, 16 connections", "http", BULK, 16,

@@ -34,7 +34,7 @@ CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "
 IMPORTS = {
     "Model": {"ours": set(), "else": set()},
     "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"},
-                  "else": {"Glibc", "Synchronization"}},
+                  "else": {"Glibc", "Synchronization", "CAres"}},
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},

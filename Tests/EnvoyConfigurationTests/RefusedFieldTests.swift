@@ -78,5 +78,14 @@ import Testing
     #expect(
       store.extensions(in: "envoy.filters.listener").map(\.name)
         == ListenerFilterExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.load_balancing_policies").map(\.name)
+        == LoadBalancingExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.network.dns_resolver").map(\.name)
+        == DNSResolverExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.clusters").map(\.name)
+        == ClusterTypeExtension.all.map(\.typeName).sorted())
   }
 }

@@ -17,6 +17,7 @@ import pytest
 from harness import config as k
 from harness import process
 from harness.client import Client
+from harness.logs import FLUSH
 from harness.upstream import ok
 
 REQUESTS = 2000
@@ -113,21 +114,45 @@ CASES = {
     "chunked answer": ("GET", b"", CHUNKED, True),
     "no body": ("GET", b"", b"HTTP/1.1 204 No Content\r\n\r\n", True),
     "direct response": ("GET", b"", b"", False),
+    "access log and header rules": ("GET", b"", ok(b"x" * 100), True),
+    "JSON access log": ("GET", b"", ok(b"x" * 100), True),
+    "local reply": ("GET", b"", b"", False),
 }
+LINE = (
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_SENT% %DURATION% "
+    "%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% \"%REQ(USER-AGENT)%\" %UPSTREAM_HOST% %UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_CLUSTER%\n")
+ADDED = [k.header("x-added", "%REQ(x-request-number)% %DOWNSTREAM_REMOTE_PORT%"), k.header("x-other", "v", "OVERWRITE_IF_EXISTS_OR_ADD")]
+MEMBERS = {"a": "%START_TIME(%s.%6f)%", "b": "%RESPONSE_CODE%", "c": {"d": ["%REQ(user-agent)%", "%REQ(no)%-%UNIQUE_ID%"]}}
+
+
+def extras(case, folder):
+    """What a case adds to its route and its connection manager."""
+    path = str(folder / "access.log")
+    if case == "access log and header rules":
+        rules = {"request_headers_to_add": ADDED, "response_headers_to_add": ADDED, "response_headers_to_remove": ["x-gone"]}
+        only = {"header_filter": {"header": {"name": "user-agent", "string_match": {"prefix": "alloc"}}}}
+        return rules, {"access_log": [k.access_log(path, LINE), k.access_log(path, LINE, only)]}
+    if case == "JSON access log":
+        return {}, {"access_log": [k.access_log(path, {"json_format": MEMBERS})]}
+    if case == "local reply":
+        mapper = {"filter": {"not_health_check_filter": {}}, "headers_to_add": [k.header("x-mark", "%RESPONSE_CODE%")]}
+        return {}, {"local_reply_config": {"mappers": [mapper], "body_format": k.text_format("%LOCAL_REPLY_BODY% %RESPONSE_CODE%")}}
+    return {}, {}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_is_allocated_for_a_request(case, launch_once, upstreams, library, tmp_path):
     method, body, answer, proxied = CASES[case]
+    route, manager = extras(case, tmp_path)
     path = str(tmp_path / "counts")
     environment = ("env", f"LD_PRELOAD={library}", f"ALLOCATIONS_FILE={path}")
     if proxied:
         upstream = upstreams()
         upstream.respond = answer
-        config = k.bootstrap([k.listener("main", k.hcm([k.route()]))], [k.cluster("up", [upstream])])
+        config = k.bootstrap([k.listener("main", k.hcm([{**k.route(), **route}], **manager))], [k.cluster("up", [upstream])])
     else:
-        config = k.bootstrap([k.listener("main", k.hcm([k.direct()]))])
-    proxy = launch_once(config, prefix=environment)
+        config = k.bootstrap([k.listener("main", k.hcm([{**k.direct(), **route}], **manager))])
+    proxy = launch_once(config, prefix=environment, args=FLUSH)
     counter = Counter(path)
     assert counter.calls() > 0, "the counter does not see the worker"
     headers = [("accept", "*/*"), ("user-agent", "allocations"), ("x-request-number", "1")]

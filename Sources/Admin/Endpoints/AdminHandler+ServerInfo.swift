@@ -5,8 +5,8 @@ extension AdminHandler {
     let info = source.serverInformation()
     let uptime = JSONValue.string("\(info.uptime.components.seconds)s")
     let locality = JSONValue.object([
-      .init("region", .string("")), .init("zone", .string(info.node.zone)),
-      .init("sub_zone", .string("")),
+      .init("region", .string(info.node.region)), .init("zone", .string(info.node.zone)),
+      .init("sub_zone", .string(info.node.subZone)),
     ])
     let node = JSONValue.object([
       .init("id", .string(info.node.id)), .init("cluster", .string(info.node.cluster)),

@@ -170,7 +170,14 @@ static inline uint64_t martlet_monotonic_nanoseconds(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/// Seconds since 1970, and its nanoseconds.
+/// Nanoseconds since 1970.
+static inline int64_t martlet_wall_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/// Seconds since 1970.
 static inline int64_t martlet_wall_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME_COARSE, &now);

@@ -122,6 +122,14 @@ final class OutboundQueue {
   /// Slices queued; more than `maxVectors` need more than one call.
   var sliceCount: Int { length }
 
+  /// Calls `body` with each slice, without removing anything or giving a reference.
+  func forEachSlice(_ body: (Slice) -> Void) {
+    for index in 0..<length {
+      let slice = ring[(head &+ index) & (capacity &- 1)]
+      if slice.count > 0 { body(slice) }
+    }
+  }
+
   /// The bytes of the slice at `index`; nil behind the last.
   func piece(_ index: Int) -> (bytes: UnsafeMutablePointer<UInt8>, count: Int)? {
     guard index < length else { return nil }

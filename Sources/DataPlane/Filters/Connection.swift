@@ -15,6 +15,8 @@ class ConnectionOwner {
   /// Its listener's traffic direction is inbound.
   var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
+  /// Connections keep a `StreamInfo` for the owner's access log.
+  var keepsInfo: Bool { false }
 }
 
 /// What is known of a connection's ends beyond the socket itself.
@@ -25,6 +27,8 @@ struct ConnectionAddresses {
   var directRemote: SocketAddress
   /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
   var local: SocketAddress?
+  /// Where the socket says that it is. Nil until somebody asks.
+  var directLocal: SocketAddress?
   /// `local` is not the socket's own: a listener filter has restored it.
   var isLocalRestored = false
   /// PROXY protocol TLVs that were asked to be kept.
@@ -36,12 +40,37 @@ extension ConnectionAddresses {
   var restoredLocal: SocketAddress? { isLocalRestored ? local : nil }
 }
 
-final class Connection: SocketHandler {
+/// The `StreamInfo` of a connection, where an access log wants one.
+final class ConnectionInfo {
+  var info: StreamInfo
+  /// Kept for the last line; `info` only refers to it.
+  var endpoint: EndpointRuntime?
+  private var failure: OwnedText?
+  /// The terminal filter counts the bytes in `info`; otherwise they are the socket's.
+  var countsOwnBytes = false
+
+  init(start: UInt64) { info = StreamInfo(start: start) }
+
+  /// An upstream connection could not be made (errno; 0: in time).
+  func noteFailure(_ code: Int32) {
+    guard code != 0 else { return }
+    let text = TransportFailureText.make(code)
+    failure = text
+    info.upstreamTransportFailure = text.view
+  }
+}
+
+final class Connection: DescribedConnection {
   let context: WorkerContext
   let owner: ConnectionOwner
   private(set) var socket: StreamSocket!
   var addresses: ConnectionAddresses
   let bufferLimit: Int
+  private let id: UInt64
+  private let start: UInt64
+  private unowned(unsafe) var chainOfFormats: NetworkChain?
+  /// Nil where no access log asks for it.
+  var record: ConnectionInfo?
   /// In the worker's slab, while open.
   var handle = Handle.none
   /// The reactor's time when it was accepted.
@@ -61,13 +90,51 @@ final class Connection: SocketHandler {
     self.addresses = addresses
     self.bufferLimit = bufferLimit
     openedAt = context.reactor.now
+    id = context.nextConnectionID()
+    start = context.reactor.now
+    super.init()
+    if owner.keepsInfo { record = ConnectionInfo(start: start) }
+  }
+
+  /// The record, made at first asking.
+  func keepRecord() -> ConnectionInfo {
+    if let record { return record }
+    let made = ConnectionInfo(start: start)
+    record = made
+    return made
+  }
+
+  // MARK: For formats
+
+  override var connectionID: UInt64 { id }
+  override var startTime: UInt64 { start }
+  override var remoteAddress: SocketAddress? { addresses.remote }
+  override var directRemoteAddress: SocketAddress? { addresses.directRemote }
+  override var localAddressForFormats: SocketAddress? {
+    if addresses.local != nil || (socket != nil && !socket.isClosed) { return localAddress() }
+    return nil
+  }
+  override var directLocalAddress: SocketAddress? {
+    if let direct = addresses.directLocal { return direct }
+    guard socket != nil, !socket.isClosed else { return addresses.local }
+    let local = ListenSocketAddress.local(of: socket.descriptor)
+    addresses.directLocal = local
+    return local
+  }
+  override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
+  /// Local addresses cannot be asked for when the socket is gone.
+  func rememberAddresses() {
+    _ = localAddressForFormats
+    _ = directLocalAddress
   }
 
   /// Takes a registered socket over and starts the chain. Bytes that are there already are
   /// offered at once.
   func start(socket: StreamSocket, chain factory: NetworkChain) {
     self.socket = socket
+    chainOfFormats = factory
     socket.replaceHandler(self)
+    if record != nil { rememberAddresses() }
     if !factory.filters.isEmpty {
       let chain = NetworkChainInstance(factory, connection: self)
       self.chain = chain
@@ -219,7 +286,8 @@ final class Connection: SocketHandler {
     terminal = nil
     last?.closed(byPeer: byPeer)
     // The handle goes before the filters' on_close: nothing can be asked of the connection there.
-    owner.connectionClosed(self)
+    // The owner's access log still speaks of what the terminal kept alive.
+    withExtendedLifetime(last) { owner.connectionClosed(self) }
     chain?.close()
     chain = nil
   }

@@ -17,10 +17,15 @@ final class NetworkChain {
   let filters: [NetworkFilterFactory]
   let terminal: TerminalFactory?
   let hasWriteHook: Bool
+  let nameText: OwnedText
   /// Keeps the configurations of the built-in filters alive.
   private let owners: [AnyObject]
 
-  init(filters: [NetworkFilterFactory], terminal: TerminalFactory?, owners: [AnyObject] = []) {
+  init(
+    filters: [NetworkFilterFactory], terminal: TerminalFactory?, name: String = "",
+    owners: [AnyObject] = []
+  ) {
+    nameText = OwnedText(name)
     self.filters = filters
     self.terminal = terminal
     self.owners = owners

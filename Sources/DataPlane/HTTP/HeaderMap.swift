@@ -96,6 +96,18 @@ final class HeaderMap {
 
   func contains(_ id: HeaderID) -> Bool { first(id) != nil }
 
+  /// Whether there is a field with a number in the range.
+  @inline(__always)
+  func containsAny(from first: HeaderID, through last: HeaderID) -> Bool {
+    var index = 0
+    while index < count {
+      let id = entries[index].id.rawValue
+      if id >= first.rawValue && id <= last.rawValue { return true }
+      index &+= 1
+    }
+    return false
+  }
+
   // MARK: Changing
 
   /// Adds a field behind the others. `name` is in lower case and outlives the map (a literal or
@@ -197,6 +209,53 @@ final class HeaderMap {
         HeaderEntry(
           name: name.utf8Start, value: copy, valueLength: UInt32(value.count),
           nameLength: UInt16(name.utf8CodeUnitCount), id: id))
+    }
+  }
+
+  /// As `add` for a name of the configuration, which outlives the map. `joins`: with a comma to the
+  /// field that is there.
+  func append(_ id: HeaderID, name: ByteView, value: ByteView, joins: Bool) {
+    if joins, let old = first(id) {
+      let space = arena.reserve(old.count + value.count + 1)
+      space.update(from: old.base, count: old.count)
+      space[old.count] = UInt8(ascii: ",")
+      (space + old.count + 1).update(from: value.base, count: value.count)
+      arena.commit(old.count + value.count + 1)
+      put(id, name: name, value: UnsafePointer(space), count: old.count + value.count + 1)
+      return
+    }
+    appendParsed(
+      HeaderEntry(
+        name: name.base, value: arena.copy(value), valueLength: UInt32(value.count),
+        nameLength: UInt16(name.count), id: id))
+  }
+
+  /// As `set` for a name of the configuration.
+  func replace(_ id: HeaderID, name: ByteView, value: ByteView) {
+    put(id, name: name, value: arena.copy(value), count: value.count)
+  }
+
+  /// The one field with this number, where the first stood or at the end.
+  private func put(_ id: HeaderID, name: ByteView, value: UnsafePointer<UInt8>, count length: Int) {
+    var found = false
+    var kept = 0
+    for index in 0..<count {
+      var entry = entries[index]
+      if entry.id == id {
+        if found { continue }
+        found = true
+        entry.value = value
+        entry.valueLength = UInt32(length)
+      }
+      entries[kept] = entry
+      kept += 1
+    }
+    count = kept
+    if !found {
+      appendParsed(
+        HeaderEntry(
+          name: name.base, value: value, valueLength: UInt32(length), nameLength: UInt16(name.count),
+          id: id))
     }
   }
 

@@ -258,7 +258,12 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private func refuse(_ stream: HTTPStream, _ error: HTTP1Error) {
     let counters = manager.counters
     manager.context.log(.debug, "http", "\(connection.addresses.remote): \(error.text)")
-    if phase == .head { stream.countRequest() }
+    noteUnread(stream)
+    if phase == .head {
+      stream.countRequest()
+      // Half a head is none, for what is logged; only a missing host leaves a whole one.
+      if error != .missingHost { stream.forgetRequest() }
+    }
     stream.closeAfterResponse = true
     stream.requestDeadline = .max
     switch error {
@@ -281,6 +286,13 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     }
   }
 
+  /// Bytes that came and are not part of anything read.
+  private func noteUnread(_ stream: HTTPStream) {
+    let unread = UInt64(connection.inbound.count)
+    stream.info.downstream.wireReceived =
+      phase == .head ? unread : stream.info.downstream.wireReceived &+ unread
+  }
+
   // MARK: Writing
 
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
@@ -293,7 +305,12 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
       stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
-    HTTP1Encoder.response(head, framing: framing, connection: field, to: connection.output)
+    let output = connection.output
+    let before = output.byteCount
+    let line = HTTP1Encoder.response(head, framing: framing, connection: field, to: output)
+    let written = UInt64(output.byteCount &- before)
+    stream.info.downstream.wireSent &+= written
+    stream.info.downstream.headSent &+= written &- UInt64(line)
     connection.flush()
   }
 
@@ -319,6 +336,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   @inline(__always)
   override func encodeData(_ stream: HTTPStream, _ slice: Slice) {
     let output = connection.output
+    let before = output.byteCount
     switch framing {
     case .chunked:
       HTTP1Encoder.chunkStart(slice.count, to: output)
@@ -330,6 +348,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     case .contentLength, .untilClose:
       output.append(slice)
     }
+    stream.info.downstream.wireSent &+= UInt64(output.byteCount &- before)
     connection.flush()
     if connection.backlog > connection.bufferLimit, !responsePaused {
       responsePaused = true
@@ -353,7 +372,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   override func encodeEnd(_ stream: HTTPStream, trailers: MessageHead?) {
     if framing == .chunked {
-      HTTP1Encoder.lastChunk(trailers: trailers, to: connection.output)
+      let output = connection.output
+      let before = output.byteCount
+      HTTP1Encoder.lastChunk(trailers: trailers, to: output)
+      stream.info.downstream.wireSent &+= UInt64(output.byteCount &- before)
       connection.flush()
     }
     framing = .none
@@ -416,6 +438,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     guard phase != .closing, !connection.isClosed else { return }
     if let stream {
       if now >= stream.nextDeadline {
+        if phase == .head { noteUnread(stream) }
         stream.checkDeadlines(now: now)
         guard phase != .closing, !connection.isClosed else { return }
       }
@@ -468,6 +491,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       manager.counters.add(
         byPeer ? .connectionDestroyRemoteActiveRequest : .connectionDestroyLocalActiveRequest)
       stream.abandon(byClient: byPeer)
+    } else {
+      if !connection.socket.isClosed { noteUnread(stream) }
+      stream.forgetRequest()
+      stream.leave()
     }
     stream.release()
   }

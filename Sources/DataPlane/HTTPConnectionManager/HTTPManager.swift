@@ -20,6 +20,13 @@ final class HTTPManager: TerminalFactory {
   let generateRequestID: Bool
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
+  let accessLogger: AccessLogger?
+  /// Nanoseconds; 0: no lines before the last.
+  let accessLogInterval: UInt64
+  /// Nil: local replies are sent as they are.
+  let localReplies: LocalReplyRewriter?
+  /// What all formats of this manager need to be recorded.
+  let formatNeeds: FormatNeeds
   // Nanoseconds; 0: none.
   let idleTimeout: UInt64
   let streamIdleTimeout: UInt64
@@ -37,7 +44,8 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
-    filters: [HTTPFilterFactory] = [], clusters: (String) -> ClusterRuntime?
+    logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
+    clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
@@ -50,6 +58,13 @@ final class HTTPManager: TerminalFactory {
       worker: context.index)
     isInbound = listener.isInbound
     routes = RouteTable(model: model.routes, context: context, clusters: clusters)
+    accessLogger = logs.flatMap {
+      AccessLogger.make(
+        model.accessLogs, timing: model.accessLogTiming, context: context, writers: $0)
+    }
+    accessLogInterval = accessLogger?.interval ?? 0
+    localReplies = model.localReplies.map { LocalReplyRewriter($0, context: context) }
+    formatNeeds = (accessLogger?.needs ?? []).union(localReplies?.needs ?? []).union(routes.formatNeeds)
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)
     requestRules = HTTP1RequestRules(

@@ -33,6 +33,15 @@ final class HTTPStream {
   private(set) var responseHasTrailers = false
   /// The response's head has gone to the codec.
   private(set) var responseStarted = false
+  /// Header rules of the route; kept alive by the route table.
+  private unowned(unsafe) var rules: RouteHeaderRules?
+  /// When the next line of the access log is due while the request lasts; `.max`: never.
+  private var logDeadline: UInt64 = .max
+  /// A local reply is the route's or its router's, and gets the route's fields; those of the
+  /// connection manager and of filters do not.
+  private var repliesForRoute = false
+  /// Of a direct response's body; kept alive by the route table.
+  private unowned(unsafe) var replyFormat: FormatProgram?
   /// Nil where the connection manager has no filters, and before the head has come.
   private var filters: HTTPFilterChainInstance?
   /// What the filters are told at the end.
@@ -81,14 +90,19 @@ final class HTTPStream {
     closeAfterResponse = false
     isOverloaded = false
     wasReset = false
+    repliesForRoute = false
+    replyFormat = nil
+    rules = nil
     let now = manager.context.reactor.now
     beganAt = now
     lastActivity = now
     info = StreamInfo(start: now)
+    response.status = 0
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
     requestDeadline = manager.requestTimeout == 0 ? .max : now &+ manager.requestTimeout
+    logDeadline = manager.accessLogInterval == 0 ? .max : now &+ manager.accessLogInterval
   }
 
   /// Lets go of everything that the request held.
@@ -99,6 +113,7 @@ final class HTTPStream {
       manager.histograms.record(.requestTime, from: beganAt, to: manager.context.reactor.now)
     }
     counted = false
+    if manager.accessLogger != nil { log(.downstreamEnd) }
     codec = nil
     if let filters { filters.end() } else { finishRelease() }
   }
@@ -119,7 +134,9 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
+    next = Swift.min(next, router.nextDeadline)
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
+    next = Swift.min(next, logDeadline)
     return next
   }
 
@@ -129,6 +146,9 @@ final class HTTPStream {
   func requestHead(end: Bool) {
     headersDeadline = .max
     countRequest()
+    if manager.formatNeeds.contains(.headBytes) {
+      info.downstream.headReceived = WireBytes.received(request)
+    }
     if end {
       requestComplete = true
       requestDeadline = .max
@@ -260,19 +280,26 @@ final class HTTPStream {
       reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
-    info.virtualHost = host
-    info.route = route
+    rules = route.headerRules
+    repliesForRoute = true
+    info.virtualHostName = host.nameText.view
+    info.routeName = route.nameText.view
     switch route.action {
     case .directResponse(let response):
+      logStart()
       manager.counters.add(.requestDirectResponse)
+      replyFormat = route.replyFormat
       reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
     case .redirect(let redirect):
+      logStart()
       manager.counters.add(.requestDirectResponse)
-      Redirection.location(redirect, matched: route.path.matchedLength(request.path), request: request) { location in
+      let matched = route.path.matchedLength(request.path)
+      Redirection.location(redirect, matched: matched, request: request) { location in
         reply(
           redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
       }
     case .cluster(let action):
+      info.upstreamRequestStart = manager.context.reactor.now
       router.start(action, matched: route.path.matchedLength(request.path))
     }
   }
@@ -320,10 +347,18 @@ final class HTTPStream {
     responseStarted = true
     lastActivity = manager.context.reactor.now
     info.firstDownstreamSent = lastActivity
+    info.responseCode = response.status
     addResponseHeaders()
     countResponse()
     codec.encodeHead(self, end: end)
+    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
+      log(.downstreamTunnelEstablished)
+    }
     if end { finishResponse(trailers: nil) }
+  }
+
+  private var isTunnelAnswer: Bool {
+    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
   }
 
   func sendInformational() { codec?.encodeInformational(self) }
@@ -421,6 +456,7 @@ final class HTTPStream {
   /// From a filter.
   func reply(_ answer: HTTPFilterChainInstance.Reply) {
     guard beginReply() else { return }
+    repliesForRoute = false
     let head = response
     head.reset()
     head.status = answer.status
@@ -462,6 +498,9 @@ final class HTTPStream {
   /// Status and fields are in `response`.
   private func finishReply(_ body: ByteView) {
     let head = response
+    var body = body
+    if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
+    info.responseCode = head.status
     let status = head.status
     if isOverloaded {
       isOverloaded = false
@@ -469,21 +508,25 @@ final class HTTPStream {
     }
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
-    if body.count > 0, !head.headers.contains(.contentType) {
+    if body.count == 0 {
+      if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
+    } else if !head.headers.contains(.contentType) {
       head.headers.add(.contentType, "content-type", value: "text/plain")
     }
     let withBody = body.count > 0 && request.method != .head && status != 204 && status != 304
+    // The bytes may be borrowed from the worker's buffer, which the next step may use.
+    let slice = withBody ? copy(body) : nil
     guard let filters, filters.takesReply else {
       sendHead(end: !withBody)
-      guard withBody, codec != nil else { return }
-      sendData(copy(body))
-      sendEnd(trailers: nil)
+      guard let slice else { return }
+      sendData(slice)
+      if codec != nil { sendEnd(trailers: nil) }
       return
     }
     filters.enter()
     filters.responseHead(end: !withBody)
-    if withBody {
-      filters.responseData(copy(body))
+    if let slice {
+      filters.responseData(slice)
       filters.responseEnd(trailers: false)
     }
     filters.leave()
@@ -493,6 +536,81 @@ final class HTTPStream {
     let chunk = manager.context.reactor.pool.chunk(atLeast: body.count)
     chunk.bytes.update(from: body.base, count: body.count)
     return Slice(chunk: chunk, offset: 0, count: body.count)
+  }
+
+  /// The route's header rules and the connection manager's `local_reply_config`. The body that
+  /// comes back is borrowed: it is copied before anything else is written.
+  private func shape(_ head: MessageHead, _ view: ByteView) -> ByteView {
+    var view = view
+    withFormatContext { context in
+      if repliesForRoute { rules?.applyToResponse(head, &context) }
+      context.info.pointee.responseCode = head.status
+      if let replyFormat {
+        context.localReplyBody = view
+        let text = context.worker.text
+        replyFormat.write(&context, to: text)
+        // Kept apart: a mapper below may write there as well.
+        view = request.headers.keep(text.view)
+        text.clear()
+        if !head.headers.contains(.contentType) {
+          head.headers.add(.contentType, "content-type", value: replyFormat.contentType.view)
+        }
+      }
+      guard let rewriter = manager.localReplies else { return }
+      let before = head.headers.first(.contentType)
+      let (body, type) = rewriter.rewrite(view, of: head, &context)
+      let after = head.headers.first(.contentType)
+      let hasOwnType = after != nil && (before == nil || after?.base != before?.base)
+      if let type, !hasOwnType {
+        if after != nil { head.headers.remove(.contentType) }
+        head.headers.add(.contentType, "content-type", value: type)
+      }
+      view = body
+    }
+    return view
+  }
+
+  /// For header rules of a route whose upstream has answered.
+  func applyResponseRules() {
+    guard let rules else { return }
+    withFormatContext { rules.applyToResponse(response, &$0) }
+  }
+
+  func applyRequestRules() {
+    guard let rules else { return }
+    withFormatContext { rules.applyToRequest(request, &$0) }
+  }
+
+  // MARK: Formats and access logs
+
+  func withFormatContext(_ body: (inout FormatContext) -> Void) {
+    withUnsafeMutablePointer(to: &info) { info in
+      var context = FormatContext(
+        worker: manager.context, request: request, response: response,
+        trailers: router.responseTrailers, connection: codec?.connection, info: info)
+      body(&context)
+    }
+  }
+
+  /// The route, and with it the cluster, is known.
+  @inline(__always)
+  func logStart() {
+    if let logger = manager.accessLogger, logger.logsStart { log(.downstreamStart) }
+  }
+
+  @inline(never)
+  private func log(_ type: AccessLogType) {
+    guard let logger = manager.accessLogger else { return }
+    router.reportBytes()
+    withFormatContext { logger.log(type, &$0) }
+  }
+
+  /// What has been read of a request is no request: logs show none.
+  func forgetRequest() {
+    let method = request.method
+    request.reset()
+    // How the answer is framed.
+    request.method = method
   }
 
   /// The response cannot be completed.
@@ -505,12 +623,17 @@ final class HTTPStream {
   /// The connection has gone.
   func abandon(byClient: Bool) {
     manager.counters.add(.requestResetReceived)
+    leave()
     if byClient { result = MARTLET_STREAM_CLIENT_GONE }
+    router.cancel()
+  }
+
+  /// The client went before its answer was whole.
+  func leave() {
     if !wasReset {
       info.flags.formUnion(.downstreamConnectionTermination)
       info.setDetails(ResponseDetails.downstreamRemoteDisconnect)
     }
-    router.cancel()
   }
 
   // MARK: Time
@@ -518,14 +641,21 @@ final class HTTPStream {
   /// Looks at the deadlines. The codec calls it when its timer fires.
   func checkDeadlines(now: UInt64) {
     let counters = manager.counters
+    if now >= logDeadline {
+      logDeadline = now &+ manager.accessLogInterval
+      log(.downstreamPeriodic)
+    }
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)
+      forgetRequest()
       expire(408, "request header timeout", details: ResponseDetails.requestHeaderTimeout, close: true)
     } else if now >= requestDeadline {
       counters.add(.requestTimeout)
       expire(408, "request timeout", details: ResponseDetails.requestTimeout, close: true)
     } else if now >= routeDeadline {
       router.timedOut()
+    } else if now >= router.nextDeadline {
+      router.checkDeadlines(now: now)
     } else if idleTimeout > 0, now >= lastActivity &+ idleTimeout {
       counters.add(.requestIdleTimeout)
       // Envoy's rule: the client is late with its request, or the upstream with its answer.
@@ -540,6 +670,7 @@ final class HTTPStream {
   ) {
     if !counted { countRequest() }
     if close { closeAfterResponse = true }
+    repliesForRoute = false
     reply(status, body: text, flags: flags, details: details)
   }
 }

@@ -21,6 +21,9 @@ struct RetryState {
 
   var isEnabled: Bool { policy != nil && !conditions.isEmpty }
 
+  /// The request is not sent again.
+  mutating func disable() { conditions = [] }
+
   mutating func begin(_ policy: RetryPolicyRuntime?, request: MessageHead, fallback: RetryPolicyRuntime) {
     self.policy = nil
     conditions = []
@@ -68,7 +71,7 @@ struct RetryState {
     guard left > 0 else { return .exhausted }
     left -= 1
     if case .headers = outcome,
-      let wait = policy.rateLimitWait(response, now: UInt64(clamping: time(nil)))
+      let wait = policy.rateLimitWait(response, now: UInt64(clamping: martlet_wall_seconds()))
     {
       // Up to half as much again, so that those who were told the same do not come back together.
       let jitter = context.random.next(below: wait / 2_000_000 + 1) &* 1_000_000

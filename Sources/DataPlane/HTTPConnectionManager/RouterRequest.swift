@@ -1,26 +1,44 @@
 // The router filter: a request on its way to an upstream and the response on its way back.
 //
-//     start -> connecting -> sending -> response head -> body -> end
-//                  |            |            |
-//                  +------------+------------+--> failed: local reply, or a reset once it has begun
+//     start -> attempt -> connecting -> sending -> response head -> body -> end
+//                 ^           |            |            |
+//                 |           +------------+------------+--> failed: local reply, or a reset once
+//                 +-- waiting to retry <---+                 the response has begun
+//
+// What decides about another attempt stands in `RouterRequest+Retry.swift`.
 import CMartletSystem
 
 final class RouterRequest: UpstreamHandler {
-  private unowned(unsafe) let stream: HTTPStream
-  private var cluster: ClusterRuntime?
-  private var endpoint: EndpointRuntime?
-  private var connection: HTTP1ClientConnection?
-  private var action: RouteActionRuntime?
+  unowned(unsafe) let stream: HTTPStream
+  var cluster: ClusterRuntime?
+  var endpoint: EndpointRuntime?
+  var connection: HTTP1ClientConnection?
+  var action: RouteActionRuntime?
   /// The connection is standing and the head is written.
-  private var sending = false
-  private var headReceived = false
+  var sending = false
+  var headReceived = false
   private var sentAt: UInt64 = 0
+  /// What has come of the request before the connection was ready; with `keepsBody`, all of it.
+  var early: OutboundQueue?
+  /// The request may be sent again: its body stays in `early`.
+  var keepsBody = false
+  var retry = RetryState()
+  /// Endpoints that have been tried, where the next attempt is to avoid them.
+  var tried: [ObjectIdentifier] = []
+  /// The answer that is being read to its end is not for the client.
+  var retryWait: UInt64?
+  // Deadlines in the reactor's time; `.max`: none.
+  var retryAt: UInt64 = .max
+  var perTryDeadline: UInt64 = .max
+  var perTryIdleDeadline: UInt64 = .max
+  // Nanoseconds; 0: none.
+  var timeout: UInt64 = 0
+  var perTryTimeout: UInt64 = 0
+  var timeoutIs204 = false
   /// When the request was whole; 0 before that.
   private var requestCompleteAt: UInt64 = 0
   private var isCanary = false
   private var isInternal = false
-  /// What has come of the request before the connection was ready.
-  private var early: OutboundQueue?
   private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
@@ -33,6 +51,7 @@ final class RouterRequest: UpstreamHandler {
     response.headers.clear()
     responseTrailers.headers.clear()
     early?.removeAll()
+    if retry.isRetry { endRetry() }
     action = nil
     cluster = nil
     endpoint = nil
@@ -50,6 +69,7 @@ final class RouterRequest: UpstreamHandler {
     earlyTrailers = false
     guard let cluster = action.cluster(&context.random) else {
       stream.manager.counters.add(.noCluster)
+      stream.logStart()
       stream.reply(
         action.clusterNotFoundStatus, body: nil, flags: .noClusterFound,
         details: ResponseDetails.clusterNotFound)
@@ -57,10 +77,24 @@ final class RouterRequest: UpstreamHandler {
     }
     self.cluster = cluster
     stream.info.cluster = cluster
-    stream.info.attempts = 1
+    stream.logStart()
+    stream.info.attempts = 0
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
+    readTimeouts(action)
+    stream.applyRequestRules()
     rewrite(action, matched)
-    guard let endpoint = pick(cluster) else {
+    if stream.requestForwarded { startRouteTimer() }
+    beginRetries(action)
+    attempt(action, cluster)
+  }
+
+  /// Sends the request to an endpoint, the first time or again.
+  func attempt(_ action: RouteActionRuntime, _ cluster: ClusterRuntime) {
+    sending = false
+    headReceived = false
+    retryWait = nil
+    stream.info.attempts &+= 1
+    guard let endpoint = tried.isEmpty ? pick(cluster) : pickUntried(cluster) else {
       countLocal(503)
       stream.reply(
         503, body: "no healthy upstream", flags: .noHealthyUpstream,
@@ -69,7 +103,6 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
-    if stream.requestForwarded { startRouteTimer() }
     switch endpoint.acquire(self, priority: action.priority) {
     case .ready(let connection):
       self.connection = connection
@@ -88,7 +121,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   @inline(__always)
-  private func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
+  func pick(_ cluster: ClusterRuntime) -> EndpointRuntime? {
     guard let destinations = cluster.destinations else { return cluster.pick() }
     return pickDestination(destinations)
   }
@@ -118,16 +151,16 @@ final class RouterRequest: UpstreamHandler {
         request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
       }
     }
-    if action.timeoutMilliseconds > 0, !stream.manager.suppressEnvoyHeaders {
+    let expected = (perTryTimeout > 0 ? perTryTimeout : timeout) / 1_000_000
+    if expected > 0, !stream.manager.suppressEnvoyHeaders {
       if request.headers.contains(.xEnvoyExpectedTimeout) { request.headers.remove(.xEnvoyExpectedTimeout) }
-      request.headers.add(
-        .xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", decimal: action.timeoutMilliseconds)
+      request.headers.add(.xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", decimal: expected)
     }
   }
 
   private func startRouteTimer() {
-    guard let action, action.timeout > 0 else { return }
-    stream.routeDeadline = context.reactor.now &+ action.timeout
+    if timeout == 0 { return }
+    stream.routeDeadline = context.reactor.now &+ timeout
     stream.codec?.deadlineChanged(stream)
   }
 
@@ -148,13 +181,25 @@ final class RouterRequest: UpstreamHandler {
     sentAt = context.reactor.now
     stream.info.poolReady = sentAt
     stream.info.firstUpstreamSent = sentAt
+    stream.info.upstreamConnectionID = connection.id
+    if stream.manager.formatNeeds.contains(.upstreamLocal) {
+      stream.info.upstreamLocal = connection.findLocalAddress()
+    }
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     connection.encodeHead(request, framing: framing)
     if let early, !early.isEmpty {
-      while let slice = early.popSlice() { connection.write(slice) }
+      if keepsBody {
+        early.forEachSlice { slice in
+          slice.chunk.retain()
+          connection.write(slice)
+        }
+      } else {
+        while let slice = early.popSlice() { connection.write(slice) }
+      }
     }
+    if hasPerTryTimeout { startPerTry() }
     if stream.requestForwarded {
       finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
     }
@@ -168,6 +213,7 @@ final class RouterRequest: UpstreamHandler {
       keepEarly(slice)
       return
     }
+    if keepsBody { keepForRetry(slice) }
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
@@ -176,22 +222,23 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func keepEarly(_ slice: Slice) {
-    guard connection != nil || waitsIn != nil else {
+    guard connection != nil || waitsIn != nil || retryAt != .max else {
       slice.release()
       return
     }
     let queue = early ?? OutboundQueue(pool: context.reactor.pool)
     early = queue
     queue.append(slice)
+    if keepsBody, queue.byteCount > stream.bufferLimit { stopKeeping() }
   }
 
   func requestEnd(trailers: MessageHead?) {
     requestCompleteAt = context.reactor.now
-    guard connection != nil || waitsIn != nil else { return }
+    guard connection != nil || waitsIn != nil || retryAt != .max else { return }
+    earlyTrailers = trailers != nil
     if sending, let connection {
       finishRequest(connection, trailers: forwardsTrailers ? trailers : nil)
-    } else {
-      earlyTrailers = trailers != nil
+      if hasPerTryTimeout { startPerTry() }
     }
     startRouteTimer()
   }
@@ -218,8 +265,13 @@ final class RouterRequest: UpstreamHandler {
   }
 
   override func upstreamHead(end: Bool) {
-    headReceived = true
     stream.info.firstUpstreamReceived = context.reactor.now
+    stream.info.responseCode = response.status
+    if stream.manager.formatNeeds.contains(.headBytes) {
+      stream.info.upstream.headReceived = WireBytes.received(response)
+    }
+    if retry.isEnabled, retriesAnswer(end: end) { return }
+    headReceived = true
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if !stream.manager.suppressEnvoyHeaders {
@@ -229,17 +281,30 @@ final class RouterRequest: UpstreamHandler {
       headers.add(
         .xEnvoyUpstreamServiceTime, "x-envoy-upstream-service-time", decimal: milliseconds)
     }
+    stream.applyResponseRules()
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
     if !end { stream.responseHead(end: false) }
   }
-  private var pendingEnd = false
+  var pendingEnd = false
 
   @inline(__always)
-  override func upstreamData(_ slice: Slice) { stream.responseData(slice) }
+  override func upstreamData(_ slice: Slice) {
+    if perTryIdleDeadline != .max { startPerTryIdle() }
+    if stream.info.firstUpstreamBody == 0 { stream.info.firstUpstreamBody = context.reactor.now }
+    stream.responseData(slice)
+  }
 
   override func upstreamEnd() {
+    reportBytes()
     connection = nil
+    perTryDeadline = .max
+    perTryIdleDeadline = .max
+    if let wait = retryWait {
+      finishCounts(success: false)
+      retryLater(wait)
+      return
+    }
     if requestCompleteAt != 0, let cluster {
       cluster.responses.time(
         from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
@@ -260,7 +325,7 @@ final class RouterRequest: UpstreamHandler {
     cluster?.responses.count(response.status, isInternal: isInternal, isCanary: isCanary)
   }
 
-  private func finishCounts(success: Bool) {
+  func finishCounts(success: Bool) {
     guard sending else {
       endpoint?.counters.add(.requestError)
       return
@@ -274,12 +339,17 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamFailed(_ failure: UpstreamFailure) {
     let wasPending = !sending
+    reportBytes()
+    if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
     if !wasPending, !headReceived {
       cluster?.counters.add(.requestReceiveReset)
     }
     finishCounts(success: false)
     pendingEnd = false
+    if retry.isEnabled, !headReceived, retries(failure, wasPending: wasPending) { return }
+    perTryDeadline = .max
+    perTryIdleDeadline = .max
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
       stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
@@ -305,11 +375,17 @@ final class RouterRequest: UpstreamHandler {
       stream.info.setDetails(ResponseDetails.upstreamTimeout)
       stream.reset()
     } else {
-      countLocal(504)
-      stream.reply(
-        504, body: "upstream request timeout", flags: .upstreamRequestTimeout,
-        details: ResponseDetails.upstreamTimeout)
+      replyTimeout(details: ResponseDetails.upstreamTimeout)
     }
+  }
+
+  func replyTimeout(details: StaticString) {
+    if timeoutIs204 {
+      stream.reply(204, body: nil, flags: .upstreamRequestTimeout, details: details)
+      return
+    }
+    countLocal(504)
+    stream.reply(504, body: "upstream request timeout", flags: .upstreamRequestTimeout, details: details)
   }
 
   /// Envoy counts the answers that the router makes among the cluster's.
@@ -321,15 +397,28 @@ final class RouterRequest: UpstreamHandler {
   @inline(__always)
   func cancel() {
     if connection != nil || waitsIn != nil { cancelUpstream() }
+    if retryAt != .max { retryAt = .max }
   }
 
-  private func cancelUpstream() {
+  func cancelUpstream() {
+    reportBytes()
     waitsIn?.cancel(self)
     let connection = connection
     self.connection = nil
     finishCounts(success: false)
     pendingEnd = false
+    perTryDeadline = .max
+    perTryIdleDeadline = .max
     connection?.cancel()
+  }
+
+  /// What the upstream connection has cost so far, for formats.
+  @inline(__always)
+  func reportBytes() {
+    guard sending, let connection else { return }
+    stream.info.upstream.wireReceived = connection.bytes.wireReceived
+    stream.info.upstream.wireSent = connection.bytes.wireSent
+    stream.info.upstream.headSent = connection.bytes.headSent
   }
 
   func pauseResponse() { connection?.pauseReading() }

@@ -38,12 +38,16 @@ final class ListenerRuntime: ConnectionOwner {
   var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
   /// Nil without a `proxy_protocol` filter: Envoy has these statistics only with one.
   private(set) var proxyProtocolCounters: Counters<ProxyProtocolStat>?
+  private var accessLogger: AccessLogger?
+  private let logs: AccessLogWriters
 
   init(
     model: Listener, context: WorkerContext, handles: HandleTable, limits: ListenerLimits,
-    chains: ListenerChains
+    chains: ListenerChains, logs: AccessLogWriters
   ) {
     self.model = model
+    self.logs = logs
+    accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
     self.handles = handles
     self.limits = limits
@@ -74,6 +78,7 @@ final class ListenerRuntime: ConnectionOwner {
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     self.model = model
+    accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
     self.limits = limits
     let old = self.chains
@@ -164,6 +169,10 @@ final class ListenerRuntime: ConnectionOwner {
   func establish(_ connection: Connection, _ socket: StreamSocket) {
     guard let chain = onlyChain ?? choose(connection, socket) else {
       counters.add(.noFilterChainMatch)
+      if let record = connection.record {
+        record.info.note(.noRouteFound, details: ResponseDetails.filterChainNotFound)
+        log(connection, socket)
+      }
       socket.close()
       releaseLimits()
       return
@@ -197,6 +206,24 @@ final class ListenerRuntime: ConnectionOwner {
     counters.add(.connectionDestroy)
     histograms.record(.connectionLength, from: connection.openedAt, to: context.reactor.now)
     workerCounters.subtract(.connectionActive)
+    if accessLogger != nil, let socket = connection.socket { log(connection, socket) }
     releaseLimits()
+  }
+
+  override var keepsInfo: Bool { accessLogger != nil }
+
+  /// The line at the end of a connection.
+  private func log(_ connection: Connection, _ socket: StreamSocket) {
+    guard let logger = accessLogger, let record = connection.record else { return }
+    if !record.countsOwnBytes {
+      record.info.bodyReceived = socket.bytesReceived
+      record.info.bodySent = socket.bytesSent
+    }
+    withUnsafeMutablePointer(to: &record.info) { info in
+      var context = FormatContext(
+        worker: context, request: nil, response: nil, trailers: nil, connection: connection,
+        info: info)
+      logger.log(.notSet, &context)
+    }
   }
 }

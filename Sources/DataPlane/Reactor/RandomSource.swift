@@ -12,6 +12,9 @@ struct RandomSource {
     state = seed
   }
 
+  /// The same numbers each time, for tests.
+  init(seed: UInt64) { state = (seed, 0x9e37_79b9_7f4a_7c15) }
+
   /// xoroshiro128+ (Blackman and Vigna, 2018).
   @inline(__always)
   mutating func next() -> UInt64 {

@@ -10,19 +10,33 @@ final class RouteRuntime {
   }
 
   let name: String
+  let nameText: OwnedText
   let path: PathMatcher
   private let conditions: RouteConditions?
   let action: Action
+  /// Nil where neither the route nor what it belongs to changes headers.
+  let headerRules: RouteHeaderRules?
+  /// Of a direct response's body (nil: as it is).
+  private(set) var replyFormat: FormatProgram?
 
-  init(model: Route, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  /// `outer`: the rules of the virtual host and of the route table.
+  init(
+    model: Route, outer: [HeaderRuleSet] = [], mostSpecificWins: Bool = false, context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
+    headerRules = RouteHeaderRules.compile(
+      [model.headerRules] + outer, mostSpecificWins: mostSpecificWins, names: context.names)
     name = model.name
+    nameText = OwnedText(model.name)
     path = PathMatcher(model.match.path, caseSensitive: model.match.caseSensitive)
     conditions = RouteConditions(model.match, context: context)
     switch model.action {
     case .cluster(let action):
-      self.action = .cluster(RouteActionRuntime(model: action, clusters: clusters))
+      self.action = .cluster(RouteActionRuntime(model: action, names: context.names, clusters: clusters))
     case .redirect(let redirect): action = .redirect(redirect)
-    case .directResponse(let response): action = .directResponse(response)
+    case .directResponse(let response):
+      action = .directResponse(response)
+      replyFormat = response.bodyFormat.map { FormatProgram($0, names: context.names) }
     }
   }
 
@@ -47,14 +61,14 @@ final class RouteActionRuntime {
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
-  /// The timeout in milliseconds, as `x-envoy-expected-rq-timeout-ms` says it.
-  let timeoutMilliseconds: UInt64
+  /// Nil: requests are not sent again, unless they ask for it themselves.
+  let retryPolicy: RetryPolicyRuntime?
   private let clusters: WeightedClusters
 
-  init(model: RouteAction, clusters find: (String) -> ClusterRuntime?) {
+  init(model: RouteAction, names: HeaderNameTable, clusters find: (String) -> ClusterRuntime?) {
     prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
     timeout = model.timeout?.clampedNanoseconds ?? 0
-    timeoutMilliseconds = timeout / 1_000_000
+    retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: names) }
     switch model.idleTimeout {
     case .none: idleTimeout = nil
     case .some(.none): idleTimeout = 0

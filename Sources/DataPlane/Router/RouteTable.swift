@@ -14,6 +14,9 @@ final class RouteTable {
   private let catchAll: VirtualHostRuntime?
   private let hosts: [VirtualHostRuntime]
 
+  /// What the header rules of all routes need to be recorded.
+  let formatNeeds: FormatNeeds
+
   init(model: RouteConfiguration, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
     name = model.name
     ignoresPort = model.ignorePortInHostMatching
@@ -22,8 +25,10 @@ final class RouteTable {
       ? nil : context.names.intern(Array(model.virtualHostHeader.utf8)) ?? .unknown
     hosts = model.virtualHosts.map {
       VirtualHostRuntime(
-        model: $0, ignorePathParameters: model.ignorePathParameters, context: context, clusters: clusters)
+        model: $0, ignorePathParameters: model.ignorePathParameters, table: model, context: context,
+        clusters: clusters)
     }
+    formatNeeds = hosts.reduce([]) { $0.union($1.formatNeeds) }
     var forward = RadixTree.Builder(folds: true)
     var backward = RadixTree.Builder(folds: true)
     var catchAll: VirtualHostRuntime?

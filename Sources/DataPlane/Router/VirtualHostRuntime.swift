@@ -12,6 +12,9 @@ import Model
 
 final class VirtualHostRuntime {
   let name: String
+  let nameText: OwnedText
+  /// What the header rules of the routes need to be recorded.
+  let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
   /// The same, without reference counting.
   private let routes: UnsafeMutablePointer<Unmanaged<RouteRuntime>>
@@ -30,13 +33,20 @@ final class VirtualHostRuntime {
   }
 
   init(
-    model: VirtualHost, ignorePathParameters: Bool = false, context: WorkerContext,
+    model: VirtualHost, ignorePathParameters: Bool = false,
+    table: RouteConfiguration = RouteConfiguration(virtualHosts: []), context: WorkerContext,
     clusters: (String) -> ClusterRuntime?
   ) {
     name = model.name
+    nameText = OwnedText(model.name)
     self.context = context
     ignoresPathParameters = ignorePathParameters
-    owned = model.routes.map { RouteRuntime(model: $0, context: context, clusters: clusters) }
+    owned = model.routes.map {
+      RouteRuntime(
+        model: $0, outer: [model.headerRules, table.headerRules],
+        mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
+    }
+    formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
       (routes + index).initialize(to: .passUnretained(route))

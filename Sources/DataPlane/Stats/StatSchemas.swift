@@ -130,7 +130,9 @@ enum ClusterStat: Int, StatSchema {
     requestTotal, requestActive, requestPendingTotal, requestPendingActive,
     requestPendingFailureEject, requestCancelled, requestTimeout,
     requestReceiveReset, requestTransmitReset,
-    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow,
+    requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
+    requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
+    requestPerTryTimeout, requestPerTryIdleTimeout,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
     healthyPanic, originalDestinationInvalid
   var name: String {
@@ -158,6 +160,14 @@ enum ClusterStat: Int, StatSchema {
     case .requestActiveOverflow: "upstream_rq_active_overflow"
     case .requestPendingOverflow: "upstream_rq_pending_overflow"
     case .requestRetryOverflow: "upstream_rq_retry_overflow"
+    case .requestRetry: "upstream_rq_retry"
+    case .requestRetrySuccess: "upstream_rq_retry_success"
+    case .requestRetryLimitExceeded: "upstream_rq_retry_limit_exceeded"
+    case .requestRetryExponential: "upstream_rq_retry_backoff_exponential"
+    case .requestRetryRateLimited: "upstream_rq_retry_backoff_ratelimited"
+    case .requestRetryAbandoned: "retry_or_shadow_abandoned"
+    case .requestPerTryTimeout: "upstream_rq_per_try_timeout"
+    case .requestPerTryIdleTimeout: "upstream_rq_per_try_idle_timeout"
     case .membershipDegraded: "membership_degraded"
     case .membershipExcluded: "membership_excluded"
     case .membershipChange: "membership_change"

@@ -9,9 +9,15 @@ final class TCPProxyFactory: TerminalFactory {
   let idleTimeout: UInt64
   let maxDuration: UInt64
   let maxConnectAttempts: Int
+  let accessLogger: AccessLogger?
   private let clusters: WeightedClusters
 
-  init(model: TCPProxy, context: WorkerContext, clusters find: (String) -> ClusterRuntime?) {
+  init(
+    model: TCPProxy, context: WorkerContext, logs: AccessLogWriters,
+    clusters find: (String) -> ClusterRuntime?
+  ) {
+    accessLogger = AccessLogger.make(
+      model.accessLogs, timing: model.accessLogTiming, context: context, writers: logs)
     self.context = context
     counters = context.stats.counters(
       TCPStat.self, scope: .tcp(model.statPrefix), worker: context.index)
@@ -41,24 +47,36 @@ final class TCPProxySession: TerminalFilter {
   private var upstreamEnded = false
   private var timer = LazyTimer()
   private var durationDeadline: UInt64 = .max
+  private var logDeadline: UInt64 = .max
+  /// Nil where neither this proxy nor the listener logs.
+  private var record: ConnectionInfo?
   private var finished = false
 
   init(connection: Connection, factory: TCPProxyFactory) {
     self.factory = factory
     super.init(connection: connection)
     factory.counters.add(.connectionTotal)
+    record = factory.accessLogger == nil ? connection.record : connection.keepRecord()
+    record?.countsOwnBytes = true
   }
 
   private var reactor: Reactor { factory.context.reactor }
 
   override func start() {
     if factory.maxDuration > 0 { durationDeadline = reactor.now &+ factory.maxDuration }
+    if let logger = factory.accessLogger {
+      connection.rememberAddresses()
+      if logger.interval > 0 { logDeadline = reactor.now &+ logger.interval }
+    }
     guard let cluster = factory.pickCluster() else {
       factory.counters.add(.connectionNoRoute)
+      record?.info.flags.formUnion(.noClusterFound)
       connection.close()
       return
     }
     self.cluster = cluster
+    record?.info.cluster = cluster
+    record?.info.upstreamRequestStart = reactor.now
     cluster.counters.add(.requestTotal)
     connect()
     armTimer()
@@ -71,15 +89,25 @@ final class TCPProxySession: TerminalFilter {
     let picked =
       cluster.destinations.map { $0.pick(connection.addresses.restoredLocal) } ?? cluster.pick()
     guard let endpoint = picked else {
+      record?.info.flags.formUnion(.noHealthyUpstream)
+      record?.info.poolReady = reactor.now
       connection.close()
       return
     }
     guard cluster.breaker(.normal).allows(.connections), endpoint.allowsConnection(.normal) else {
       cluster.counters.add(.connectionOverflow)
+      record?.info.flags.formUnion(.upstreamOverflow)
+      record?.info.poolReady = reactor.now
       connection.close()
       return
     }
     attempts += 1
+    if let record {
+      record.info.attempts += 1
+      record.info.endpoint = endpoint
+      record.info.upstreamConnectStart = reactor.now
+      record.endpoint = endpoint
+    }
     let upstream = TCPUpstream(cluster: cluster, endpoint: endpoint, session: self)
     self.upstream = upstream
     upstream.connect()
@@ -87,21 +115,59 @@ final class TCPProxySession: TerminalFilter {
 
   func upstreamConnected() {
     connected = true
+    if let record { noteConnected(record) }
     touch()
     connection.socket.continueReading()
     moveDownstreamBytes()
     if downstreamEnded { upstream?.socket?.shutdownWriting() }
   }
 
-  func upstreamConnectFailed() {
+  func upstreamConnectFailed(_ code: Int32) {
     upstream = nil
+    if let record {
+      record.info.poolReady = reactor.now
+      record.noteFailure(code)
+    }
     guard !finished else { return }
     if attempts < factory.maxConnectAttempts {
       connect()
       return
     }
     cluster?.counters.add(.connectAttemptsExceeded)
+    record?.info.flags.formUnion([.upstreamConnectionFailure, .upstreamRetryLimitExceeded])
     connection.close()
+  }
+
+  private func noteConnected(_ record: ConnectionInfo) {
+    let now = reactor.now
+    record.info.upstreamConnectEnd = now
+    record.info.poolReady = now
+    record.info.upstreamConnectionID = factory.context.nextConnectionID()
+    if let socket = upstream?.socket {
+      record.info.upstreamLocal = ListenSocketAddress.local(of: socket.descriptor)
+    }
+    if let logger = factory.accessLogger, logger.logsStart { log(.tcpUpstreamConnected) }
+  }
+
+  private func noteBytes() {
+    guard let record else { return }
+    record.info.downstream.wireReceived = record.info.bodyReceived
+    record.info.downstream.wireSent = record.info.bodySent
+    if let up = upstream?.socket {
+      record.info.upstream.wireReceived = up.bytesReceived
+      record.info.upstream.wireSent = up.bytesSent
+    }
+  }
+
+  private func log(_ type: AccessLogType) {
+    guard let logger = factory.accessLogger, let record else { return }
+    noteBytes()
+    withUnsafeMutablePointer(to: &record.info) { info in
+      var context = FormatContext(
+        worker: factory.context, request: nil, response: nil, trailers: nil, connection: connection,
+        info: info)
+      logger.log(type, &context)
+    }
   }
 
   // MARK: Downstream to upstream
@@ -121,6 +187,7 @@ final class TCPProxySession: TerminalFilter {
     guard let socket = upstream?.socket, !connection.inbound.isEmpty else { return }
     let count = connection.inbound.count
     factory.counters.add(.bytesReceived, UInt64(count))
+    record?.info.bodyReceived &+= UInt64(count)
     socket.outbound.append(connection.inbound.take(count))
     socket.scheduleFlush()
     if socket.outbound.byteCount > (cluster?.model.perConnectionBufferLimit ?? 0) {
@@ -145,6 +212,7 @@ final class TCPProxySession: TerminalFilter {
   func upstreamReceived(_ socket: StreamSocket) {
     let count = socket.inbound.count
     factory.counters.add(.bytesSent, UInt64(count))
+    record?.info.bodySent &+= UInt64(count)
     connection.output.append(socket.inbound.take(count))
     connection.flush()
     if connection.backlog > connection.bufferLimit {
@@ -167,6 +235,7 @@ final class TCPProxySession: TerminalFilter {
   /// The upstream failed or was reset. What it sent before still goes out; with nothing left, the
   /// client sees a reset as well, so that it cannot take what it has for the whole.
   func upstreamFailed() {
+    noteBytes()
     upstream = nil
     if connection.backlog == 0 {
       connection.close(reset: true)
@@ -179,6 +248,7 @@ final class TCPProxySession: TerminalFilter {
     guard downstreamEnded, upstreamEnded, connected else { return }
     guard let upstream, let socket = upstream.socket else { return }
     if socket.outbound.isEmpty, connection.backlog == 0 {
+      noteBytes()
       self.upstream = nil
       upstream.close(byPeer: true)
       connection.close()
@@ -197,7 +267,7 @@ final class TCPProxySession: TerminalFilter {
   }
 
   private func armTimer() {
-    var deadline = durationDeadline
+    var deadline = Swift.min(durationDeadline, logDeadline)
     if factory.idleTimeout > 0 {
       deadline = Swift.min(deadline, lastActivity() &+ factory.idleTimeout)
     }
@@ -207,8 +277,13 @@ final class TCPProxySession: TerminalFilter {
   override func timerFired(now: UInt64) {
     timer.fired()
     if connection.isClosed { return }
+    if now >= logDeadline {
+      logDeadline = now &+ (factory.accessLogger?.interval ?? 0)
+      log(.tcpPeriodic)
+    }
     if now >= durationDeadline {
       factory.counters.add(.maxDuration)
+      record?.info.flags.formUnion(.durationTimeout)
       connection.close()
     } else if factory.idleTimeout > 0, now >= lastActivity() &+ factory.idleTimeout {
       factory.counters.add(.idleTimeout)
@@ -221,8 +296,11 @@ final class TCPProxySession: TerminalFilter {
   override func closed(byPeer: Bool) {
     finished = true
     timer.cancel(wheel: reactor.timers)
+    noteBytes()
     let last = upstream
     upstream = nil
     last?.close(byPeer: false)
+    record?.info.downstreamConnectionEnd = reactor.now
+    log(.tcpConnectionEnd)
   }
 }

@@ -35,7 +35,7 @@ final class TCPUpstream: UpstreamSocketHandler {
       socket = try cluster.socketOptions.connect(
         to: endpoint.addresses[0], self, reactor: reactor)
     } catch {
-      failLater()
+      failLater(error.code)
     }
   }
 
@@ -44,15 +44,18 @@ final class TCPUpstream: UpstreamSocketHandler {
     eyeballs = nil
   }
 
-  private func failLater() { cluster.context.reactor.defer { [self] in connectFailed() } }
+  private func failLater(_ code: Int32) {
+    cluster.context.reactor.defer { [self] in connectFailed(code) }
+  }
 
-  private func connectFailed() {
+  /// `code`: errno; 0: it took too long.
+  private func connectFailed(_ code: Int32) {
     guard !closed else { return }
     cluster.counters.add(.connectionConnectFail)
     endpoint.counters.add(.connectionConnectFail)
     let session = session
     close(byPeer: false)
-    session?.upstreamConnectFailed()
+    session?.upstreamConnectFailed(code)
   }
 
   override func socketConnected() {
@@ -73,7 +76,7 @@ final class TCPUpstream: UpstreamSocketHandler {
 
   override func socketFailed(_ code: Int32) {
     if connecting {
-      connectFailed()
+      connectFailed(code)
       return
     }
     let session = session
@@ -89,7 +92,7 @@ final class TCPUpstream: UpstreamSocketHandler {
       return
     }
     cluster.counters.add(.connectionConnectTimeout)
-    connectFailed()
+    connectFailed(0)
   }
 
   func close(byPeer: Bool) {

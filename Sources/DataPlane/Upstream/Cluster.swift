@@ -21,8 +21,14 @@ final class WorkerContext {
   let runtime = RuntimeTable()
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// `date` header of the current second.
   var date = DateHeader()
+  var wall = WallClock()
+  /// For text that is made and used in one go.
+  let text = TextBuffer()
+  private var connectionIDs: UInt64
 
   init(
     index: Int, reactor: Reactor, names: HeaderNameTable, stats: StatRegistry,
@@ -40,6 +46,13 @@ final class WorkerContext {
     self.foundEndpoints = foundEndpoints
     self.log = log
     random = RandomSource()
+    connectionIDs = UInt64(index) << 40
+  }
+
+  /// A number for a connection of either side, unlike all others of the process.
+  func nextConnectionID() -> UInt64 {
+    connectionIDs &+= 1
+    return connectionIDs
   }
 
   /// Whether the answer at hand is one of those that close their connection.
@@ -76,6 +89,8 @@ final class ClusterRuntime {
   let model: Cluster
   let context: WorkerContext
   let counters: Counters<ClusterStat>
+  let nameText: OwnedText
+  let statNameText: OwnedText
   let histograms: Histograms<ClusterHistogram>
   let responses: ClusterResponses
   private(set) var endpoints: [EndpointRuntime] = []
@@ -96,6 +111,8 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    nameText = OwnedText(model.name)
+    statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
       ClusterStat.self, scope: .cluster(model.statName), worker: context.index)
     histograms = context.stats.histograms(
@@ -122,7 +139,9 @@ final class ClusterRuntime {
   }
 
   static func endpointScope(_ cluster: Cluster, _ endpoint: Endpoint) -> StatValue.Scope {
-    .other("\(cluster.name)|\(endpoint.address)")
+    // A logical host is the same wherever it is.
+    if case .dns(let dns) = cluster.discovery, dns.isLogical { return .other("\(cluster.name)|") }
+    return .other("\(cluster.name)|\(endpoint.address)")
   }
 
   /// Whose turn it is. Nil when there is nobody.

@@ -8,6 +8,7 @@ final class EndpointRuntime {
   /// The address changes where the cluster is LOGICAL_DNS.
   private(set) var model: Endpoint
   let counters: Counters<EndpointStat>
+  let hostnameText: OwnedText
   /// When it was made, in the reactor's time: slow start counts from here.
   let born: UInt64
   /// One address, or (in the order in which they are tried) several.
@@ -25,6 +26,7 @@ final class EndpointRuntime {
     addresses = EndpointRuntime.order(model, cluster.model.connections.addressOrder)
     guard !addresses.isEmpty else { return nil }
     self.model = model
+    hostnameText = OwnedText(model.hostname)
     self.cluster = cluster
     let context = cluster.context
     let scope = ClusterRuntime.endpointScope(cluster.model, model)
@@ -112,15 +114,8 @@ final class EndpointRuntime {
     hostConnections?.decrement()
   }
 
-  /// Somebody uses it, or waits for it.
-  var hasRequests: Bool {
-    counters[.requestActive] > 0 || counters[.requestPendingActive] > 0 || hasConnections
-  }
-
-  /// Of other kinds than pooled ones (TCP proxy).
-  private var hasConnections: Bool {
-    counters[.connectionActive] > UInt64(normalPool.count + (highPool?.count ?? 0))
-  }
+  /// It has connections on this worker, or requests that wait for one.
+  var isInUse: Bool { counters[.connectionActive] > 0 || counters[.requestPendingActive] > 0 }
 
   func closeIdle() {
     normalPool.closeIdle()

@@ -10,12 +10,18 @@
 //
 // Threading: belongs to its worker.
 
+import Model
+
 final class HTTP1ClientConnection: UpstreamSocketHandler {
   private enum State { case connecting, busy, idle, closed }
   private enum Body { case none, length(UInt64), chunked, trailers, untilClose }
 
   let cluster: ClusterRuntime
   let endpoint: EndpointRuntime
+  let id: UInt64
+  /// What the present request has cost on the wire.
+  private(set) var bytes = WireBytes()
+  private var localAddress: SocketAddress?
   private unowned(unsafe) let pool: HTTP1Pool
   private(set) var socket: StreamSocket!
   /// While several addresses are tried.
@@ -49,6 +55,15 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     self.cluster = cluster
     self.endpoint = endpoint
     drainGeneration = pool.drainGeneration
+    id = cluster.context.nextConnectionID()
+  }
+
+  /// A system call, the first time.
+  func findLocalAddress() -> SocketAddress? {
+    if localAddress == nil, socket != nil, !socket.isClosed {
+      localAddress = ListenSocketAddress.local(of: socket.descriptor)
+    }
+    return localAddress
   }
 
   // MARK: For the pool
@@ -66,6 +81,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     parser = HTTP1HeadParser(.response)
     inBody = false
     requestDone = false
+    bytes = WireBytes()
     requests &+= 1
   }
 
@@ -122,13 +138,18 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     let limit = cluster.model.maxRequestsPerConnection ?? .max
     requestKeepsAlive = requests < limit
     if !requestKeepsAlive { cluster.counters.add(.connectionMaxRequests) }
-    HTTP1Encoder.request(head, framing: framing, keepAlive: true, to: socket.outbound)
+    let before = socket.outbound.byteCount
+    let line = HTTP1Encoder.request(head, framing: framing, keepAlive: true, to: socket.outbound)
+    bytes.wireSent = UInt64(socket.outbound.byteCount &- before)
+    bytes.headSent = bytes.wireSent &- UInt64(line)
     socket.scheduleFlush()
   }
 
   /// Owns the slice.
   @inline(__always)
   func write(_ slice: Slice) {
+    let before = socket.outbound.byteCount
+    defer { bytes.wireSent &+= UInt64(socket.outbound.byteCount &- before) }
     if framing == .chunked {
       HTTP1Encoder.chunkStart(slice.count, to: socket.outbound)
       socket.outbound.append(slice)
@@ -142,7 +163,9 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   /// The request is whole.
   func finish(trailers: MessageHead?) {
     if framing == .chunked {
+      let before = socket.outbound.byteCount
       HTTP1Encoder.lastChunk(trailers: trailers, to: socket.outbound)
+      bytes.wireSent &+= UInt64(socket.outbound.byteCount &- before)
       socket.scheduleFlush()
     }
     requestDone = true
@@ -210,6 +233,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     let head = owner.response
     head.headers.hold(socket.inbound.retainChunk())
     socket.inbound.consume(length)
+    bytes.wireReceived &+= UInt64(length)
     if let error = HTTP1FieldRules.checkResponse(head) {
       failProtocol(error)
       return false
@@ -259,10 +283,12 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       let count = Int(Swift.min(remaining, UInt64(socket.inbound.count)))
       let slice = socket.inbound.take(count)
       body = .length(remaining - UInt64(count))
+      bytes.wireReceived &+= UInt64(count)
       owner.upstreamData(slice)
       if remaining == UInt64(count), state == .busy { complete() }
       return state == .busy
     case .untilClose:
+      bytes.wireReceived &+= UInt64(socket.inbound.count)
       owner.upstreamData(socket.inbound.take(socket.inbound.count))
       return state == .busy
     case .chunked:
@@ -277,13 +303,16 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     switch decoder.next(socket.inbound.bytes, socket.inbound.count, consumed: &consumed) {
     case .needMore:
       socket.inbound.consume(consumed)
+      bytes.wireReceived &+= UInt64(consumed)
       return false
     case .data(let offset, let count):
+      bytes.wireReceived &+= UInt64(offset + count)
       if offset > 0 { socket.inbound.consume(offset) }
       owner.upstreamData(socket.inbound.take(count))
       return state == .busy
     case .trailers:
       socket.inbound.consume(consumed)
+      bytes.wireReceived &+= UInt64(consumed)
       parser = HTTP1HeadParser(.trailers)
       owner.responseTrailers.reset()
       body = .trailers
@@ -307,6 +336,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     case .complete(let length):
       owner.responseTrailers.headers.hold(socket.inbound.retainChunk())
       socket.inbound.consume(length)
+      bytes.wireReceived &+= UInt64(length)
       complete()
       return false
     }
@@ -351,6 +381,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   }
 
   private func failProtocol(_ error: HTTP1Error) {
+    bytes.wireReceived &+= UInt64(socket.inbound.count)
     cluster.counters.add(.connectionProtocolError)
     cluster.context.log(.debug, "upstream", "\(endpoint.model.address): \(error.text)")
     end(.protocolError(error))

@@ -53,8 +53,6 @@ final class HTTP1Pool {
     preconnectRatio = cluster.model.connections.preconnectRatio
   }
 
-  var count: Int { busyCount + connecting.count + idle.count }
-
   var isUnused: Bool { busyCount == 0 && waiting == 0 && connecting.isEmpty && idle.isEmpty }
 
   // MARK: Requests

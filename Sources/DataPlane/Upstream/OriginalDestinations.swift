@@ -1,5 +1,5 @@
 // The endpoints of an ORIGINAL_DST cluster: made when a client wants to go there, forgotten when
-// nobody has for a while.
+// nobody has for a while and its connections are gone.
 //
 // Threading: belongs to its worker.
 import CMartletSystem
@@ -65,7 +65,7 @@ final class OriginalDestinations: TimerTarget {
   override func timerFired(now: UInt64) {
     timer = .none
     for (destination, endpoint) in endpoints {
-      if endpoint.isUsed || endpoint.hasRequests {
+      if endpoint.isUsed || endpoint.isInUse {
         endpoint.isUsed = false
         continue
       }

@@ -31,6 +31,7 @@ final class Worker: @unchecked Sendable {
   private var clusters: [String: ClusterRuntime] = [:]
   private var configuration = ProxyConfiguration()
   private var drainTimer: DrainTimer?
+  private var logs: AccessLogWriters!
   private var isEnding = false
 
   /// What all workers share: registries and counts, each safe by itself.
@@ -39,10 +40,12 @@ final class Worker: @unchecked Sendable {
     let endpointStats: StatRegistry
     let breakers: CircuitBreakerBoards
     let foundEndpoints: SharedEndpoints
+    let resolved = ResolvedEndpoints()
     let counts: SharedCounts
     let connections: SharedCount
     let log: Log
     let options: DataPlaneOptions
+    let logFiles: AccessLogFiles
   }
 
   init(index: Int, shared: SharedState) {
@@ -80,6 +83,9 @@ final class Worker: @unchecked Sendable {
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
       endpointStats: shared.endpointStats, log: shared.log, breakers: shared.breakers,
       sharedCounts: shared.counts, foundEndpoints: shared.foundEndpoints)
+    logs = AccessLogWriters(
+      files: shared.logFiles, reactor: reactor,
+      interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
     handles.install()
     _ = context.stats.counters(
@@ -114,7 +120,7 @@ final class Worker: @unchecked Sendable {
       } else {
         let listener = ListenerRuntime(
           model: update.model, context: context, handles: handles, limits: limits,
-          chains: chains(of: update.model))
+          chains: chains(of: update.model), logs: logs)
         listener.findListener = { [unowned self] in self.listener(for: $0) }
         listeners[update.model.name] = listener
         listener.setSockets(sockets)
@@ -125,6 +131,7 @@ final class Worker: @unchecked Sendable {
       listener.retire()
       drainConnections(of: listener)
     }
+    logs.keep(only: next.accessLogPaths)
     configuration = next
   }
 
@@ -136,7 +143,9 @@ final class Worker: @unchecked Sendable {
       if let old = clusters[model.name], old.model == model {
         fresh[model.name] = old
       } else {
-        fresh[model.name] = ClusterRuntime(model: model, context: context)
+        let cluster = ClusterRuntime(model: model, context: context)
+        if case .dns = model.discovery { refresh(cluster) }
+        fresh[model.name] = cluster
         changed = true
       }
     }
@@ -146,6 +155,15 @@ final class Worker: @unchecked Sendable {
     }
     clusters = fresh
     return changed
+  }
+
+  /// The names of the cluster's endpoints have been resolved to others.
+  func refreshEndpoints(of model: Cluster) {
+    if let cluster = clusters[model.name], cluster.model == model { refresh(cluster) }
+  }
+
+  private func refresh(_ cluster: ClusterRuntime) {
+    cluster.setEndpoints(shared.resolved.endpoints(of: cluster.model))
   }
 
   private func chains(of listener: Listener) -> ListenerChains {
@@ -185,13 +203,14 @@ final class Worker: @unchecked Sendable {
           NetworkFilterFactory(
             table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
       case .tcpProxy(let model):
-        terminal = TCPProxyFactory(model: model, context: context, clusters: find)
+        terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener, context: context, clusters: find)
+          model: model, listener: listener, context: context, logs: logs, clusters: find)
       }
     }
-    return NetworkChain(filters: filters, terminal: terminal, owners: owners)
+    return NetworkChain(
+      filters: filters, terminal: terminal, name: chain.name, owners: owners)
   }
 
   /// The listener that stands for a destination: its very address, or its port on any address.
@@ -263,6 +282,7 @@ final class Worker: @unchecked Sendable {
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()
     clusters.removeAll()
+    logs.flush()
     context.reactor.stop()
   }
 }

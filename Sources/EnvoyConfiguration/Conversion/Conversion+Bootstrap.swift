@@ -23,6 +23,7 @@ extension Conversion {
     }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
+    defaultResolver = resolver(of: bootstrap, at: place)
     let resources = bootstrap.staticResources
     let resourcesPlace = place.field("static_resources")
     let clustersPlace = resourcesPlace.field("clusters")
@@ -93,8 +94,23 @@ extension Conversion {
         at: logs)
     }
     if let log = admin.accessLog.first {
+      if log.hasFilter {
+        error("the admin's access log takes no filter here", at: logs.element(0).field("filter"))
+      }
+      let type = SchemaWalker.typeName(of: log.typedConfig.typeURL)
+      let isFile = type == Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog.protoMessageName
+      if log.configType != nil, !isFile {
+        error(
+          "the admin's access log is a file here", at: logs.element(0).field("typed_config"))
+        return ""
+      }
       let file = try? Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog(
         serializedBytes: log.typedConfig.value)
+      if file?.accessLogFormat != nil {
+        error(
+          "the admin's access log has Envoy's default line here, and no other format",
+          at: logs.element(0).field("typed_config"))
+      }
       return file?.path ?? ""
     }
     return admin.accessLogPath

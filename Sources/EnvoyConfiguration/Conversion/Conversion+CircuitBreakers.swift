@@ -10,8 +10,7 @@ extension Conversion {
     var result = CircuitBreakers()
     for priority in RoutingPriority.allCases {
       // As Envoy: the first that is meant counts.
-      if let thresholds = message.thresholds.first(where: { self.priority($0.priority) == priority })
-      {
+      if let thresholds = message.thresholds.first(where: { self.priority($0.priority) == priority }) {
         read(thresholds, into: &result[priority])
       }
       if let index = message.perHostThresholds.firstIndex(where: {

@@ -116,17 +116,39 @@ extension Conversion {
       return resolver(
         message.typedDnsResolverConfig, at: place.field("typed_dns_resolver_config"))
     }
-    var result = DNSResolver()
     if message.hasDnsResolutionConfig {
-      let config = message.dnsResolutionConfig
-      result.servers = servers(
-        config.resolvers, at: place.field("dns_resolution_config").field("resolvers"))
-      result.usesTCP = config.dnsResolverOptions.useTcpForDnsLookups
-      result.ignoresSearchList = config.dnsResolverOptions.noDefaultSearchDomain
-      return result
+      return resolver(message.dnsResolutionConfig, at: place.field("dns_resolution_config"))
     }
+    if message.dnsResolvers.isEmpty, !message.useTcpForDnsLookups { return defaultResolver }
+    var result = DNSResolver()
     result.servers = servers(message.dnsResolvers, at: place.field("dns_resolvers"))
     result.usesTCP = message.useTcpForDnsLookups
+    return result
+  }
+
+  /// For clusters that say nothing of their own.
+  func resolver(
+    of bootstrap: Envoy_Config_Bootstrap_V3_Bootstrap, at place: Place
+  ) -> DNSResolver {
+    if bootstrap.hasTypedDnsResolverConfig {
+      return resolver(
+        bootstrap.typedDnsResolverConfig, at: place.field("typed_dns_resolver_config"))
+    }
+    if bootstrap.hasDnsResolutionConfig {
+      return resolver(bootstrap.dnsResolutionConfig, at: place.field("dns_resolution_config"))
+    }
+    var result = DNSResolver()
+    result.usesTCP = bootstrap.useTcpForDnsLookups
+    return result
+  }
+
+  private func resolver(
+    _ config: Envoy_Config_Core_V3_DnsResolutionConfig, at place: Place
+  ) -> DNSResolver {
+    var result = DNSResolver()
+    result.servers = servers(config.resolvers, at: place.field("resolvers"))
+    result.usesTCP = config.dnsResolverOptions.useTcpForDnsLookups
+    result.ignoresSearchList = config.dnsResolverOptions.noDefaultSearchDomain
     return result
   }
 

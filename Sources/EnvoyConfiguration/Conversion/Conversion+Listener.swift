@@ -112,6 +112,7 @@ extension Conversion {
     )
     listener.continueOnListenerFiltersTimeout = message.continueOnListenerFiltersTimeout
     readChains(message, into: &listener, at: place)
+    listener.accessLogs = accessLogs(message.accessLog, at: place.field("access_log"))
     return listener
   }
 

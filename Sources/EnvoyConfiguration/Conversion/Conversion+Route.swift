@@ -32,6 +32,11 @@ extension Conversion {
     configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
     configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
+    configuration.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
+    configuration.headerRules.request = headerMutations(
+      add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
+    configuration.headerRules.response = headerMutations(
+      add: table.responseHeadersToAdd, remove: table.responseHeadersToRemove, at: place, "response")
     return configuration
   }
 
@@ -50,11 +55,29 @@ extension Conversion {
   private func virtualHost(
     _ message: Envoy_Config_Route_V3_VirtualHost, _ rules: RouteRules, at place: Place
   ) -> VirtualHost {
+    let ownRetries = message.hasRetryPolicy
+      ? retryPolicy(message.retryPolicy, at: place.field("retry_policy")) : nil
     let routes = message.routes.enumerated().compactMap { index, route in
       self.route(route, rules, at: place.field("routes").element(index))
+        .map { inheriting(ownRetries, by: $0) }
     }
-    return VirtualHost(
+    var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.headerRules.request = headerMutations(
+      add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
+    host.headerRules.response = headerMutations(
+      add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
+    return host
+  }
+
+  private func inheriting(_ policy: RetryPolicy?, by route: Route) -> Route {
+    guard let policy, case .cluster(var action) = route.action, action.retryPolicy == nil else {
+      return route
+    }
+    var route = route
+    action.retryPolicy = policy
+    route.action = .cluster(action)
+    return route
   }
 
   private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)
@@ -74,7 +97,12 @@ extension Conversion {
     case nil: action = nil  // required by the proto file
     }
     guard let match, let action else { return nil }
-    return Route(name: message.name, match: match, action: action)
+    var route = Route(name: message.name, match: match, action: action)
+    route.headerRules.request = headerMutations(
+      add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
+    route.headerRules.response = headerMutations(
+      add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
+    return route
   }
 }
 

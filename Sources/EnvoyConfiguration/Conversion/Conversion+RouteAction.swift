@@ -12,6 +12,9 @@ extension Conversion {
     var action = RouteAction(cluster: choice ?? .single(""))
     if !message.prefixRewrite.isEmpty { action.prefixRewrite = message.prefixRewrite }
     action.timeout = timeout(message.timeout, isSet: message.hasTimeout, absent: .seconds(15))
+    if message.hasRetryPolicy {
+      action.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
+    }
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
@@ -100,8 +103,16 @@ extension Conversion {
   func directResponse(
     _ message: Envoy_Config_Route_V3_DirectResponseAction, _ rules: RouteRules, at place: Place
   ) -> DirectResponse? {
-    guard message.hasBody else { return DirectResponse(status: Int(message.status), body: []) }
-    return bytes(message.body, limit: rules.maxBody, at: place.field("body"))
-      .map { DirectResponse(status: Int(message.status), body: $0) }
+    var response = DirectResponse(status: Int(message.status), body: [])
+    if message.hasBodyFormat {
+      response.bodyFormat = format(message.bodyFormat, at: place.field("body_format"))
+    }
+    if message.hasBody {
+      guard let body = bytes(message.body, limit: rules.maxBody, at: place.field("body")) else {
+        return nil
+      }
+      response.body = body
+    }
+    return response
   }
 }

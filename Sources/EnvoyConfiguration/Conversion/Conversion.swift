@@ -17,6 +17,8 @@ final class Conversion {
   let diagnostics: Diagnostics
   /// Runtime values of the static layers.
   var runtime = RuntimeValues()
+  /// For clusters that do not say how their names are resolved.
+  var defaultResolver = DNSResolver()
   /// Names of all clusters, for the references of routes. A cluster that is wrong in itself exists.
   var clusterNames: Set<String> = []
   /// A cluster's name is not known, so that any reference may mean it.

@@ -59,6 +59,7 @@ extension ConfigurationExtension where Output == DNSDiscovery {
         case .all: .all
         default: .auto
         }
+      dns.resolver = conversion.defaultResolver
       if message.hasTypedDnsResolverConfig {
         dns.resolver = conversion.resolver(
           message.typedDnsResolverConfig, at: place.field("typed_dns_resolver_config"))

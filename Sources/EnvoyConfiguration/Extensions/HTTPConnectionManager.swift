@@ -15,12 +15,38 @@ extension ConfigurationExtension where Output == NetworkFilter {
       conversion.readCodec(message, into: &manager, at: place)
       conversion.readTimeouts(message, into: &manager)
       conversion.readHTTPFilters(message, into: &manager, at: place.field("http_filters"))
+      conversion.readLogs(message, into: &manager, at: place)
       return .httpConnectionManager(manager)
     }
   }
 }
 
 extension Conversion {
+  fileprivate func readLogs(
+    _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
+  ) {
+    manager.accessLogs = accessLogs(message.accessLog, at: place.field("access_log"))
+    if message.hasLocalReplyConfig {
+      manager.localReplies = localReplies(
+        message.localReplyConfig, at: place.field("local_reply_config"))
+    }
+    if message.hasAccessLogFlushInterval {
+      manager.accessLogTiming.interval = Duration(message.accessLogFlushInterval)
+    }
+    manager.accessLogTiming.onStart = message.flushAccessLogOnNewRequest
+    guard message.hasAccessLogOptions else { return }
+    let options = message.accessLogOptions
+    if message.hasAccessLogFlushInterval || message.flushAccessLogOnNewRequest {
+      error(
+        "`access_log_flush_interval` and `flush_access_log_on_new_request` stand here now",
+        at: place.field("access_log_options"))
+    }
+    manager.accessLogTiming.onStart = options.flushAccessLogOnNewRequest
+    manager.accessLogTiming.onTunnel = options.flushLogOnTunnelSuccessfullyEstablished
+    manager.accessLogTiming.interval =
+      options.hasAccessLogFlushInterval ? Duration(options.accessLogFlushInterval) : nil
+  }
+
   fileprivate func readCodec(
     _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
   ) {

@@ -1,6 +1,7 @@
 // The TCP proxy network filter.
 
 internal import Model
+internal import SwiftProtobuf
 
 extension ConfigurationExtension where Output == NetworkFilter {
   static var tcpProxy: Self {
@@ -15,6 +16,22 @@ extension ConfigurationExtension where Output == NetworkFilter {
       }
       proxy.maxConnectionDuration = conversion.timeout(
         message.maxDownstreamConnectionDuration, isSet: message.hasMaxDownstreamConnectionDuration)
+      proxy.accessLogs = conversion.accessLogs(message.accessLog, at: place.field("access_log"))
+      if message.hasAccessLogFlushInterval {
+        proxy.accessLogTiming.interval = Duration(message.accessLogFlushInterval)
+      }
+      proxy.accessLogTiming.onStart = message.flushAccessLogOnConnected
+      if message.hasAccessLogOptions {
+        let options = message.accessLogOptions
+        if message.hasAccessLogFlushInterval || message.flushAccessLogOnConnected {
+          conversion.error(
+            "`access_log_flush_interval` and `flush_access_log_on_connected` stand here now",
+            at: place.field("access_log_options"))
+        }
+        proxy.accessLogTiming.onStart = options.flushAccessLogOnConnected
+        proxy.accessLogTiming.interval =
+          options.hasAccessLogFlushInterval ? Duration(options.accessLogFlushInterval) : nil
+      }
       return .tcpProxy(proxy)
     }
   }

@@ -92,6 +92,36 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Senda
   /// Clears the value of `overloadManager`. Subsequent reads from it will return its default value.
   package mutating func clearOverloadManager() {_uniqueStorage()._overloadManager = nil}
 
+  /// For clusters that say nothing of their own. Deprecated in Envoy.
+  ///
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var useTcpForDnsLookups: Bool {
+    get {_storage._useTcpForDnsLookups}
+    set {_uniqueStorage()._useTcpForDnsLookups = newValue}
+  }
+
+  /// For clusters that say nothing of their own. Deprecated in Envoy.
+  ///
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig {
+    get {_storage._dnsResolutionConfig ?? Envoy_Config_Core_V3_DnsResolutionConfig()}
+    set {_uniqueStorage()._dnsResolutionConfig = newValue}
+  }
+  /// Returns true if `dnsResolutionConfig` has been explicitly set.
+  package var hasDnsResolutionConfig: Bool {_storage._dnsResolutionConfig != nil}
+  /// Clears the value of `dnsResolutionConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearDnsResolutionConfig() {_uniqueStorage()._dnsResolutionConfig = nil}
+
+  /// For clusters that say nothing of their own.
+  package var typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
+    get {_storage._typedDnsResolverConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
+    set {_uniqueStorage()._typedDnsResolverConfig = newValue}
+  }
+  /// Returns true if `typedDnsResolverConfig` has been explicitly set.
+  package var hasTypedDnsResolverConfig: Bool {_storage._typedDnsResolverConfig != nil}
+  /// Clears the value of `typedDnsResolverConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedDnsResolverConfig() {_uniqueStorage()._typedDnsResolverConfig = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// What is known without a control plane.
@@ -211,7 +241,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.bootstrap.v3"
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Bootstrap"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{5}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{5}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0\u{4}\u{3}use_tcp_for_dns_lookups\0\u{4}\u{a}dns_resolution_config\0\u{3}typed_dns_resolver_config\0")
 
   fileprivate class _StorageClass {
     var _node: Envoy_Config_Core_V3_Node? = nil
@@ -221,6 +251,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
     var _overloadManager: Envoy_Config_Overload_V3_OverloadManager? = nil
+    var _useTcpForDnsLookups: Bool = false
+    var _dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig? = nil
+    var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -238,6 +271,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       _layeredRuntime = source._layeredRuntime
       _admin = source._admin
       _overloadManager = source._overloadManager
+      _useTcpForDnsLookups = source._useTcpForDnsLookups
+      _dnsResolutionConfig = source._dnsResolutionConfig
+      _typedDnsResolverConfig = source._typedDnsResolverConfig
     }
   }
 
@@ -263,6 +299,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._statsConfig) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._overloadManager) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._layeredRuntime) }()
+        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._dnsResolutionConfig) }()
+        case 31: try { try decoder.decodeSingularMessageField(value: &_storage._typedDnsResolverConfig) }()
         default: break
         }
       }
@@ -296,6 +335,15 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       try { if let v = _storage._layeredRuntime {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
+      if _storage._useTcpForDnsLookups != false {
+        try visitor.visitSingularBoolField(value: _storage._useTcpForDnsLookups, fieldNumber: 20)
+      }
+      try { if let v = _storage._dnsResolutionConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
+      try { if let v = _storage._typedDnsResolverConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -312,6 +360,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         if _storage._layeredRuntime != rhs_storage._layeredRuntime {return false}
         if _storage._admin != rhs_storage._admin {return false}
         if _storage._overloadManager != rhs_storage._overloadManager {return false}
+        if _storage._useTcpForDnsLookups != rhs_storage._useTcpForDnsLookups {return false}
+        if _storage._dnsResolutionConfig != rhs_storage._dnsResolutionConfig {return false}
+        if _storage._typedDnsResolverConfig != rhs_storage._typedDnsResolverConfig {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -224,6 +224,12 @@ package nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendabl
   /// Clears the value of `bindToPort`. Subsequent reads from it will return its default value.
   package mutating func clearBindToPort() {_uniqueStorage()._bindToPort = nil}
 
+  /// Of connections: a line at the end of each.
+  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
+    get {_storage._accessLog}
+    set {_uniqueStorage()._accessLog = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum DrainType: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -310,7 +316,7 @@ nonisolated extension Envoy_Config_Listener_V3_AdditionalAddress: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Listener"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{1}metadata\0\u{4}\u{2}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{1}freebind\0\u{3}tcp_fast_open_queue_length\0\u{3}socket_options\0\u{4}\u{2}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{7}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{4}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{1}metadata\0\u{4}\u{2}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{1}freebind\0\u{3}tcp_fast_open_queue_length\0\u{3}socket_options\0\u{4}\u{2}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{5}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{4}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -335,6 +341,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     var _tcpBacklogSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _maxConnectionsToAcceptPerSocketEvent: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _bindToPort: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -367,6 +374,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       _tcpBacklogSize = source._tcpBacklogSize
       _maxConnectionsToAcceptPerSocketEvent = source._maxConnectionsToAcceptPerSocketEvent
       _bindToPort = source._bindToPort
+      _accessLog = source._accessLog
     }
   }
 
@@ -400,6 +408,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._listenerFiltersTimeout) }()
         case 16: try { try decoder.decodeSingularEnumField(value: &_storage._trafficDirection) }()
         case 17: try { try decoder.decodeSingularBoolField(value: &_storage._continueOnListenerFiltersTimeout) }()
+        case 22: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._tcpBacklogSize) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._defaultFilterChain) }()
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._bindToPort) }()
@@ -464,6 +473,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       if _storage._continueOnListenerFiltersTimeout != false {
         try visitor.visitSingularBoolField(value: _storage._continueOnListenerFiltersTimeout, fieldNumber: 17)
       }
+      if !_storage._accessLog.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._accessLog, fieldNumber: 22)
+      }
       try { if let v = _storage._tcpBacklogSize {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
       } }()
@@ -516,6 +528,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         if _storage._tcpBacklogSize != rhs_storage._tcpBacklogSize {return false}
         if _storage._maxConnectionsToAcceptPerSocketEvent != rhs_storage._maxConnectionsToAcceptPerSocketEvent {return false}
         if _storage._bindToPort != rhs_storage._bindToPort {return false}
+        if _storage._accessLog != rhs_storage._accessLog {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -33,6 +33,17 @@ package nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
 
   package var virtualHosts: [Envoy_Config_Route_V3_VirtualHost] = []
 
+  package var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var requestHeadersToRemove: [String] = []
+
+  package var responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var responseHeadersToRemove: [String] = []
+
+  /// The rules of a route have the last word, not those of the route table.
+  package var mostSpecificHeaderMutationsWins: Bool = false
+
   /// Absent: true.
   package var validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_validateClusters ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
@@ -86,7 +97,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
 
 nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteConfiguration"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{4}\u{5}validate_clusters\0\u{4}\u{4}max_direct_response_body_size_bytes\0\u{4}\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{2}\u{2}metadata\0\u{3}vhost_header\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{4}\u{2}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_add\0\u{3}validate_clusters\0\u{3}request_headers_to_remove\0\u{4}\u{2}most_specific_header_mutations_wins\0\u{3}max_direct_response_body_size_bytes\0\u{4}\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{2}\u{2}metadata\0\u{3}vhost_header\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -96,7 +107,12 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.virtualHosts) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._validateClusters) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.mostSpecificHeaderMutationsWins) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._maxDirectResponseBodySizeBytes) }()
       case 14: try { try decoder.decodeSingularBoolField(value: &self.ignorePortInHostMatching) }()
       case 15: try { try decoder.decodeSingularBoolField(value: &self.ignorePathParametersInPathMatching) }()
@@ -118,9 +134,24 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
     if !self.virtualHosts.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.virtualHosts, fieldNumber: 2)
     }
+    if !self.responseHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.responseHeadersToAdd, fieldNumber: 4)
+    }
+    if !self.responseHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.responseHeadersToRemove, fieldNumber: 5)
+    }
+    if !self.requestHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 6)
+    }
     try { if let v = self._validateClusters {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if !self.requestHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.requestHeadersToRemove, fieldNumber: 8)
+    }
+    if self.mostSpecificHeaderMutationsWins != false {
+      try visitor.visitSingularBoolField(value: self.mostSpecificHeaderMutationsWins, fieldNumber: 10)
+    }
     try { if let v = self._maxDirectResponseBodySizeBytes {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
@@ -142,6 +173,11 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
   package static func ==(lhs: Envoy_Config_Route_V3_RouteConfiguration, rhs: Envoy_Config_Route_V3_RouteConfiguration) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.virtualHosts != rhs.virtualHosts {return false}
+    if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
+    if lhs.requestHeadersToRemove != rhs.requestHeadersToRemove {return false}
+    if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
+    if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
+    if lhs.mostSpecificHeaderMutationsWins != rhs.mostSpecificHeaderMutationsWins {return false}
     if lhs._validateClusters != rhs._validateClusters {return false}
     if lhs._maxDirectResponseBodySizeBytes != rhs._maxDirectResponseBodySizeBytes {return false}
     if lhs.ignorePortInHostMatching != rhs.ignorePortInHostMatching {return false}

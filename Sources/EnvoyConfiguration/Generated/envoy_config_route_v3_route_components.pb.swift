@@ -35,6 +35,24 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
 
   package var routes: [Envoy_Config_Route_V3_Route] = []
 
+  /// For routes without one of their own.
+  package var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
+    get {_retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
+    set {_retryPolicy = newValue}
+  }
+  /// Returns true if `retryPolicy` has been explicitly set.
+  package var hasRetryPolicy: Bool {self._retryPolicy != nil}
+  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryPolicy() {self._retryPolicy = nil}
+
+  package var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var requestHeadersToRemove: [String] = []
+
+  package var responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var responseHeadersToRemove: [String] = []
+
   package var requireTls: Envoy_Config_Route_V3_VirtualHost.TlsRequirementType = .none
 
   package var metadata: Envoy_Config_Core_V3_Metadata {
@@ -88,6 +106,7 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
 
   package init() {}
 
+  fileprivate var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
   fileprivate var _metadata: Envoy_Config_Core_V3_Metadata? = nil
 }
 
@@ -100,6 +119,26 @@ package nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
   package var name: String {
     get {_storage._name}
     set {_uniqueStorage()._name = newValue}
+  }
+
+  package var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] {
+    get {_storage._requestHeadersToAdd}
+    set {_uniqueStorage()._requestHeadersToAdd = newValue}
+  }
+
+  package var requestHeadersToRemove: [String] {
+    get {_storage._requestHeadersToRemove}
+    set {_uniqueStorage()._requestHeadersToRemove = newValue}
+  }
+
+  package var responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] {
+    get {_storage._responseHeadersToAdd}
+    set {_uniqueStorage()._responseHeadersToAdd = newValue}
+  }
+
+  package var responseHeadersToRemove: [String] {
+    get {_storage._responseHeadersToRemove}
+    set {_uniqueStorage()._responseHeadersToRemove = newValue}
   }
 
   package var match: Envoy_Config_Route_V3_RouteMatch {
@@ -447,6 +486,15 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: Sendable {
 
   package var prefixRewrite: String = String()
 
+  package var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
+    get {_retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
+    set {_retryPolicy = newValue}
+  }
+  /// Returns true if `retryPolicy` has been explicitly set.
+  package var hasRetryPolicy: Bool {self._retryPolicy != nil}
+  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryPolicy() {self._retryPolicy = nil}
+
   /// Zero: none. Absent: 15 s.
   package var timeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
@@ -517,6 +565,7 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: Sendable {
 
   package init() {}
 
+  fileprivate var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
   fileprivate var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
@@ -651,11 +700,22 @@ package nonisolated struct Envoy_Config_Route_V3_DirectResponseAction: Sendable 
   /// Clears the value of `body`. Subsequent reads from it will return its default value.
   package mutating func clearBody() {self._body = nil}
 
+  /// Makes the body; `body` is then %LOCAL_REPLY_BODY%.
+  package var bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_bodyFormat ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_bodyFormat = newValue}
+  }
+  /// Returns true if `bodyFormat` has been explicitly set.
+  package var hasBodyFormat: Bool {self._bodyFormat != nil}
+  /// Clears the value of `bodyFormat`. Subsequent reads from it will return its default value.
+  package mutating func clearBodyFormat() {self._bodyFormat = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _body: Envoy_Config_Core_V3_DataSource? = nil
+  fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
 /// How a header is compared. Without a comparison: present.
@@ -800,13 +860,239 @@ package nonisolated struct Envoy_Config_Route_V3_QueryParameterMatcher: Sendable
   package init() {}
 }
 
+/// When a request is sent again.
+package nonisolated struct Envoy_Config_Route_V3_RetryPolicy: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Names of conditions, with commas between them.
+  package var retryOn: String {
+    get {_storage._retryOn}
+    set {_uniqueStorage()._retryOn = newValue}
+  }
+
+  /// Absent: 1.
+  package var numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_storage._numRetries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_uniqueStorage()._numRetries = newValue}
+  }
+  /// Returns true if `numRetries` has been explicitly set.
+  package var hasNumRetries: Bool {_storage._numRetries != nil}
+  /// Clears the value of `numRetries`. Subsequent reads from it will return its default value.
+  package mutating func clearNumRetries() {_uniqueStorage()._numRetries = nil}
+
+  package var perTryTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._perTryTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._perTryTimeout = newValue}
+  }
+  /// Returns true if `perTryTimeout` has been explicitly set.
+  package var hasPerTryTimeout: Bool {_storage._perTryTimeout != nil}
+  /// Clears the value of `perTryTimeout`. Subsequent reads from it will return its default value.
+  package mutating func clearPerTryTimeout() {_uniqueStorage()._perTryTimeout = nil}
+
+  package var perTryIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._perTryIdleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._perTryIdleTimeout = newValue}
+  }
+  /// Returns true if `perTryIdleTimeout` has been explicitly set.
+  package var hasPerTryIdleTimeout: Bool {_storage._perTryIdleTimeout != nil}
+  /// Clears the value of `perTryIdleTimeout`. Subsequent reads from it will return its default value.
+  package mutating func clearPerTryIdleTimeout() {_uniqueStorage()._perTryIdleTimeout = nil}
+
+  package var retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] {
+    get {_storage._retryHostPredicate}
+    set {_uniqueStorage()._retryHostPredicate = newValue}
+  }
+
+  /// Absent: 1.
+  package var hostSelectionRetryMaxAttempts: Int64 {
+    get {_storage._hostSelectionRetryMaxAttempts}
+    set {_uniqueStorage()._hostSelectionRetryMaxAttempts = newValue}
+  }
+
+  package var retriableStatusCodes: [UInt32] {
+    get {_storage._retriableStatusCodes}
+    set {_uniqueStorage()._retriableStatusCodes = newValue}
+  }
+
+  package var retryBackOff: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff {
+    get {_storage._retryBackOff ?? Envoy_Config_Route_V3_RetryPolicy.RetryBackOff()}
+    set {_uniqueStorage()._retryBackOff = newValue}
+  }
+  /// Returns true if `retryBackOff` has been explicitly set.
+  package var hasRetryBackOff: Bool {_storage._retryBackOff != nil}
+  /// Clears the value of `retryBackOff`. Subsequent reads from it will return its default value.
+  package mutating func clearRetryBackOff() {_uniqueStorage()._retryBackOff = nil}
+
+  package var rateLimitedRetryBackOff: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff {
+    get {_storage._rateLimitedRetryBackOff ?? Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff()}
+    set {_uniqueStorage()._rateLimitedRetryBackOff = newValue}
+  }
+  /// Returns true if `rateLimitedRetryBackOff` has been explicitly set.
+  package var hasRateLimitedRetryBackOff: Bool {_storage._rateLimitedRetryBackOff != nil}
+  /// Clears the value of `rateLimitedRetryBackOff`. Subsequent reads from it will return its default value.
+  package mutating func clearRateLimitedRetryBackOff() {_uniqueStorage()._rateLimitedRetryBackOff = nil}
+
+  package var retriableHeaders: [Envoy_Config_Route_V3_HeaderMatcher] {
+    get {_storage._retriableHeaders}
+    set {_uniqueStorage()._retriableHeaders = newValue}
+  }
+
+  package var retriableRequestHeaders: [Envoy_Config_Route_V3_HeaderMatcher] {
+    get {_storage._retriableRequestHeaders}
+    set {_uniqueStorage()._retriableRequestHeaders = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum ResetHeaderFormat: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case seconds // = 0
+    case unixTimestamp // = 1
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .seconds
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .seconds
+      case 1: self = .unixTimestamp
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .seconds: return 0
+      case .unixTimestamp: return 1
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat] = [
+      .seconds,
+      .unixTimestamp,
+    ]
+
+  }
+
+  /// Another endpoint than those that a predicate refuses.
+  package nonisolated struct RetryHostPredicate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var configType: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate.OneOf_ConfigType? = nil
+
+    package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+      get {
+        if case .typedConfig(let v)? = configType {return v}
+        return SwiftProtobuf.Google_Protobuf_Any()
+      }
+      set {configType = .typedConfig(newValue)}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+      case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
+
+    }
+
+    package init() {}
+  }
+
+  /// The wait grows from one to the other.
+  package nonisolated struct RetryBackOff: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var baseInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_baseInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_baseInterval = newValue}
+    }
+    /// Returns true if `baseInterval` has been explicitly set.
+    package var hasBaseInterval: Bool {self._baseInterval != nil}
+    /// Clears the value of `baseInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearBaseInterval() {self._baseInterval = nil}
+
+    /// Absent: ten times the base.
+    package var maxInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxInterval = newValue}
+    }
+    /// Returns true if `maxInterval` has been explicitly set.
+    package var hasMaxInterval: Bool {self._maxInterval != nil}
+    /// Clears the value of `maxInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxInterval() {self._maxInterval = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _baseInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _maxInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  /// A header of an answer that says when to come back.
+  package nonisolated struct ResetHeader: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var format: Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat = .seconds
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  /// The wait is what the answer says.
+  package nonisolated struct RateLimitedRetryBackOff: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var resetHeaders: [Envoy_Config_Route_V3_RetryPolicy.ResetHeader] = []
+
+    /// Absent: 300 s. Longer waits are not followed.
+    package var maxInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxInterval = newValue}
+    }
+    /// Returns true if `maxInterval` has been explicitly set.
+    package var hasMaxInterval: Bool {self._maxInterval != nil}
+    /// Clears the value of `maxInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxInterval() {self._maxInterval = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _maxInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
 
 nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".VirtualHost"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{2}\u{14}metadata\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{4}\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{4}\u{3}retry_policy\0\u{2}\u{8}metadata\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -818,6 +1104,11 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.domains) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.routes) }()
       case 4: try { try decoder.decodeSingularEnumField(value: &self.requireTls) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
+      case 11: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
+      case 13: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
+      case 16: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
       case 24: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
       default: break
       }
@@ -841,6 +1132,21 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     if self.requireTls != .none {
       try visitor.visitSingularEnumField(value: self.requireTls, fieldNumber: 4)
     }
+    if !self.requestHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 7)
+    }
+    if !self.responseHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.responseHeadersToAdd, fieldNumber: 10)
+    }
+    if !self.responseHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.responseHeadersToRemove, fieldNumber: 11)
+    }
+    if !self.requestHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.requestHeadersToRemove, fieldNumber: 13)
+    }
+    try { if let v = self._retryPolicy {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    } }()
     try { if let v = self._metadata {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
     } }()
@@ -851,6 +1157,11 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     if lhs.name != rhs.name {return false}
     if lhs.domains != rhs.domains {return false}
     if lhs.routes != rhs.routes {return false}
+    if lhs._retryPolicy != rhs._retryPolicy {return false}
+    if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
+    if lhs.requestHeadersToRemove != rhs.requestHeadersToRemove {return false}
+    if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
+    if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
     if lhs.requireTls != rhs.requireTls {return false}
     if lhs._metadata != rhs._metadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -864,10 +1175,14 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost.TlsRequirementType: Swif
 
 nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Route"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{2}\u{7}name\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{2}\u{2}name\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
+    var _requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+    var _requestHeadersToRemove: [String] = []
+    var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+    var _responseHeadersToRemove: [String] = []
     var _match: Envoy_Config_Route_V3_RouteMatch? = nil
     var _action: Envoy_Config_Route_V3_Route.OneOf_Action?
     var _metadata: Envoy_Config_Core_V3_Metadata? = nil
@@ -883,6 +1198,10 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
 
     init(copying source: _StorageClass) {
       _name = source._name
+      _requestHeadersToAdd = source._requestHeadersToAdd
+      _requestHeadersToRemove = source._requestHeadersToRemove
+      _responseHeadersToAdd = source._responseHeadersToAdd
+      _responseHeadersToRemove = source._responseHeadersToRemove
       _match = source._match
       _action = source._action
       _metadata = source._metadata
@@ -947,6 +1266,10 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
             _storage._action = .directResponse(v)
           }
         }()
+        case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestHeadersToAdd) }()
+        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._responseHeadersToAdd) }()
+        case 11: try { try decoder.decodeRepeatedStringField(value: &_storage._responseHeadersToRemove) }()
+        case 12: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
         default: break
         }
@@ -983,6 +1306,18 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       try { if case .directResponse(let v)? = _storage._action {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
       } }()
+      if !_storage._requestHeadersToAdd.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestHeadersToAdd, fieldNumber: 9)
+      }
+      if !_storage._responseHeadersToAdd.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._responseHeadersToAdd, fieldNumber: 10)
+      }
+      if !_storage._responseHeadersToRemove.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._responseHeadersToRemove, fieldNumber: 11)
+      }
+      if !_storage._requestHeadersToRemove.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._requestHeadersToRemove, fieldNumber: 12)
+      }
       if !_storage._name.isEmpty {
         try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 14)
       }
@@ -996,6 +1331,10 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
         let _storage = _args.0
         let rhs_storage = _args.1
         if _storage._name != rhs_storage._name {return false}
+        if _storage._requestHeadersToAdd != rhs_storage._requestHeadersToAdd {return false}
+        if _storage._requestHeadersToRemove != rhs_storage._requestHeadersToRemove {return false}
+        if _storage._responseHeadersToAdd != rhs_storage._responseHeadersToAdd {return false}
+        if _storage._responseHeadersToRemove != rhs_storage._responseHeadersToRemove {return false}
         if _storage._match != rhs_storage._match {return false}
         if _storage._action != rhs_storage._action {return false}
         if _storage._metadata != rhs_storage._metadata {return false}
@@ -1362,7 +1701,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProt
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{4}\u{2}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{2}\u{3}timeout\0\u{2}\u{3}priority\0\u{4}\u{9}cluster_not_found_response_code\0\u{4}\u{4}idle_timeout\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{4}\u{2}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{2}\u{3}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{9}cluster_not_found_response_code\0\u{4}\u{4}idle_timeout\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1393,6 +1732,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.prefixRewrite) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._timeout) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
       case 11: try { try decoder.decodeSingularEnumField(value: &self.priority) }()
       case 20: try { try decoder.decodeSingularEnumField(value: &self.clusterNotFoundResponseCode) }()
       case 24: try { try decoder.decodeSingularMessageField(value: &self._idleTimeout) }()
@@ -1423,6 +1763,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     try { if let v = self._timeout {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
+    try { if let v = self._retryPolicy {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     if self.priority != .default {
       try visitor.visitSingularEnumField(value: self.priority, fieldNumber: 11)
     }
@@ -1439,6 +1782,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     if lhs.clusterSpecifier != rhs.clusterSpecifier {return false}
     if lhs.clusterNotFoundResponseCode != rhs.clusterNotFoundResponseCode {return false}
     if lhs.prefixRewrite != rhs.prefixRewrite {return false}
+    if lhs._retryPolicy != rhs._retryPolicy {return false}
     if lhs._timeout != rhs._timeout {return false}
     if lhs._idleTimeout != rhs._idleTimeout {return false}
     if lhs.priority != rhs.priority {return false}
@@ -1552,7 +1896,7 @@ nonisolated extension Envoy_Config_Route_V3_RedirectAction.RedirectResponseCode:
 
 nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DirectResponseAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}body\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}body\0\u{3}body_format\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1562,6 +1906,7 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.status) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._body) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._bodyFormat) }()
       default: break
       }
     }
@@ -1578,12 +1923,16 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
     try { if let v = self._body {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    try { if let v = self._bodyFormat {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Route_V3_DirectResponseAction, rhs: Envoy_Config_Route_V3_DirectResponseAction) -> Bool {
     if lhs.status != rhs.status {return false}
     if lhs._body != rhs._body {return false}
+    if lhs._bodyFormat != rhs._bodyFormat {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1813,6 +2162,314 @@ nonisolated extension Envoy_Config_Route_V3_QueryParameterMatcher: SwiftProtobuf
   package static func ==(lhs: Envoy_Config_Route_V3_QueryParameterMatcher, rhs: Envoy_Config_Route_V3_QueryParameterMatcher) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.queryParameterMatchSpecifier != rhs.queryParameterMatchSpecifier {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RetryPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_on\0\u{3}num_retries\0\u{3}per_try_timeout\0\u{4}\u{2}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0\u{3}retriable_status_codes\0\u{3}retry_back_off\0\u{3}retriable_headers\0\u{3}retriable_request_headers\0\u{3}rate_limited_retry_back_off\0\u{4}\u{2}per_try_idle_timeout\0")
+
+  fileprivate class _StorageClass {
+    var _retryOn: String = String()
+    var _numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    var _perTryTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _perTryIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] = []
+    var _hostSelectionRetryMaxAttempts: Int64 = 0
+    var _retriableStatusCodes: [UInt32] = []
+    var _retryBackOff: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff? = nil
+    var _rateLimitedRetryBackOff: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff? = nil
+    var _retriableHeaders: [Envoy_Config_Route_V3_HeaderMatcher] = []
+    var _retriableRequestHeaders: [Envoy_Config_Route_V3_HeaderMatcher] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _retryOn = source._retryOn
+      _numRetries = source._numRetries
+      _perTryTimeout = source._perTryTimeout
+      _perTryIdleTimeout = source._perTryIdleTimeout
+      _retryHostPredicate = source._retryHostPredicate
+      _hostSelectionRetryMaxAttempts = source._hostSelectionRetryMaxAttempts
+      _retriableStatusCodes = source._retriableStatusCodes
+      _retryBackOff = source._retryBackOff
+      _rateLimitedRetryBackOff = source._rateLimitedRetryBackOff
+      _retriableHeaders = source._retriableHeaders
+      _retriableRequestHeaders = source._retriableRequestHeaders
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._retryOn) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._numRetries) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._perTryTimeout) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._retryHostPredicate) }()
+        case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._hostSelectionRetryMaxAttempts) }()
+        case 7: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._retriableStatusCodes) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._retryBackOff) }()
+        case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableHeaders) }()
+        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableRequestHeaders) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._rateLimitedRetryBackOff) }()
+        case 13: try { try decoder.decodeSingularMessageField(value: &_storage._perTryIdleTimeout) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._retryOn.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._retryOn, fieldNumber: 1)
+      }
+      try { if let v = _storage._numRetries {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._perTryTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if !_storage._retryHostPredicate.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retryHostPredicate, fieldNumber: 5)
+      }
+      if _storage._hostSelectionRetryMaxAttempts != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._hostSelectionRetryMaxAttempts, fieldNumber: 6)
+      }
+      if !_storage._retriableStatusCodes.isEmpty {
+        try visitor.visitPackedUInt32Field(value: _storage._retriableStatusCodes, fieldNumber: 7)
+      }
+      try { if let v = _storage._retryBackOff {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      if !_storage._retriableHeaders.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retriableHeaders, fieldNumber: 9)
+      }
+      if !_storage._retriableRequestHeaders.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._retriableRequestHeaders, fieldNumber: 10)
+      }
+      try { if let v = _storage._rateLimitedRetryBackOff {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._perTryIdleTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy, rhs: Envoy_Config_Route_V3_RetryPolicy) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._retryOn != rhs_storage._retryOn {return false}
+        if _storage._numRetries != rhs_storage._numRetries {return false}
+        if _storage._perTryTimeout != rhs_storage._perTryTimeout {return false}
+        if _storage._perTryIdleTimeout != rhs_storage._perTryIdleTimeout {return false}
+        if _storage._retryHostPredicate != rhs_storage._retryHostPredicate {return false}
+        if _storage._hostSelectionRetryMaxAttempts != rhs_storage._hostSelectionRetryMaxAttempts {return false}
+        if _storage._retriableStatusCodes != rhs_storage._retriableStatusCodes {return false}
+        if _storage._retryBackOff != rhs_storage._retryBackOff {return false}
+        if _storage._rateLimitedRetryBackOff != rhs_storage._rateLimitedRetryBackOff {return false}
+        if _storage._retriableHeaders != rhs_storage._retriableHeaders {return false}
+        if _storage._retriableRequestHeaders != rhs_storage._retriableRequestHeaders {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.ResetHeaderFormat: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SECONDS\0\u{1}UNIX_TIMESTAMP\0")
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RetryHostPredicate"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{2}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try {
+        var v: SwiftProtobuf.Google_Protobuf_Any?
+        var hadOneofValue = false
+        if let current = self.configType {
+          hadOneofValue = true
+          if case .typedConfig(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configType = .typedConfig(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if case .typedConfig(let v)? = self.configType {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate, rhs: Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.configType != rhs.configType {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RetryBackOff: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RetryBackOff"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}base_interval\0\u{3}max_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._baseInterval) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._maxInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._baseInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._maxInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff, rhs: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff) -> Bool {
+    if lhs._baseInterval != rhs._baseInterval {return false}
+    if lhs._maxInterval != rhs._maxInterval {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.ResetHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".ResetHeader"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}format\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.format) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.format != .seconds {
+      try visitor.visitSingularEnumField(value: self.format, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.ResetHeader, rhs: Envoy_Config_Route_V3_RetryPolicy.ResetHeader) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.format != rhs.format {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RetryPolicy.protoMessageName + ".RateLimitedRetryBackOff"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}reset_headers\0\u{3}max_interval\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.resetHeaders) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._maxInterval) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.resetHeaders.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.resetHeaders, fieldNumber: 1)
+    }
+    try { if let v = self._maxInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff, rhs: Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff) -> Bool {
+    if lhs.resetHeaders != rhs.resetHeaders {return false}
+    if lhs._maxInterval != rhs._maxInterval {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -31,7 +31,57 @@ package nonisolated struct Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog:
 
   package var path: String = String()
 
+  /// Absent: Envoy's default line.
+  package var accessLogFormat: Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog.OneOf_AccessLogFormat? = nil
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var format: String {
+    get {
+      if case .format(let v)? = accessLogFormat {return v}
+      return String()
+    }
+    set {accessLogFormat = .format(newValue)}
+  }
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var jsonFormat: SwiftProtobuf.Google_Protobuf_Struct {
+    get {
+      if case .jsonFormat(let v)? = accessLogFormat {return v}
+      return SwiftProtobuf.Google_Protobuf_Struct()
+    }
+    set {accessLogFormat = .jsonFormat(newValue)}
+  }
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var typedJsonFormat: SwiftProtobuf.Google_Protobuf_Struct {
+    get {
+      if case .typedJsonFormat(let v)? = accessLogFormat {return v}
+      return SwiftProtobuf.Google_Protobuf_Struct()
+    }
+    set {accessLogFormat = .typedJsonFormat(newValue)}
+  }
+
+  package var logFormat: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {
+      if case .logFormat(let v)? = accessLogFormat {return v}
+      return Envoy_Config_Core_V3_SubstitutionFormatString()
+    }
+    set {accessLogFormat = .logFormat(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// Absent: Envoy's default line.
+  package nonisolated enum OneOf_AccessLogFormat: Equatable, Sendable {
+    /// NOTE: This field was marked as deprecated in the .proto file.
+    case format(String)
+    /// NOTE: This field was marked as deprecated in the .proto file.
+    case jsonFormat(SwiftProtobuf.Google_Protobuf_Struct)
+    /// NOTE: This field was marked as deprecated in the .proto file.
+    case typedJsonFormat(SwiftProtobuf.Google_Protobuf_Struct)
+    case logFormat(Envoy_Config_Core_V3_SubstitutionFormatString)
+
+  }
 
   package init() {}
 }
@@ -42,7 +92,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.access_loggers
 
 nonisolated extension Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FileAccessLog"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}format\0\u{3}json_format\0\u{3}typed_json_format\0\u{3}log_format\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -51,20 +101,91 @@ nonisolated extension Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: Swif
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.accessLogFormat != nil {try decoder.handleConflictingOneOf()}
+          self.accessLogFormat = .format(v)
+        }
+      }()
+      case 3: try {
+        var v: SwiftProtobuf.Google_Protobuf_Struct?
+        var hadOneofValue = false
+        if let current = self.accessLogFormat {
+          hadOneofValue = true
+          if case .jsonFormat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.accessLogFormat = .jsonFormat(v)
+        }
+      }()
+      case 4: try {
+        var v: SwiftProtobuf.Google_Protobuf_Struct?
+        var hadOneofValue = false
+        if let current = self.accessLogFormat {
+          hadOneofValue = true
+          if case .typedJsonFormat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.accessLogFormat = .typedJsonFormat(v)
+        }
+      }()
+      case 5: try {
+        var v: Envoy_Config_Core_V3_SubstitutionFormatString?
+        var hadOneofValue = false
+        if let current = self.accessLogFormat {
+          hadOneofValue = true
+          if case .logFormat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.accessLogFormat = .logFormat(v)
+        }
+      }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.path.isEmpty {
       try visitor.visitSingularStringField(value: self.path, fieldNumber: 1)
+    }
+    switch self.accessLogFormat {
+    case .format?: try {
+      guard case .format(let v)? = self.accessLogFormat else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case .jsonFormat?: try {
+      guard case .jsonFormat(let v)? = self.accessLogFormat else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .typedJsonFormat?: try {
+      guard case .typedJsonFormat(let v)? = self.accessLogFormat else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .logFormat?: try {
+      guard case .logFormat(let v)? = self.accessLogFormat else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog, rhs: Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog) -> Bool {
     if lhs.path != rhs.path {return false}
+    if lhs.accessLogFormat != rhs.accessLogFormat {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -156,6 +156,45 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   /// Clears the value of `generateRequestID`. Subsequent reads from it will return its default value.
   package mutating func clearGenerateRequestID() {_uniqueStorage()._generateRequestID = nil}
 
+  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
+    get {_storage._accessLog}
+    set {_uniqueStorage()._accessLog = newValue}
+  }
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._accessLogFlushInterval = newValue}
+  }
+  /// Returns true if `accessLogFlushInterval` has been explicitly set.
+  package var hasAccessLogFlushInterval: Bool {_storage._accessLogFlushInterval != nil}
+  /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogFlushInterval() {_uniqueStorage()._accessLogFlushInterval = nil}
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var flushAccessLogOnNewRequest: Bool {
+    get {_storage._flushAccessLogOnNewRequest}
+    set {_uniqueStorage()._flushAccessLogOnNewRequest = newValue}
+  }
+
+  package var accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions {
+    get {_storage._accessLogOptions ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions()}
+    set {_uniqueStorage()._accessLogOptions = newValue}
+  }
+  /// Returns true if `accessLogOptions` has been explicitly set.
+  package var hasAccessLogOptions: Bool {_storage._accessLogOptions != nil}
+  /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
+
+  package var localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig {
+    get {_storage._localReplyConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig()}
+    set {_uniqueStorage()._localReplyConfig = newValue}
+  }
+  /// Returns true if `localReplyConfig` has been explicitly set.
+  package var hasLocalReplyConfig: Bool {_storage._localReplyConfig != nil}
+  /// Clears the value of `localReplyConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearLocalReplyConfig() {_uniqueStorage()._localReplyConfig = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
@@ -243,9 +282,116 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
 
   }
 
+  /// When lines of the access log are written besides the one at the end.
+  package nonisolated struct HcmAccessLogOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Absent: only at the end.
+    package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_accessLogFlushInterval = newValue}
+    }
+    /// Returns true if `accessLogFlushInterval` has been explicitly set.
+    package var hasAccessLogFlushInterval: Bool {self._accessLogFlushInterval != nil}
+    /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearAccessLogFlushInterval() {self._accessLogFlushInterval = nil}
+
+    package var flushAccessLogOnNewRequest: Bool = false
+
+    package var flushLogOnTunnelSuccessfullyEstablished: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What the proxy's own answers look like.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The first whose filter takes the answer.
+  package var mappers: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper] = []
+
+  /// Absent: the body as it is.
+  package var bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_bodyFormat ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_bodyFormat = newValue}
+  }
+  /// Returns true if `bodyFormat` has been explicitly set.
+  package var hasBodyFormat: Bool {self._bodyFormat != nil}
+  /// Clears the value of `bodyFormat`. Subsequent reads from it will return its default value.
+  package mutating func clearBodyFormat() {self._bodyFormat = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
+}
+
+/// Changes answers of the proxy that a filter takes.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var filter: Envoy_Config_Accesslog_V3_AccessLogFilter {
+    get {_filter ?? Envoy_Config_Accesslog_V3_AccessLogFilter()}
+    set {_filter = newValue}
+  }
+  /// Returns true if `filter` has been explicitly set.
+  package var hasFilter: Bool {self._filter != nil}
+  /// Clears the value of `filter`. Subsequent reads from it will return its default value.
+  package mutating func clearFilter() {self._filter = nil}
+
+  package var statusCode: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_statusCode ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_statusCode = newValue}
+  }
+  /// Returns true if `statusCode` has been explicitly set.
+  package var hasStatusCode: Bool {self._statusCode != nil}
+  /// Clears the value of `statusCode`. Subsequent reads from it will return its default value.
+  package mutating func clearStatusCode() {self._statusCode = nil}
+
+  package var body: Envoy_Config_Core_V3_DataSource {
+    get {_body ?? Envoy_Config_Core_V3_DataSource()}
+    set {_body = newValue}
+  }
+  /// Returns true if `body` has been explicitly set.
+  package var hasBody: Bool {self._body != nil}
+  /// Clears the value of `body`. Subsequent reads from it will return its default value.
+  package mutating func clearBody() {self._body = nil}
+
+  package var bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_bodyFormatOverride ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_bodyFormatOverride = newValue}
+  }
+  /// Returns true if `bodyFormatOverride` has been explicitly set.
+  package var hasBodyFormatOverride: Bool {self._bodyFormatOverride != nil}
+  /// Clears the value of `bodyFormatOverride`. Subsequent reads from it will return its default value.
+  package mutating func clearBodyFormatOverride() {self._bodyFormatOverride = nil}
+
+  package var headersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _filter: Envoy_Config_Accesslog_V3_AccessLogFilter? = nil
+  fileprivate var _statusCode: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _body: Envoy_Config_Core_V3_DataSource? = nil
+  fileprivate var _bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
 /// An HTTP filter.
@@ -284,7 +430,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{4}\u{3}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{4}\u{3}generate_request_id\0\u{4}\u{9}stream_idle_timeout\0\u{4}\u{2}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{4}\u{5}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{6}request_headers_timeout\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{4}\u{3}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{4}\u{2}generate_request_id\0\u{4}\u{9}stream_idle_timeout\0\u{4}\u{2}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{4}\u{5}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{3}local_reply_config\0\u{4}\u{3}request_headers_timeout\0\u{4}\u{d}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -302,6 +448,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _drainTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _delayedCloseTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _generateRequestID: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
+    var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _flushAccessLogOnNewRequest: Bool = false
+    var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
+    var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -327,6 +478,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _drainTimeout = source._drainTimeout
       _delayedCloseTimeout = source._delayedCloseTimeout
       _generateRequestID = source._generateRequestID
+      _accessLog = source._accessLog
+      _accessLogFlushInterval = source._accessLogFlushInterval
+      _flushAccessLogOnNewRequest = source._flushAccessLogOnNewRequest
+      _accessLogOptions = source._accessLogOptions
+      _localReplyConfig = source._localReplyConfig
     }
   }
 
@@ -364,6 +520,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._httpProtocolOptions) }()
         case 10: try { try decoder.decodeSingularStringField(value: &_storage._serverName) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._drainTimeout) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._generateRequestID) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._streamIdleTimeout) }()
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._delayedCloseTimeout) }()
@@ -371,7 +528,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 29: try { try decoder.decodeSingularMessageField(value: &_storage._maxRequestHeadersKb) }()
         case 34: try { try decoder.decodeSingularEnumField(value: &_storage._serverHeaderTransformation) }()
         case 35: try { try decoder.decodeSingularMessageField(value: &_storage._commonHTTPProtocolOptions) }()
+        case 38: try { try decoder.decodeSingularMessageField(value: &_storage._localReplyConfig) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._requestHeadersTimeout) }()
+        case 54: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
+        case 55: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnNewRequest) }()
+        case 56: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
         default: break
         }
       }
@@ -405,6 +566,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._drainTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      if !_storage._accessLog.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._accessLog, fieldNumber: 13)
+      }
       try { if let v = _storage._generateRequestID {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
@@ -426,8 +590,20 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._commonHTTPProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
       } }()
+      try { if let v = _storage._localReplyConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
+      } }()
       try { if let v = _storage._requestHeadersTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+      } }()
+      try { if let v = _storage._accessLogFlushInterval {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+      } }()
+      if _storage._flushAccessLogOnNewRequest != false {
+        try visitor.visitSingularBoolField(value: _storage._flushAccessLogOnNewRequest, fieldNumber: 55)
+      }
+      try { if let v = _storage._accessLogOptions {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -453,6 +629,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._drainTimeout != rhs_storage._drainTimeout {return false}
         if _storage._delayedCloseTimeout != rhs_storage._delayedCloseTimeout {return false}
         if _storage._generateRequestID != rhs_storage._generateRequestID {return false}
+        if _storage._accessLog != rhs_storage._accessLog {return false}
+        if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
+        if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
+        if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
+        if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -468,6 +649,143 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ServerHeaderTransformation: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OVERWRITE\0\u{1}APPEND_IF_ABSENT\0\u{1}PASS_THROUGH\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".HcmAccessLogOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}flush_log_on_tunnel_successfully_established\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._accessLogFlushInterval) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.flushAccessLogOnNewRequest) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.flushLogOnTunnelSuccessfullyEstablished) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._accessLogFlushInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.flushAccessLogOnNewRequest != false {
+      try visitor.visitSingularBoolField(value: self.flushAccessLogOnNewRequest, fieldNumber: 2)
+    }
+    if self.flushLogOnTunnelSuccessfullyEstablished != false {
+      try visitor.visitSingularBoolField(value: self.flushLogOnTunnelSuccessfullyEstablished, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions) -> Bool {
+    if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
+    if lhs.flushAccessLogOnNewRequest != rhs.flushAccessLogOnNewRequest {return false}
+    if lhs.flushLogOnTunnelSuccessfullyEstablished != rhs.flushLogOnTunnelSuccessfullyEstablished {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LocalReplyConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappers\0\u{3}body_format\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.mappers) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._bodyFormat) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.mappers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.mappers, fieldNumber: 1)
+    }
+    try { if let v = self._bodyFormat {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig) -> Bool {
+    if lhs.mappers != rhs.mappers {return false}
+    if lhs._bodyFormat != rhs._bodyFormat {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResponseMapper"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filter\0\u{3}status_code\0\u{1}body\0\u{3}body_format_override\0\u{3}headers_to_add\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._filter) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._statusCode) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._body) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._bodyFormatOverride) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.headersToAdd) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._filter {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._statusCode {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._body {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._bodyFormatOverride {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.headersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.headersToAdd, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper) -> Bool {
+    if lhs._filter != rhs._filter {return false}
+    if lhs._statusCode != rhs._statusCode {return false}
+    if lhs._body != rhs._body {return false}
+    if lhs._bodyFormatOverride != rhs._bodyFormatOverride {return false}
+    if lhs.headersToAdd != rhs.headersToAdd {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

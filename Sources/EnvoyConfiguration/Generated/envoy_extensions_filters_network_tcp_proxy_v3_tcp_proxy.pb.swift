@@ -78,6 +78,30 @@ package nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
   /// Clears the value of `maxDownstreamConnectionDuration`. Subsequent reads from it will return its default value.
   package mutating func clearMaxDownstreamConnectionDuration() {self._maxDownstreamConnectionDuration = nil}
 
+  package var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_accessLogFlushInterval = newValue}
+  }
+  /// Returns true if `accessLogFlushInterval` has been explicitly set.
+  package var hasAccessLogFlushInterval: Bool {self._accessLogFlushInterval != nil}
+  /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogFlushInterval() {self._accessLogFlushInterval = nil}
+
+  /// NOTE: This field was marked as deprecated in the .proto file.
+  package var flushAccessLogOnConnected: Bool = false
+
+  package var accessLogOptions: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions {
+    get {_accessLogOptions ?? Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions()}
+    set {_accessLogOptions = newValue}
+  }
+  /// Returns true if `accessLogOptions` has been explicitly set.
+  package var hasAccessLogOptions: Bool {self._accessLogOptions != nil}
+  /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
+  package mutating func clearAccessLogOptions() {self._accessLogOptions = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_ClusterSpecifier: Equatable, Sendable {
@@ -114,11 +138,38 @@ package nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
     package init() {}
   }
 
+  /// When lines of the access log are written besides the one at the end.
+  package nonisolated struct TcpAccessLogOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Absent: only at the end.
+    package var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_accessLogFlushInterval = newValue}
+    }
+    /// Returns true if `accessLogFlushInterval` has been explicitly set.
+    package var hasAccessLogFlushInterval: Bool {self._accessLogFlushInterval != nil}
+    /// Clears the value of `accessLogFlushInterval`. Subsequent reads from it will return its default value.
+    package mutating func clearAccessLogFlushInterval() {self._accessLogFlushInterval = nil}
+
+    package var flushAccessLogOnConnected: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
   package init() {}
 
   fileprivate var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _maxConnectAttempts: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _maxDownstreamConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _accessLogOptions: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -127,7 +178,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TcpProxy"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}cluster\0\u{4}\u{5}max_connect_attempts\0\u{3}idle_timeout\0\u{4}\u{2}weighted_clusters\0\u{4}\u{3}max_downstream_connection_duration\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}cluster\0\u{4}\u{3}access_log\0\u{4}\u{2}max_connect_attempts\0\u{3}idle_timeout\0\u{4}\u{2}weighted_clusters\0\u{4}\u{3}max_downstream_connection_duration\0\u{4}\u{2}access_log_flush_interval\0\u{3}flush_access_log_on_connected\0\u{3}access_log_options\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -144,6 +195,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
           self.clusterSpecifier = .cluster(v)
         }
       }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.accessLog) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._maxConnectAttempts) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._idleTimeout) }()
       case 10: try {
@@ -160,6 +212,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
         }
       }()
       case 13: try { try decoder.decodeSingularMessageField(value: &self._maxDownstreamConnectionDuration) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._accessLogFlushInterval) }()
+      case 16: try { try decoder.decodeSingularBoolField(value: &self.flushAccessLogOnConnected) }()
+      case 17: try { try decoder.decodeSingularMessageField(value: &self._accessLogOptions) }()
       default: break
       }
     }
@@ -176,6 +231,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     try { if case .cluster(let v)? = self.clusterSpecifier {
       try visitor.visitSingularStringField(value: v, fieldNumber: 2)
     } }()
+    if !self.accessLog.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.accessLog, fieldNumber: 5)
+    }
     try { if let v = self._maxConnectAttempts {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
@@ -188,6 +246,15 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     try { if let v = self._maxDownstreamConnectionDuration {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     } }()
+    try { if let v = self._accessLogFlushInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    if self.flushAccessLogOnConnected != false {
+      try visitor.visitSingularBoolField(value: self.flushAccessLogOnConnected, fieldNumber: 16)
+    }
+    try { if let v = self._accessLogOptions {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -197,6 +264,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     if lhs._idleTimeout != rhs._idleTimeout {return false}
     if lhs._maxConnectAttempts != rhs._maxConnectAttempts {return false}
     if lhs._maxDownstreamConnectionDuration != rhs._maxDownstreamConnectionDuration {return false}
+    if lhs.accessLog != rhs.accessLog {return false}
+    if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
+    if lhs.flushAccessLogOnConnected != rhs.flushAccessLogOnConnected {return false}
+    if lhs._accessLogOptions != rhs._accessLogOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -262,6 +333,45 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.Weig
   package static func ==(lhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.ClusterWeight, rhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.ClusterWeight) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.weight != rhs.weight {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.protoMessageName + ".TcpAccessLogOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_connected\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._accessLogFlushInterval) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.flushAccessLogOnConnected) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._accessLogFlushInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.flushAccessLogOnConnected != false {
+      try visitor.visitSingularBoolField(value: self.flushAccessLogOnConnected, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions, rhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions) -> Bool {
+    if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
+    if lhs.flushAccessLogOnConnected != rhs.flushAccessLogOnConnected {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -6,7 +6,7 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format
 
   func run(_ input: UnsafeRawBufferPointer) {
     switch self {
@@ -15,6 +15,7 @@ enum FuzzTarget: String, CaseIterable {
     case .chunked: ChunkedFuzz.run(Array(input))
     case .proxyProtocol: ProxyProtocolFuzz.run(Array(input))
     case .configuration: ConfigurationFuzz.one(input)
+    case .format: FormatFuzz.run(Array(input))
     }
   }
 }

@@ -125,6 +125,34 @@ def proxy_protocol(**fields) -> dict:
             "typed_config": {"@type": LISTENER + "proxy_protocol.v3.ProxyProtocol", **fields}}
 
 
+def text_format(text: str, **fields) -> dict:
+    return {"text_format_source": {"inline_string": text}, **fields}
+
+
+def access_log(path: str, log_format=None, filter=None, *, logger="file") -> dict:
+    """`log_format`: text, or a whole SubstitutionFormatString; `logger`: file, stdout or stderr."""
+    if isinstance(log_format, str):
+        log_format = text_format(log_format)
+    message = {"file": "file.v3.FileAccessLog", "stdout": "stream.v3.StdoutAccessLog", "stderr": "stream.v3.StderrAccessLog"}[logger]
+    typed = {"@type": "type.googleapis.com/envoy.extensions.access_loggers." + message}
+    if logger == "file":
+        typed["path"] = path
+    if log_format is not None:
+        typed["log_format"] = log_format
+    result = {"name": f"envoy.access_loggers.{logger}", "typed_config": typed}
+    if filter is not None:
+        result["filter"] = filter
+    return result
+
+
+def header(key: str, value: str, action=None, **fields) -> dict:
+    """A HeaderValueOption."""
+    result = {"header": {"key": key, "value": value}, **fields}
+    if action:
+        result["append_action"] = action
+    return result
+
+
 def original_dst() -> dict:
     return {"name": "envoy.filters.listener.original_dst",
             "typed_config": {"@type": LISTENER + "original_dst.v3.OriginalDst"}}

@@ -63,9 +63,11 @@ enum HTTP1Encoder {
   }
 
   /// A request head. The authority is written as `host`, first, as RFC 9110 section 7.2 asks.
+  /// - Returns: The bytes that belong to no field: the request line and the empty line.
+  @discardableResult
   static func request(
     _ head: MessageHead, framing: Framing, keepAlive: Bool, to queue: OutboundQueue
-  ) {
+  ) -> Int {
     let bound = size(of: head) + head.methodText.count + head.path.count + head.authority.count + 128
     let start = queue.reserve(bound)
     var out = start
@@ -82,12 +84,15 @@ enum HTTP1Encoder {
     if !keepAlive { put("connection: close\r\n", &out) }
     put("\r\n", &out)
     queue.commit(out - start)
+    return head.methodText.count + head.path.count + 14
   }
 
   /// A response head.
+  /// - Returns: The bytes that belong to no field: the status line and the empty line.
+  @discardableResult
   static func response(
     _ head: MessageHead, framing: Framing, connection: ConnectionField, to queue: OutboundQueue
-  ) {
+  ) -> Int {
     let bound = size(of: head) + 192
     let start = queue.reserve(bound)
     var out = start
@@ -97,7 +102,8 @@ enum HTTP1Encoder {
     out[2] = 0x30 + UInt8(head.status % 10)
     out[3] = 0x20
     out += 4
-    put(HTTPStatus.reason(head.status), &out)
+    let reason = HTTPStatus.reason(head.status)
+    put(reason, &out)
     put("\r\n", &out)
     putFields(head, skipping: framing == .contentLength ? .unknown : stripped(head, framing), &out)
     if framing == .chunked { put("transfer-encoding: chunked\r\n", &out) }
@@ -108,6 +114,7 @@ enum HTTP1Encoder {
     }
     put("\r\n", &out)
     queue.commit(out - start)
+    return reason.utf8CodeUnitCount + 17
   }
 
   /// A Content-Length beside another framing is left out; on a response without a body (HEAD, 304)

@@ -22,7 +22,8 @@ final class LoadBalancer {
     var isPanic: Bool
   }
   private var shares: [Share] = []
-  private let isSingle: Bool
+  /// The usual cluster's, where nothing is drawn.
+  private let only: EndpointPicker?
   private(set) var healthyCount = 0
   private(set) var degradedCount = 0
   private(set) var excludedCount = 0
@@ -64,7 +65,11 @@ final class LoadBalancer {
     for group in groups.indices { add(load.healthy[group], group, .healthy) }
     for group in groups.indices { add(load.degraded[group], group, .degraded) }
     shares = made
-    isSingle = made.count == 1
+    if made.count == 1, !made[0].isPanic, case .endpoints(let picker) = made[0].source {
+      only = picker
+    } else {
+      only = nil
+    }
   }
 
   private static func census(_ endpoints: [EndpointRuntime]) -> PriorityLoad.Census {
@@ -107,9 +112,7 @@ final class LoadBalancer {
   /// Nil when there is nobody to choose.
   @inline(__always)
   func pick(_ random: inout RandomSource, now: UInt64) -> EndpointRuntime? {
-    if isSingle, case .endpoints(let picker) = shares[0].source, !shares[0].isPanic {
-      return picker.pick(&random, now: now)
-    }
+    if let only { return only.pick(&random, now: now) }
     return pickShared(&random, now: now)
   }
 

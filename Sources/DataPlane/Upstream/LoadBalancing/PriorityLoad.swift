@@ -71,7 +71,11 @@ struct PriorityLoad: Equatable {
     // What the divisions lost.
     let firstHealthy = healthyShare.firstIndex { $0 > 0 } ?? .max
     let firstDegraded = degradedShare.firstIndex { $0 > 0 } ?? .max
-    if firstHealthy <= firstDegraded { healthy[firstHealthy] += left } else { degraded[firstDegraded] += left }
+    if firstHealthy <= firstDegraded {
+      healthy[firstHealthy] += left
+    } else {
+      degraded[firstDegraded] += left
+    }
   }
 
   private mutating func choosePanics(

@@ -8,6 +8,8 @@
 import Model
 
 struct StreamInfo {
+  /// The status of the answer; 0: none has begun.
+  var responseCode = 0
   // Why the answer is what it is.
   var flags: ResponseFlags = []
   /// Envoy's `response_code_details`: static text, or bytes of the request's own memory
@@ -25,33 +27,32 @@ struct StreamInfo {
   var firstUpstreamSent: UInt64 = 0
   var lastUpstreamSent: UInt64 = 0
   var firstUpstreamReceived: UInt64 = 0
+  var firstUpstreamBody: UInt64 = 0
   var lastUpstreamReceived: UInt64 = 0
   var firstDownstreamSent: UInt64 = 0
   var lastDownstreamSent: UInt64 = 0
+  var downstreamConnectionEnd: UInt64 = 0
   /// When an upstream connection began and stood, for those that this request waited for.
   var upstreamConnectStart: UInt64 = 0
   var upstreamConnectEnd: UInt64 = 0
-  /// When the pool gave the request a connection.
+  /// When the router took the request up, and when the pool gave it a connection or gave it up.
+  var upstreamRequestStart: UInt64 = 0
   var poolReady: UInt64 = 0
 
   // Bytes. Bodies are without the framing; the wire has it and the heads.
   var bodyReceived: UInt64 = 0
   var bodySent: UInt64 = 0
-  var downstream = ByteCounts()
-  var upstream = ByteCounts()
-  struct ByteCounts {
-    var headReceived: UInt64 = 0
-    var headSent: UInt64 = 0
-    var wireReceived: UInt64 = 0
-    var wireSent: UInt64 = 0
-  }
+  var downstream = WireBytes()
+  var upstream = WireBytes()
 
   // Who. Kept alive by the stream (manager, route table) and its router request until the stream is
   // given back.
-  unowned(unsafe) var virtualHost: VirtualHostRuntime?
-  unowned(unsafe) var route: RouteRuntime?
+  var virtualHostName = MessageHead.empty
+  var routeName = MessageHead.empty
   unowned(unsafe) var cluster: ClusterRuntime?
   unowned(unsafe) var endpoint: EndpointRuntime?
+  /// The client's address where it is not the connection's: `x-forwarded-for` was trusted.
+  var remote: SocketAddress?
   /// Of the connection that carried the request; only where a format asks (`FormatNeeds`).
   var upstreamLocal: SocketAddress?
   var upstreamConnectionID: UInt64 = 0
@@ -79,6 +80,7 @@ enum ResponseDetails {
   static let viaUpstream: StaticString = "via_upstream"
   static let directResponse: StaticString = "direct_response"
   static let routeNotFound: StaticString = "route_not_found"
+  static let filterChainNotFound: StaticString = "filter_chain_not_found"
   static let clusterNotFound: StaticString = "cluster_not_found"
   static let noHealthyUpstream: StaticString = "no_healthy_upstream"
   static let upstreamTimeout: StaticString = "response_timeout"

@@ -54,6 +54,11 @@ struct ResponseFlags: OptionSet, Hashable {
     ("UDO", "UnconditionalDropOverload"),
   ]
 
+  /// The name of a bit.
+  static func name(_ index: Int, long: Bool) -> StaticString {
+    long ? names[index].long : names[index].short
+  }
+
   /// The flag with a short name. Control-plane frequency.
   init?(short: String) {
     guard let index = Self.names.firstIndex(where: { "\($0.short)" == short }) else { return nil }

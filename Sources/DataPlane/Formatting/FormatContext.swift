@@ -1,0 +1,70 @@
+// What a format may ask about: one request, or one connection. Borrowed for one evaluation.
+import Model
+
+/// When an access log line is written, under Envoy's names.
+enum AccessLogType: UInt8 {
+  case notSet, tcpUpstreamConnected, tcpPeriodic, tcpConnectionEnd, tcpConnectionStart
+  case downstreamStart, downstreamTunnelEstablished, downstreamPeriodic, downstreamEnd
+
+  var name: StaticString {
+    switch self {
+    case .notSet: "NotSet"
+    case .tcpUpstreamConnected: "TcpUpstreamConnected"
+    case .tcpPeriodic: "TcpPeriodic"
+    case .tcpConnectionEnd: "TcpConnectionEnd"
+    case .tcpConnectionStart: "TcpConnectionStart"
+    case .downstreamStart: "DownstreamStart"
+    case .downstreamTunnelEstablished: "DownstreamTunnelSuccessfullyEstablished"
+    case .downstreamPeriodic: "DownstreamPeriodic"
+    case .downstreamEnd: "DownstreamEnd"
+    }
+  }
+}
+
+/// What formats ask of a downstream connection; `Connection` is one.
+class DescribedConnection: SocketHandler {
+  /// Unlike all others of the process.
+  var connectionID: UInt64 { 0 }
+  /// When it was accepted, in the reactor's time.
+  var startTime: UInt64 { 0 }
+  var remoteAddress: SocketAddress? { nil }
+  var directRemoteAddress: SocketAddress? { nil }
+  /// May cost a system call, the first time.
+  var localAddressForFormats: SocketAddress? { nil }
+  /// Of the socket, whatever a listener filter said.
+  var directLocalAddress: SocketAddress? { nil }
+  var filterChainName: ByteView { MessageHead.empty }
+}
+
+struct FormatContext {
+  unowned(unsafe) let worker: WorkerContext
+  /// Nil where there is no request: a connection's log.
+  unowned(unsafe) let request: MessageHead?
+  unowned(unsafe) let response: MessageHead?
+  unowned(unsafe) let trailers: MessageHead?
+  unowned(unsafe) let connection: DescribedConnection?
+  let info: UnsafeMutablePointer<StreamInfo>
+  var localReplyBody = MessageHead.empty
+  var logType = AccessLogType.notSet
+
+  init(
+    worker: WorkerContext, request: MessageHead?, response: MessageHead?, trailers: MessageHead?,
+    connection: DescribedConnection?, info: UnsafeMutablePointer<StreamInfo>
+  ) {
+    self.worker = worker
+    self.request = request
+    self.response = response
+    self.trailers = trailers
+    self.connection = connection
+    self.info = info
+  }
+}
+
+/// What must be recorded while a request runs because a format asks for it and it costs something.
+struct FormatNeeds: OptionSet {
+  let rawValue: UInt8
+  /// The local address of upstream connections: a system call a connection.
+  static let upstreamLocal = FormatNeeds(rawValue: 1)
+  /// The size of received heads: a walk over the fields.
+  static let headBytes = FormatNeeds(rawValue: 2)
+}

@@ -1,0 +1,78 @@
+// Format strings: text and JSON with operators, read once when the configuration loads.
+
+internal import Model
+internal import SwiftProtobuf
+
+extension Conversion {
+  /// Envoy's line, for logs without a format of their own.
+  static let defaultLogFormat =
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" "
+    + "%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "
+    + "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" "
+    + "\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n"
+
+  /// Bytes of a format's text in a file.
+  private static let limit = 1 << 20
+
+  func format(
+    _ message: Envoy_Config_Core_V3_SubstitutionFormatString, at place: Place
+  ) -> FormatString? {
+    var format: FormatString?
+    switch message.format {
+    case .textFormat(let text)?: format = textFormat(text, at: place.field("text_format"))
+    case .textFormatSource(let source)?:
+      let sourcePlace = place.field("text_format_source")
+      format = bytes(source, limit: Self.limit, at: sourcePlace).flatMap {
+        textFormat(String(decoding: $0, as: UTF8.self), at: sourcePlace)
+      }
+    case .jsonFormat(let members)?: format = jsonFormat(members, at: place.field("json_format"))
+    case nil: break  // required by the proto file
+    }
+    format?.omitEmptyValues = message.omitEmptyValues
+    format?.contentType = message.contentType
+    return format
+  }
+
+  func textFormat(_ text: String, at place: Place) -> FormatString? {
+    elements(text, at: place).map { FormatString(.text($0)) }
+  }
+
+  private func elements(_ text: String, at place: Place) -> [FormatElement]? {
+    do throws(FormatError) {
+      return try FormatParser.parse(text)
+    } catch {
+      self.error(error.message, at: place)
+      return nil
+    }
+  }
+
+  func jsonFormat(_ members: Google_Protobuf_Struct, at place: Place) -> FormatString? {
+    json(members, at: place).map { FormatString(.json($0)) }
+  }
+
+  private func json(_ members: Google_Protobuf_Struct, at place: Place) -> FormatJSON? {
+    var result: [FormatJSON.Member] = []
+    var isWhole = true
+    for (key, value) in members.fields.sorted(by: { $0.key < $1.key }) {
+      guard let converted = json(value, at: place.key(key)) else {
+        isWhole = false
+        continue
+      }
+      result.append(.init(key: key, value: converted))
+    }
+    return isWhole ? .object(result) : nil
+  }
+
+  private func json(_ value: Google_Protobuf_Value, at place: Place) -> FormatJSON? {
+    switch value.kind {
+    case .stringValue(let text)?: return elements(text, at: place).map { .text($0) }
+    case .structValue(let members)?: return json(members, at: place)
+    case .listValue(let list)?:
+      let items = list.values.enumerated().map { json($1, at: place.element($0)) }
+      return items.contains { $0 == nil } ? nil : .list(items.compactMap { $0 })
+    case .numberValue(let number)?: return .number(number)
+    case .boolValue(let flag)?: return .bool(flag)
+    case .nullValue?, nil: return .null
+    }
+  }
+}

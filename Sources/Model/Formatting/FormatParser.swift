@@ -1,0 +1,91 @@
+// Reads format strings. Envoy's grammar:
+//
+//     format   = *(text / "%%" / operator)
+//     operator = "%" NAME ["(" parameter ")"] [":" length] "%"
+//
+// A parameter holds no `)`. An error says which operator is wrong and what is expected.
+
+/// Why a format is refused; reads on from the name of its field.
+public struct FormatError: Error, Hashable, Sendable {
+  public let message: String
+}
+
+public enum FormatParser {
+  public static func parse(_ format: String) throws(FormatError) -> [FormatElement] {
+    var scanner = Scanner(format)
+    var elements: [FormatElement] = []
+    var literal: [UInt8] = []
+    while let byte = scanner.next() {
+      if byte != UInt8(ascii: "%") {
+        literal.append(byte)
+      } else if scanner.take("%") {
+        literal.append(byte)
+      } else {
+        if !literal.isEmpty { elements.append(.text(String(decoding: literal, as: UTF8.self))) }
+        literal = []
+        elements.append(.value(try value(&scanner)))
+      }
+    }
+    if !literal.isEmpty { elements.append(.text(String(decoding: literal, as: UTF8.self))) }
+    return elements
+  }
+
+  /// An operator behind its `%`.
+  private static func value(_ scanner: inout Scanner) throws(FormatError) -> FormatValue {
+    let start = scanner.position - 1
+    func fail(_ why: String) -> FormatError {
+      FormatError(message: "`\(scanner.excerpt(from: start))`: \(why)")
+    }
+    let name = scanner.take { ($0 >= 0x41 && $0 <= 0x5a) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x5f }
+    guard !name.isEmpty else {
+      throw fail("expected the name of an operator in capitals, as in %PROTOCOL%; `%%` is a percent sign")
+    }
+    var parameter: String?
+    if scanner.take("(") {
+      parameter = scanner.take { $0 != UInt8(ascii: ")") }
+      guard scanner.take(")") else { throw fail("the parameter does not end: expected `)`") }
+    }
+    var length: Int?
+    if scanner.take(":") {
+      let digits = scanner.take { $0 >= 0x30 && $0 <= 0x39 }
+      guard let number = Int(digits), number <= Int(UInt32.max) else {
+        throw fail("expected a length in bytes behind the colon")
+      }
+      length = number
+    }
+    guard scanner.take("%") else { throw fail("the operator does not end: expected `%`") }
+    do {
+      return FormatValue(
+        try FormatOperatorTable.make(name, parameter: parameter, length: length),
+        maxLength: length)
+    } catch {
+      throw FormatError(message: "`%\(name)%`: \(error.message)")
+    }
+  }
+
+  private struct Scanner {
+    private let bytes: [UInt8]
+    private(set) var position = 0
+    init(_ text: String) { bytes = Array(text.utf8) }
+
+    mutating func next() -> UInt8? {
+      guard position < bytes.count else { return nil }
+      position += 1
+      return bytes[position - 1]
+    }
+    mutating func take(_ byte: Unicode.Scalar) -> Bool {
+      guard position < bytes.count, bytes[position] == UInt8(ascii: byte) else { return false }
+      position += 1
+      return true
+    }
+    mutating func take(while isPart: (UInt8) -> Bool) -> String {
+      let start = position
+      while position < bytes.count, isPart(bytes[position]) { position += 1 }
+      return String(decoding: bytes[start..<position], as: UTF8.self)
+    }
+    func excerpt(from start: Int) -> String {
+      let end = min(bytes.count, max(position + 1, start + 1))
+      return String(decoding: bytes[start..<min(end, start + 60)], as: UTF8.self)
+    }
+  }
+}
