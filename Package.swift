@@ -92,7 +92,7 @@ let package = Package(
       name: "AdminTests", dependencies: ["Admin", "Model"], path: "Tests/AdminTests",
       swiftSettings: strict),
     .testTarget(
-      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane"], path: "Tests/ServerTests",
+      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model"], path: "Tests/ServerTests",
       swiftSettings: strict),
   ]
 )

@@ -18,6 +18,7 @@ public struct ProxyConfiguration: Hashable, Sendable {
 
   /// How long an interval of the histograms is. Envoy's default 5 s.
   public var statsFlushInterval: Duration = .seconds(5)
+  public var stats = StatsConfiguration()
   /// Runtime layers, the later over the earlier.
   public var runtimeLayers: [RuntimeLayer] = []
   /// Runtime values by key: what the layers amount to now.

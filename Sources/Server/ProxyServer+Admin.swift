@@ -78,9 +78,7 @@ extension ProxyServer {
       case .drain: .never
       }
     log.write(.info, .admin, "draining listeners\(request.inboundOnly ? ", inbound only" : "")")
-    dataPlane.drainListeners(
-      ListenerDrain(
-        drainsConnections: request.mode != .stop, stop: stop, inboundOnly: request.inboundOnly))
+    dataPlane.drainListeners(ListenerDrain(stop: stop, inboundOnly: request.inboundOnly))
   }
 
   private static func report(_ cluster: ClusterStatus) -> ClusterReport {

@@ -7,10 +7,10 @@ import Model
 extension ProxyServer {
   /// As they are shown: counters without what they had when they were last reset.
   func statisticsSinceReset() -> [Statistic] {
-    let all = statistics()
+    let shown = statistics().filter { statisticsView.shows($0.name) }
     let before = shared.withLock { $0.countersAtReset }
-    guard !before.isEmpty else { return all }
-    return all.map { statistic in
+    guard !before.isEmpty else { return shown }
+    return shown.map { statistic in
       guard statistic.kind == .counter, let old = before[statistic.name] else { return statistic }
       var fresh = statistic
       fresh.value &-= old
@@ -26,35 +26,37 @@ extension ProxyServer {
   }
 
   func histograms() -> [HistogramStatistic] {
-    dataPlane.histograms().map { value in
+    dataPlane.histograms().compactMap { value in
+      let id = name(of: value.scope, value.name)
+      guard statisticsView.shows(id.text) else { return nil }
       func bins(_ bins: [HistogramValue.Bin]) -> HistogramStatistic.Distribution {
         .init(bins.map { .init(lower: $0.lower, width: $0.width, count: $0.count) })
       }
       return HistogramStatistic(
-        Self.name(of: value.scope, value.name), cumulative: bins(value.cumulative),
-        interval: bins(value.interval), bounds: HistogramStatistic.defaultBounds)
+        id, cumulative: bins(value.cumulative), interval: bins(value.interval),
+        bounds: statisticsView.bounds(of: id.text))
     }
   }
 
   private func statistics() -> [Statistic] {
     let values = dataPlane.stats()
-    var result = values.map(Self.statistic)
+    var result = values.map(statistic)
     result += serverStatistics(connections: Self.totalConnections(values))
     result += managerStatistics()
     result += shared.withLock { $0.runtime.statistics }
-    if let counters = shared.withLock({ $0.admin })?.counters { result += Self.statistics(counters) }
+    if let counters = shared.withLock({ $0.admin })?.counters { result += statistics(counters) }
     return result
   }
 
-  private static func statistic(_ value: StatValue) -> Statistic {
+  private func statistic(_ value: StatValue) -> Statistic {
     Statistic(
       name(of: value.scope, value.name), kind: value.kind == .counter ? .counter : .gauge,
       value: value.value)
   }
 
-  private static func name(of scope: StatValue.Scope, _ name: String) -> StatisticName {
+  private func name(of scope: StatValue.Scope, _ name: String) -> StatisticName {
     func make(_ root: String, _ owner: Statistic.Tag?, name inner: String? = nil) -> StatisticName {
-      StatisticName(root: root, owner: owner, name: inner ?? name)
+      statisticsView.name(root: root, owner: owner, name: inner ?? name)
     }
     switch scope {
     case .server: return make("server", nil)
@@ -67,7 +69,7 @@ extension ProxyServer {
     case .tcp(let prefix): return make("tcp", .init("envoy_tcp_prefix", prefix))
     case .other(let prefix):
       let prefix = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
-      if let (listener, worker) = listenerWorker(prefix) {
+      if let (listener, worker) = Self.listenerWorker(prefix) {
         return make(
           "listener", .init("envoy_listener_address", listener), name: "\(worker).\(name)")
       }
@@ -107,7 +109,9 @@ extension ProxyServer {
       ("total_connections", connections),
       ("uptime", UInt64(began.duration(to: .now).components.seconds)),
     ]
-    return values.map { Statistic(root: "server", name: $0.0, kind: .gauge, value: $0.1) }
+    return values.map {
+      Statistic(statisticsView.name(root: "server", name: $0.0), kind: .gauge, value: $0.1)
+    }
   }
 
   private func managerStatistics() -> [Statistic] {
@@ -116,17 +120,22 @@ extension ProxyServer {
     let state = shared.withLock { $0.lifecycle.state }
     let workers = UInt64(dataPlane.workerCount)
     func counter(_ root: String, _ name: String, _ value: UInt64) -> Statistic {
-      Statistic(root: root, name: name, kind: .counter, value: value)
+      Statistic(statisticsView.name(root: root, name: name), kind: .counter, value: value)
     }
     func gauge(_ root: String, _ name: String, _ value: UInt64) -> Statistic {
-      Statistic(root: root, name: name, kind: .gauge, value: value)
+      Statistic(statisticsView.name(root: root, name: name), kind: .gauge, value: value)
     }
     let draining = state == .draining
     return [
       counter("listener_manager", "listener_added", listeners),
       // Envoy counts a listener once a worker.
       counter("listener_manager", "listener_create_success", listeners * workers),
-      counter("listener_manager", "listener_stopped", draining ? listeners : 0),
+      // Configuration does not change while the process runs, so that these stay as they are.
+      counter("listener_manager", "listener_create_failure", 0),
+      counter("listener_manager", "listener_in_place_updated", 0),
+      counter("listener_manager", "listener_modified", 0),
+      counter("listener_manager", "listener_removed", 0),
+      gauge("listener_manager", "total_filter_chains_draining", 0),
       gauge("listener_manager", "total_listeners_active", draining ? 0 : listeners),
       gauge("listener_manager", "total_listeners_draining", draining ? listeners : 0),
       gauge("listener_manager", "total_listeners_warming", 0),
@@ -134,17 +143,25 @@ extension ProxyServer {
       counter("cluster_manager", "cluster_added", clusters),
       gauge("cluster_manager", "active_clusters", clusters),
       gauge("cluster_manager", "warming_clusters", 0),
+      counter("cluster_manager", "cluster_modified", 0),
+      counter("cluster_manager", "cluster_removed", 0),
+      counter("cluster_manager", "cluster_updated", 0),
+      counter("cluster_manager", "cluster_updated_via_merge", 0),
+      counter("cluster_manager", "update_merge_cancelled", 0),
+      counter("cluster_manager", "update_out_of_merge_window", 0),
     ]
   }
 
   /// The admin's own, as Envoy names them.
-  private static func statistics(_ counters: AdminServer.Counters) -> [Statistic] {
+  private func statistics(_ counters: AdminServer.Counters) -> [Statistic] {
     let owner = Statistic.Tag("envoy_http_conn_manager_prefix", "admin")
     func http(_ name: String, _ kind: Statistic.Kind, _ value: UInt64) -> Statistic {
-      Statistic(root: "http", owner: owner, name: name, kind: kind, value: value)
+      Statistic(
+        statisticsView.name(root: "http", owner: owner, name: name), kind: kind, value: value)
     }
     func listener(_ name: String, _ kind: Statistic.Kind, _ value: UInt64) -> Statistic {
-      Statistic(root: "listener", name: "admin." + name, kind: kind, value: value)
+      Statistic(
+        statisticsView.name(root: "listener", name: "admin." + name), kind: kind, value: value)
     }
     let classes = counters.responses.enumerated().map {
       http("downstream_rq_\($0.offset + 1)xx", .counter, $0.element)

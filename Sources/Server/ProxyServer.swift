@@ -40,6 +40,7 @@ public final class ProxyServer: Sendable {
   let dump: ConfigurationDump
   let loaded: (seconds: Int, milliseconds: Int)
   let dataPlane: DataPlane
+  let statisticsView: StatisticsView
   let began: ContinuousClock.Instant
   let baseID: BaseIDLock?
   let shared: Mutex<Shared>
@@ -102,6 +103,7 @@ public final class ProxyServer: Sendable {
     self.configuration = configuration
     dump = found.1
     loaded = HTTPDate.now()
+    statisticsView = StatisticsView(configuration.stats)
     let lifecycle = Lifecycle(
       drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
     var plane = DataPlaneOptions()

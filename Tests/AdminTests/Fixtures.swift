@@ -9,6 +9,11 @@ final class Fixture: Sendable {
   let changes = Mutex<[String]>([])
   let hasAdminLayer = Mutex(true)
   let state = Mutex(ServerState.live)
+  /// What was asked of the process, in order.
+  let calls = Mutex<[String]>([])
+  let levels = Mutex(["http": "info", "main": "info"])
+
+  private func note(_ call: String) { calls.withLock { $0.append(call) } }
 
   static let address = SocketAddress.ip(IPAddress(v4: 0x7f00_0001), port: 80)
   static let addressV6 = SocketAddress.ip(IPAddress(v6High: 0, low: 1), port: 81)
@@ -23,6 +28,28 @@ final class Fixture: Sendable {
       kind: .gauge, value: 0),
   ]
 
+  /// Two values of 5, as Envoy has them of a connection with five requests.
+  static let fives = HistogramStatistic.Distribution([.init(lower: 5, width: 0.1, count: 2)])
+  static let histograms = [
+    HistogramStatistic(
+      StatisticName(root: "cluster", owner: .init("envoy_cluster_name", "svc.a"), name: "rq_time"),
+      cumulative: fives, interval: .init([]), bounds: [0.5, 1, 5, 1_800_000]),
+    HistogramStatistic(
+      StatisticName(root: "server", name: "unused"), cumulative: .init([]), interval: .init([]),
+      bounds: [1]),
+  ]
+
+  static let configuration = ConfigurationReport(
+    bootstrap: .object([
+      .init("admin", .object([.init("x", .integer(1))])),
+      .init("list", .array([.object([.init("a", .integer(1)), .init("b", .integer(2))])])),
+    ]),
+    clusters: [
+      .init(name: "one", value: .object([.init("name", .string("one")), .init("n", .integer(1))])),
+      .init(name: "other", value: .object([.init("name", .string("other"))])),
+    ],
+    listeners: [], routes: [], loaded: (seconds: 784_111_777, milliseconds: 5))
+
   static let cluster = ClusterReport(
     name: "svc.a",
     endpoints: [
@@ -35,6 +62,7 @@ final class Fixture: Sendable {
     AdminSource(
       state: { self.state.withLock { $0 } },
       statistics: { Self.statistics },
+      histograms: { Self.histograms },
       listeners: {
         [
           ListenerReport(name: "web", addresses: [Self.address, Self.addressV6]),
@@ -58,6 +86,24 @@ final class Fixture: Sendable {
         self.changes.withLock { $0 += changes.map { "\($0.key)=\($0.text)" } }
         return self.hasAdminLayer.withLock { $0 }
       },
+      memory: { MemoryReport(allocated: 1, heapSize: 3, free: 2, resident: 4) },
+      configuration: { Self.configuration },
+      logLevels: { self.levels.withLock { $0.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } } },
+      setLogLevel: { component, level in
+        guard ["info", "debug"].contains(level) else { return .unknownLevel }
+        return self.levels.withLock { levels in
+          if let component {
+            guard levels[component] != nil else { return .unknownComponent }
+            levels[component] = level
+          } else {
+            for name in levels.keys { levels[name] = level }
+          }
+          return .done
+        }
+      },
+      resetCounters: { self.note("reset") },
+      setHealthCheckFailed: { self.note($0 ? "fail" : "ok") },
+      drainListeners: { self.note("drain \($0.mode)\($0.inboundOnly ? " inbound" : "")") },
       quit: { self.quits.withLock { $0 += 1 } })
   }
 

@@ -166,6 +166,9 @@ def validate_rules(rules):
         return result
     for field, value in getattr(rules, kind).ListFields():
         name = field.name
+        if kind == "double":
+            # Our rules know whole numbers; the conversion checks this one (`buckets`).
+            continue
         if kind == "duration" and name in ("gt", "gte", "lt", "lte"):
             value = nanoseconds(value)
         if name in ("gte", "gt"):

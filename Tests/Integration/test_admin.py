@@ -188,7 +188,6 @@ def test_admin_address_file(proxy):
         assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d+\n?", f.read())
 
 
-@pytest.mark.later("admin in full")
 def test_reset_counters(launch_once, upstream):
     proxy = launch_once(k.bootstrap([k.listener("main", k.hcm([k.route()]))], [k.cluster("up", [upstream])]))
     get(proxy.address())

@@ -150,7 +150,6 @@ def test_tcp_connections_drain_too(launch_once):
         assert proxy.wait(4) == 0
 
 
-@pytest.mark.later("admin in full")
 def test_drain_listeners_over_admin(served):
     _, start = served
     proxy = start()
@@ -161,7 +160,6 @@ def test_drain_listeners_over_admin(served):
     assert proxy.admin("/ready")[0] == 200
 
 
-@pytest.mark.later("admin in full")
 def test_healthcheck_fail_marks_answers(served):
     _, start = served
     proxy = start()

@@ -81,8 +81,8 @@ enum Endpoint: String, CaseIterable {
       ]
     case .drainListeners:
       [
-        ("graceful", "Drain connections for the drain time, then stop listening"),
-        ("skip_exit", "Drain connections, but never stop listening"),
+        ("graceful", "Stop listening when the drain time is over, and not at once"),
+        ("skip_exit", "Never stop listening"),
         ("inboundonly", "Drain the listeners with the traffic_direction INBOUND only"),
       ]
     case .logging:

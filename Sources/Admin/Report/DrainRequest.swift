@@ -1,12 +1,14 @@
 // What `/drain_listeners` asks for.
 
 public struct DrainRequest: Sendable, Hashable {
+  /// When listening ends. Connections that stand are told to close, ever more of them as the drain
+  /// time passes, in each of the modes.
   public enum Mode: Sendable {
-    /// Listening ends at once; connections that stand are left alone.
+    /// At once.
     case stop
-    /// Connections are told to close, ever more of them as the drain time passes; then listening ends.
+    /// When the drain time is over.
     case drainThenStop
-    /// The same, but listening goes on.
+    /// Never.
     case drain
   }
   public var mode: Mode

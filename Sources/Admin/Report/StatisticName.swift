@@ -35,22 +35,38 @@ public struct StatisticName: Sendable, Hashable {
   ///   - owner: What the statistic belongs to, as a tag; its value is the name's second part.
   ///   - name: The rest; may hold further dots.
   public init(root: String, owner: Tag? = nil, name: String) {
+    self.init(root: root, owner: owner, name: name) { _ in true }
+  }
+
+  /// `uses`: which of the tags are taken out of the name; what stays is not sanitised again.
+  public init(root: String, owner: Tag? = nil, name: String, uses: (String) -> Bool) {
     let root = Self.sanitized(root)
     let name = Self.sanitized(name)
     let owner = owner.map { Tag($0.name, Self.sanitized($0.value)) }
     var tags: [Tag] = []
     var rest = Substring(name)
-    if let worker = Self.takeWorker(&rest) { tags.append(worker) }
-    let manager = root == "listener" ? Self.takeConnectionManager(&rest) : nil
-    let (stem, code) = Self.splitResponseCode(rest)
+    if uses("envoy_worker_id"), let worker = Self.takeWorker(&rest) { tags.append(worker) }
+    let takesManager = root == "listener" && uses("envoy_http_conn_manager_prefix")
+    let manager = takesManager ? Self.takeConnectionManager(&rest) : nil
+    var (stem, code) = Self.splitResponseCode(rest)
+    if let found = code, !uses(found.name) { (stem, code) = (String(rest), nil) }
     if let code { tags.insert(code, at: 0) }
     if let manager { tags.append(manager) }
-    if let owner { tags.append(owner) }
+    let takesOwner = owner.map { uses($0.name) } ?? true
+    if let owner, takesOwner { tags.append(owner) }
 
     let taggedRest = manager == nil ? stem : "http." + stem
     text = [root, owner?.value ?? "", name].filter { !$0.isEmpty }.joined(separator: ".")
-    tagged = root.isEmpty ? taggedRest : root + "." + taggedRest
+    tagged = [root, takesOwner ? "" : owner?.value ?? "", taggedRest].filter { !$0.isEmpty }
+      .joined(separator: ".")
     self.tags = tags
+  }
+
+  /// The same with one more tag; `part` is taken out of the tagged name where it stands in it.
+  public func adding(_ tag: Tag, without part: String) -> Self {
+    var name = tagged
+    if !part.isEmpty, let range = name.firstRange(of: part) { name.removeSubrange(range) }
+    return Self(text: text, tagged: name, tags: tags + [tag])
   }
 
   /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that

@@ -33,6 +33,7 @@ final class ListenerRuntime: ConnectionOwner {
   private var chains: ListenerChains
   private var onlyChain: NetworkChain?
   private(set) var acceptors: [Acceptor?] = []
+  private(set) var isStopped = false
   /// The worker's other listeners, for `use_original_dst`.
   var findListener: (SocketAddress) -> ListenerRuntime? = { _ in nil }
   /// Nil without a `proxy_protocol` filter: Envoy has these statistics only with one.
@@ -105,6 +106,7 @@ final class ListenerRuntime: ConnectionOwner {
 
   /// Takes what the kernel has already accepted for us, then closes the sockets.
   func stopAccepting() {
+    isStopped = true
     for acceptor in acceptors { acceptor?.drainAndClose() }
     acceptors = []
   }

@@ -23,6 +23,13 @@ enum ListenerStat: Int, StatSchema {
   }
 }
 
+/// `listener_manager.`, as far as the workers know of it.
+enum ListenerManagerStat: Int, StatSchema {
+  case stopped
+  var name: String { "listener_stopped" }
+  var kind: StatValue.Kind { .counter }
+}
+
 /// `listener.<address>.worker_<n>.`
 enum ListenerWorkerStat: Int, StatSchema {
   case connectionTotal, connectionActive

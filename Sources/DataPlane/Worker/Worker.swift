@@ -88,6 +88,8 @@ final class Worker: @unchecked Sendable {
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
     handles.install()
+    _ = context.stats.counters(
+      ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     mailbox.attach(to: reactor)
     reactor.run()
     reactor.unregister(mailbox)
@@ -248,7 +250,7 @@ final class Worker: @unchecked Sendable {
 
   func drainListeners(_ drain: ListenerDrain) {
     if drain.stop == .atOnce { stopListening(inboundOnly: drain.inboundOnly) }
-    guard drain.drainsConnections, drainTimer == nil else { return }
+    guard drainTimer == nil else { return }
     beginDrain(
       immediately: shared.options.drainImmediately, inboundOnly: drain.inboundOnly,
       stopsListeners: drain.stop == .afterDrainTime)
@@ -267,7 +269,11 @@ final class Worker: @unchecked Sendable {
   }
 
   private func stopListening(inboundOnly: Bool) {
+    let counters = context.stats.counters(
+      ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     for listener in listeners.values where listener.model.isInbound || !inboundOnly {
+      // Every worker stops every listener; one of them counts.
+      if index == 0, !listener.isStopped { counters.add(.stopped) }
       listener.stopAccepting()
     }
   }

@@ -18,6 +18,10 @@ extension Conversion {
     if bootstrap.hasStatsFlushInterval {
       configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
     }
+    if bootstrap.hasStatsConfig {
+      configuration.stats = statsConfiguration(
+        bootstrap.statsConfig, at: place.field("stats_config"))
+    }
     if bootstrap.hasAdmin { configuration.admin = admin(bootstrap.admin, at: place.field("admin")) }
 
     defaultResolver = resolver(of: bootstrap, at: place)

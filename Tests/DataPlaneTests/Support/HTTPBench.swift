@@ -113,7 +113,8 @@ final class HTTPBench {
     model.requestHeaders.generatesRequestID = false
     model.http1.enableTrailers = true
     manager = HTTPManager(
-      model: model, listener: "l", context: context, filters: filters.map(\.factory),
+      model: model, listener: Listener(name: "l", statPrefix: "l", addresses: []), context: context,
+      filters: filters.map(\.factory),
       clusters: { [cluster] in $0 == "c" ? cluster : nil })
     chain = NetworkChain(filters: [], terminal: manager)
     LoopScript.run(

@@ -1,0 +1,69 @@
+// Which statistics are shown, under which tags and in which buckets: `stats_config`, compiled.
+import Admin
+import DataPlane
+import Model
+
+final class StatisticsView: Sendable {
+  private enum Matcher: Sendable {
+    case all
+    case none
+    case excluding([NameMatcher])
+    case including([NameMatcher])
+  }
+  private let matcher: Matcher
+  private let usesDefaultTags: Bool
+  /// Default tags that are used although not all are.
+  private let standardTags: Set<String>
+  private let fixedTags: [StatisticName.Tag]
+  private let expressions: [(name: String, expression: NameExpression)]
+  private let buckets: [(match: NameMatcher, bounds: [Double])]
+
+  init(_ model: StatsConfiguration) {
+    switch model.matcher {
+    case nil, .all?: matcher = .all
+    case StatsConfiguration.Matcher.none?: matcher = .none
+    case .excluding(let list)?: matcher = .excluding(list.map(NameMatcher.init))
+    case .including(let list)?: matcher = .including(list.map(NameMatcher.init))
+    }
+    usesDefaultTags = model.usesDefaultTags
+    var standard: Set<String> = []
+    var fixed: [StatisticName.Tag] = []
+    var expressions: [(name: String, expression: NameExpression)] = []
+    for tag in model.tags {
+      switch tag.source {
+      case .fixed(let value): fixed.append(.init(tag.name, value))
+      case .expression(let pattern): expressions.append((tag.name, NameExpression(pattern)))
+      case .standard: standard.insert(tag.name)
+      }
+    }
+    standardTags = standard
+    fixedTags = fixed
+    self.expressions = expressions
+    buckets = model.buckets.map { (NameMatcher($0.match), $0.bounds) }
+  }
+
+  func name(root: String, owner: StatisticName.Tag? = nil, name: String) -> StatisticName {
+    var result = StatisticName(root: root, owner: owner, name: name) {
+      usesDefaultTags || standardTags.contains($0)
+    }
+    for (tag, expression) in expressions {
+      guard let (first, second) = expression.groups(in: result.text), let first else { continue }
+      result = result.adding(.init(tag, second ?? first), without: first)
+    }
+    for tag in fixedTags { result = result.adding(tag, without: "") }
+    return result
+  }
+
+  func shows(_ name: String) -> Bool {
+    switch matcher {
+    case .all: true
+    case .none: false
+    case .excluding(let list): !list.contains { $0.matches(name) }
+    case .including(let list): list.contains { $0.matches(name) }
+    }
+  }
+
+  func bounds(of name: String) -> [Double] {
+    buckets.first { $0.match.matches(name) }?.bounds ?? HistogramStatistic.defaultBounds
+  }
+}
