@@ -53,7 +53,6 @@ def test_clusters(proxy, upstream):
         assert wanted in lines, wanted
 
 
-@pytest.mark.later("circuit breakers")
 def test_clusters_name_their_circuit_breakers(proxy):
     lines = proxy.admin("/clusters")[1].splitlines()
     for wanted in ["up::default_priority::max_connections::1024", "up::default_priority::max_pending_requests::1024",
