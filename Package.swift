@@ -103,8 +103,8 @@ let fuzzes = Context.environment["MARTLET_FUZZ"] != nil
 package.targets.append(
   fuzzes
     ? .executableTarget(
-      name: "fuzz", dependencies: ["DataPlane", "EnvoyConfiguration"], path: "Tests/Fuzz",
+      name: "fuzz", dependencies: ["DataPlane", "EnvoyConfiguration", "Model"], path: "Tests/Fuzz",
       exclude: ["Corpus", "Replay"], sources: ["Targets", "Driver"], swiftSettings: strict)
     : .testTarget(
-      name: "FuzzTests", dependencies: ["DataPlane", "EnvoyConfiguration"], path: "Tests/Fuzz",
+      name: "FuzzTests", dependencies: ["DataPlane", "EnvoyConfiguration", "Model"], path: "Tests/Fuzz",
       exclude: ["Corpus", "Driver"], sources: ["Targets", "Replay"], swiftSettings: strict))

@@ -9,7 +9,10 @@ set -euo pipefail
 each="${1:-${SECONDS_EACH:-60}}"
 shift || true
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then targets=(request response chunked proxy-protocol configuration format); fi
+if [ ${#targets[@]} -eq 0 ]; then
+  targets=(request response chunked proxy-protocol configuration format path-normalization
+    forwarded-for path-template parameters)
+fi
 
 toolchain="$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")"
 runtime="$(find "$toolchain/lib" -name "libclang_rt.fuzzer_no_main*$(uname -m)*.a" | head -n 1)"

@@ -1,4 +1,4 @@
-/* See include/martlet_hash.h. */
+/* The hash itself, compiled into this file: see include/martlet_hash.h. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

@@ -149,7 +149,8 @@ public final class DataPlane: Sendable {
     self.options = options
     shared = Worker.SharedState(
       stats: StatRegistry(), endpointStats: StatRegistry(),
-      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)), foundEndpoints: SharedEndpoints(),
+      breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
+      foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
       connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
@@ -291,6 +292,12 @@ public final class DataPlane: Sendable {
       }
     }
     latch.wait()
+  }
+
+  /// Replaces the runtime values on every worker. Returns when all have them.
+  public func setRuntime(_ values: [String: RuntimeValue]) {
+    guard state.withLock({ $0.started && !$0.stopped }) else { return }
+    onEveryWorker { $0.setRuntime(values) }
   }
 
   /// A drain begins: keep-alive connections are told to close, all at once or ever more of them

@@ -31,8 +31,12 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var maxConnectionDuration: Duration?
   /// `common_http_protocol_options.max_requests_per_connection` (nil: none).
   public var maxRequestsPerConnection: UInt32?
-  /// `generate_request_id`: give a request without `x-request-id` one.
-  public var generateRequestID = true
+  public var clientTrust = ClientTrust()
+  public var requestHeaders = RequestHeaderOptions()
+  public var target = TargetNormalization()
+  /// Header names with underscores (`headers_with_underscores_action`): some servers take them for
+  /// the same name with dashes.
+  public var underscores = Underscores.allow
   /// The router's `suppress_envoy_headers`: no `x-envoy-*` header is added to a request or response.
   public var suppressEnvoyHeaders = false
   public var accessLogs: [AccessLog] = []
@@ -40,6 +44,18 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   /// `local_reply_config` (nil: none).
   public var localReplies: LocalReplies?
 
+  /// `proxy_100_continue`: the upstream answers `Expect: 100-continue`, not the proxy.
+  public var proxiesContinue = false
+  /// `http1_safe_max_connection_duration`: a connection that has reached its duration is closed with
+  /// its next answer and not before.
+  public var waitsForLastRequest = false
+  /// From the first byte of a request to the end of its answer (nil: no limit). Answered with 408 or
+  /// 504.
+  public var maxStreamDuration: Duration?
+  /// `upgrade_configs`: protocols in lower case, and whether they are let through.
+  public var upgrades: [String: Bool] = [:]
+
+  public enum Underscores: Sendable { case allow, drop, reject }
   public enum Codec: Sendable { case auto, http1 }
   public enum ServerHeaderTransformation: Sendable {
     case overwrite, appendIfAbsent, passThrough
@@ -59,5 +75,16 @@ public struct HTTP1Options: Hashable, Sendable {
   /// Absolute-form request targets (RFC 9112 section 3.2.2).
   public var allowAbsoluteURL = true
   public var enableTrailers = false
+  /// `header_key_format`: how names of fields are written, to the other side (`lower`, `proper`) or
+  /// to the side behind the proxy (`preserved`).
+  public var names = Names.lower
+  public enum Names: Hashable, Sendable {
+    case lower
+    /// `Like-This`.
+    case proper
+    /// As they came; those that did not, in lower case or `Like-This`. `keepsReason`: so is the
+    /// reason phrase of answers.
+    case preserved(othersProper: Bool, keepsReason: Bool)
+  }
   public init() {}
 }

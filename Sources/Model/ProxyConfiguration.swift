@@ -19,7 +19,9 @@ public struct ProxyConfiguration: Hashable, Sendable {
   /// How long an interval of the histograms is. Envoy's default 5 s.
   public var statsFlushInterval: Duration = .seconds(5)
   public var stats = StatsConfiguration()
-  /// Runtime values by key: those of the static layers.
+  /// Runtime layers, the later over the earlier.
+  public var runtimeLayers: [RuntimeLayer] = []
+  /// Runtime values by key: what the layers amount to now.
   public var runtime: [String: RuntimeValue] = [:]
 
   public init() {}

@@ -13,6 +13,19 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var ignorePathParameters = false
   /// The header, in lower case, that stands for the host in choosing the virtual host (empty: none).
   public var virtualHostHeader = ""
+  /// For routes whose virtual host has none.
+  public var mirrors: [MirrorPolicy] = []
+  /// Headers, in lower case, that clients may not send unless they are internal ones.
+  public var internalOnlyHeaders: [String] = []
+  /// A route lets clients switch protocols.
+  public var upgrades: Bool {
+    virtualHosts.contains { host in
+      host.routes.contains { route in
+        if case .cluster(let action) = route.action { return action.upgrades.values.contains(true) }
+        return false
+      }
+    }
+  }
   public init(name: String = "", virtualHosts: [VirtualHost]) {
     self.name = name
     self.virtualHosts = virtualHosts
@@ -27,6 +40,13 @@ public struct VirtualHost: Hashable, Sendable {
   /// In the order of the file: the first that matches is taken.
   public var routes: [Route]
   public var headerRules = HeaderRuleSet()
+  public var requireTLS = TLSRequirement.none
+  /// For routes that have none (nil: those of the route table).
+  public var mirrors: [MirrorPolicy]?
+
+  /// Which requests that came without TLS are sent to `https` instead.
+  public enum TLSRequirement: Sendable { case none, externalOnly, all }
+
   public init(name: String, domains: [String], routes: [Route]) {
     self.name = name
     self.domains = domains
@@ -44,71 +64,12 @@ public struct Route: Hashable, Sendable {
     case cluster(RouteAction)
     case redirect(Redirect)
     case directResponse(DirectResponse)
+    /// `non_forwarding_action`: there is no cluster, 503.
+    case nonForwarding
   }
   public init(name: String = "", match: RouteMatch, action: Action) {
     self.name = name
     self.match = match
     self.action = action
-  }
-}
-
-/// `RouteAction`: send the request to a cluster.
-public struct RouteAction: Hashable, Sendable {
-  public var cluster: ClusterChoice
-  /// What replaces the matched prefix or path (nil: nothing does).
-  public var prefixRewrite: String?
-  /// From the request's end to the response's end (nil: no limit). Envoy's default 15 s. 504.
-  public var timeout: Duration? = .seconds(15)
-  /// The route's or, where it has none, the virtual host's.
-  public var retryPolicy: RetryPolicy?
-  /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
-  public var idleTimeout: Duration??
-  /// The answer where the cluster is gone: 503 (default), 404 or 500.
-  public var clusterNotFoundStatus: Int = 503
-  /// Whose circuit breakers and connections requests use.
-  public var priority = RoutingPriority.normal
-
-  public enum ClusterChoice: Hashable, Sendable {
-    case single(String)
-    /// Weights 0..., their sum 1...
-    case weighted([TCPProxy.Weighted])
-  }
-  public init(cluster: ClusterChoice) { self.cluster = cluster }
-}
-
-/// `RedirectAction`. A part that is nil is the request's own.
-public struct Redirect: Hashable, Sendable {
-  /// 301, 302, 303, 307 or 308.
-  public var status: Int = 301
-  public var scheme: Scheme?
-  public var host: String?
-  public var port: UInt16?
-  public var path: Path?
-  public var stripQuery = false
-
-  public enum Scheme: Hashable, Sendable {
-    /// `https_redirect`.
-    case https
-    case literal(String)
-  }
-  public enum Path: Hashable, Sendable {
-    /// The whole path; may carry a query of its own, which then replaces the request's.
-    case replace(String)
-    /// What replaces the matched prefix.
-    case prefixRewrite(String)
-  }
-  public init() {}
-}
-
-/// `DirectResponseAction`.
-public struct DirectResponse: Hashable, Sendable {
-  /// 200..<600.
-  public var status: Int
-  public var body: [UInt8]
-  /// Makes the body; `body` is its `%LOCAL_REPLY_BODY%` (nil: the body as it is).
-  public var bodyFormat: FormatString?
-  public init(status: Int, body: [UInt8]) {
-    self.status = status
-    self.body = body
   }
 }

@@ -2,6 +2,24 @@
 // (`config.bootstrap.v3.LayeredRuntime`). Configuration names a key and a default; the layers say
 // what stands under the key now.
 
+/// `config.bootstrap.v3.RuntimeLayer`.
+public struct RuntimeLayer: Hashable, Sendable {
+  public var name: String
+  public var source: Source
+
+  public enum Source: Hashable, Sendable {
+    case fixed([String: RuntimeValue])
+    /// Files below a directory; the name of this proxy's cluster may stand behind it.
+    case disk(directory: String, appendsCluster: Bool)
+    /// What the admin interface was told.
+    case admin
+  }
+  public init(name: String, source: Source) {
+    self.name = name
+    self.source = source
+  }
+}
+
 /// One value, in every form that somebody may ask for.
 public struct RuntimeValue: Hashable, Sendable {
   /// As it was written; what the admin interface shows.

@@ -14,6 +14,8 @@ extension ProxyServer {
       },
       clusters: { [self] in dataPlane.clusterStatus().map(Self.report) },
       serverInformation: { [self] in serverInformation() },
+      runtime: { [self] in shared.withLock { $0.runtime.report } },
+      modifyRuntime: { [self] in modifyRuntime($0) },
       memory: { Self.memory() },
       configuration: { [self] in configurationReport() },
       logLevels: { [log] in
@@ -32,6 +34,12 @@ extension ProxyServer {
         shared.withLock { $0.quitRequested = true }
         SignalMask.wake()
       })
+  }
+
+  private func modifyRuntime(_ changes: [(key: String, text: String)]) -> Bool {
+    let done = shared.withLock { $0.runtime.set(changes) }
+    if done { dataPlane.setRuntime(shared.withLock { $0.runtime.values }) }
+    return done
   }
 
   /// What health checkers are told: while health checks are made to fail, it is draining.

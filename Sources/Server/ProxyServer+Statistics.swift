@@ -43,6 +43,7 @@ extension ProxyServer {
     var result = values.map(statistic)
     result += serverStatistics(connections: Self.totalConnections(values))
     result += managerStatistics()
+    result += shared.withLock { $0.runtime.statistics }
     if let counters = shared.withLock({ $0.admin })?.counters { result += statistics(counters) }
     return result
   }

@@ -23,6 +23,7 @@ import Synchronization
 public final class ProxyServer: Sendable {
   struct Shared: Sendable {
     var lifecycle: Lifecycle
+    var runtime: RuntimeLayers
     var quitRequested = false
     /// `/healthcheck/fail`.
     var healthCheckFailed = false
@@ -93,7 +94,14 @@ public final class ProxyServer: Sendable {
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
-    (configuration, dump) = try Self.loadConfiguration(options, log)
+    let found = try Self.loadConfiguration(options, log)
+    var configuration = found.0
+    let runtime = RuntimeLayers(
+      configuration.runtimeLayers, serviceCluster: configuration.node.cluster)
+    for problem in runtime.problems { log.write(.warning, .config, "runtime: \(problem)") }
+    configuration.runtime = runtime.values
+    self.configuration = configuration
+    dump = found.1
     loaded = HTTPDate.now()
     statisticsView = StatisticsView(configuration.stats)
     let lifecycle = Lifecycle(
@@ -106,7 +114,7 @@ public final class ProxyServer: Sendable {
     plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
-    shared = Mutex(Shared(lifecycle: lifecycle))
+    shared = Mutex(Shared(lifecycle: lifecycle, runtime: runtime))
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
@@ -232,7 +240,7 @@ public final class ProxyServer: Sendable {
       accessLog?.flush()
       switch signal {
       case .reopenLogs: reopenLogs(accessLog)
-      case .hangUp: log.write(.info, .main, "SIGHUP ignored: configuration is not reloaded")
+      case .hangUp: readRuntimeAgain()
       case .terminate:
         let action = shared.withLock { $0.lifecycle.terminate(now: .now) }
         if perform(action) { return }
@@ -245,6 +253,17 @@ public final class ProxyServer: Sendable {
       }
       if perform(check) { return }
     }
+  }
+
+  /// SIGHUP: the runtime layers on disk. The configuration is not reloaded.
+  private func readRuntimeAgain() {
+    let (values, problems) = shared.withLock { shared in
+      shared.runtime.readDirectories()
+      return (shared.runtime.values, shared.runtime.problems)
+    }
+    for problem in problems { log.write(.warning, .config, "runtime: \(problem)") }
+    dataPlane.setRuntime(values)
+    log.write(.info, .main, "SIGHUP: runtime layers read; the configuration is not reloaded")
   }
 
   /// - Returns: True where the process is to end.

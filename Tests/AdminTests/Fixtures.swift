@@ -6,6 +6,8 @@ import Synchronization
 /// What the tests' admin shows, and whether it was told to quit.
 final class Fixture: Sendable {
   let quits = Mutex(0)
+  let changes = Mutex<[String]>([])
+  let hasAdminLayer = Mutex(true)
   let state = Mutex(ServerState.live)
   /// What was asked of the process, in order.
   let calls = Mutex<[String]>([])
@@ -74,6 +76,15 @@ final class Fixture: Sendable {
         return ServerInformation(
           version: "1", state: .live, uptime: .milliseconds(1900),
           commandLineOptions: [.init("concurrency", .integer(2))], node: node)
+      },
+      runtime: {
+        RuntimeReport(
+          layers: ["base", "admin"],
+          entries: [.init(key: "a.b", layerValues: ["1", "2"], finalValue: "2")])
+      },
+      modifyRuntime: { changes in
+        self.changes.withLock { $0 += changes.map { "\($0.key)=\($0.text)" } }
+        return self.hasAdminLayer.withLock { $0 }
       },
       memory: { MemoryReport(allocated: 1, heapSize: 3, free: 2, resident: 4) },
       configuration: { Self.configuration },

@@ -35,6 +35,28 @@ def envoy_wheel(environment):
     return sorted(environment.glob("lib/python*/site-packages/envoy/_bin/envoy"))
 
 
+def with_table(text, shape, count):
+    """The HTTP configuration with a table of `count` routes (exact paths and prefixes in turn, the one
+    that is asked for behind them all) or of `count` virtual hosts."""
+    first, rest = text.split("            virtual_hosts:\n")
+    behind = rest[rest.index("          http_filters:\n"):]
+    lines = ["            virtual_hosts:\n"]
+    if shape == "hosts":
+        for n in range(count - 1):
+            lines.append(f"            - {{ name: h{n}, domains: [\"h{n}.example.com\"], routes: "
+                         "[{ match: { prefix: \"/\" }, route: { cluster: origin } }] }\n")
+        domains = '["127.0.0.1:@LISTEN@", "*"]'
+        routes = []
+    else:
+        domains = '["*"]'
+        routes = [f"{{ {'path' if n % 2 else 'prefix'}: \"/service{n}/v1/items\" }}" for n in range(count - 2)]
+        routes.append('{ path: "/small" }')
+    lines.append(f"            - name: origin\n              domains: {domains}\n              routes:\n")
+    for match in [*routes, '{ prefix: "/" }']:
+        lines.append(f"              - {{ match: {match}, route: {{ cluster: origin }} }}\n")
+    return first + "".join(lines) + behind
+
+
 class Peer:
     """One proxy. `folder` and `suffix` name its templates; `flags` start it on a file."""
 
@@ -57,7 +79,11 @@ class Peer:
             text = QUICKSTART.read_text()
             fixed = {"9901": "ADMIN", "10000": "LISTEN", "10001": "SERVICE_V1", "10002": "SERVICE_V2"}
             return re.sub(r"(?<=port_value: )\d+", lambda m: str(ports[fixed[m.group(0)]]), text)
-        text = (HERE / "peers" / self.folder / f"{kind}.{self.suffix}").read_text()
+        shape, _, count = kind.partition("-")
+        if count:
+            text = with_table((HERE / "peers/envoy/http.yaml").read_text(), shape, int(count))
+        else:
+            text = (HERE / "peers" / self.folder / f"{kind}.{self.suffix}").read_text()
         values = dict(ports, DIRECTORY=directory)
         return re.sub(r"@([A-Z0-9_]+)@", lambda m: str(values[m.group(1)]), text)
 
@@ -118,7 +144,7 @@ class Running:
         """Waits until the proxy listens, and sees that it carries every byte."""
         self.poll(lambda: socket.create_connection(("127.0.0.1", self.port), timeout=5).close(), 20)
         try:
-            (http_probe.check_http if kind.startswith("http") else http_probe.check_tcp)(self.port)
+            (http_probe.check_tcp if kind.startswith("tcp") else http_probe.check_http)(self.port)
         except (Failure, OSError) as error:
             time.sleep(0.1)
             if self.process.poll() is None:

@@ -178,6 +178,16 @@ def load_row(name, title, kind, goals, connections, load=(), without=(), unit="r
                without, load, connections)
 
 
+SIZES = (10, 100, 1_000, 10_000)
+
+
+def table_row(shape, count):
+    """A table of `count` routes or virtual hosts, which nginx and HAProxy write in other ways."""
+    what = "virtual hosts" if shape == "hosts" else "routes of one virtual host"
+    return load_row(f"{shape}-{count}", f"The same as http1-16, the last of {count:,} {what}", f"{shape}-{count}",
+                    (Goal(0.30, "envoy"),), 16, without=("nginx", "haproxy"))
+
+
 ROWS = [
     load_row("http1-16", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections", "http", MOST, 16),
     load_row("http1-128", "HTTP/1.1 keep-alive GET, 70 bytes, 128 connections", "http", MOST, 128),
@@ -191,6 +201,7 @@ ROWS = [
              ("exchange", 8 * MIB, 8 * MIB), ("nginx",), "MiB"),
     load_row("tcp-small", "TCP proxy, 64 bytes up and 64 down, 16 connections", "tcp", TCP, 16,
              ("exchange", 48, 64), ("nginx",), "exchange"),
+    *(table_row(shape, count) for shape in ("routes", "hosts") for count in SIZES),
     Row("idle", "10,000 idle connections", "http", measure_idle,
         (Figure("idle", "KiB a connection", (Goal(2.0),)),), connections=10_000, resident=False,
         most_rounds=3),

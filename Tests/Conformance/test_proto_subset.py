@@ -166,7 +166,7 @@ def validate_rules(rules):
         return result
     for field, value in getattr(rules, kind).ListFields():
         name = field.name
-        if kind == "double":
+        if kind == "double" and name == "gt":
             # Our rules know whole numbers; the conversion checks this one (`buckets`).
             continue
         if kind == "duration" and name in ("gt", "gte", "lt", "lte"):
@@ -192,6 +192,8 @@ def validate_rules(rules):
         elif name == "pattern":
             # The one pattern there is, of `path_separated_prefix`, is checked by the conversion.
             assert value == "^[^?#]+[^?#/]$"
+        elif name == "not_in" and kind == "enum" and list(value) == [0]:
+            result["required"] = True  # the value that absence means is refused
         elif name in ("defined_only", "strict", "keys"):
             # Undefined enum values are always refused; the strict header form is not Envoy's;
             # the keys of the one map we have are compared with a list in the conversion.
@@ -208,7 +210,8 @@ def our_rules(rules):
     states = {"limits", "no_effect", "only", "why", "extensions", "octal"}
     for field, value in rules.ListFields():
         if field.name == "items":
-            result["items"] = our_rules(value)
+            if our_rules(value):
+                result["items"] = our_rules(value)
         elif field.name == "one_of":
             result["one_of"] = list(value)
         elif field.name not in states:

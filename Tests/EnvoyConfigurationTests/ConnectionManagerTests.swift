@@ -11,6 +11,25 @@ import Testing
         .configuration.manager)
   }
 
+  fileprivate static let xff =
+    "{name: x, typed_config: {'@type': type.googleapis.com/"
+    + "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig}}"
+
+  @Test func originalAddresses() throws {
+    let type = "type.googleapis.com/envoy.extensions.http.original_ip_detection."
+    let manager = try manager(
+      "original_ip_detection_extensions: [{name: a, typed_config: {'@type': \(type)xff.v3.XffConfig, "
+        + "xff_trusted_cidrs: {cidrs: [{address_prefix: 10.0.0.0, prefix_len: 8}]}}}, "
+        + "{name: b, typed_config: {'@type': \(type)custom_header.v3.CustomHeaderConfig, "
+        + "header_name: X-Real, reject_with_status: {code: OK}}}]")
+    var ranges = OriginalAddress.ForwardedFor()
+    ranges.usesRanges = true
+    ranges.trustedRanges = [AddressPrefix(address: IPAddress(v4: 0x0a00_0000), length: 8)]
+    var header = OriginalAddress.Header(name: "x-real")
+    header.rejection = 403
+    #expect(manager.clientTrust.detection == [.forwardedFor(ranges), .header(header)])
+  }
+
   @Test func defaults() throws {
     #expect(
       try manager()
@@ -45,10 +64,16 @@ import Testing
     "common_http_protocol_options: {max_response_headers_kb: 8}", "codec_type: HTTP2",
     "codec_type: HTTP3", "http2_protocol_options: {}",
     "request_timeout: -1s",
-    "common_http_protocol_options: {headers_with_underscores_action: REJECT_REQUEST}",
     "stat_prefix: ''",
     "http_protocol_options: {allow_chunked_length: true}",
-    "upgrade_configs: [{upgrade_type: websocket}]",
+    "upgrade_configs: [{upgrade_type: CONNECT}]",
+    "upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]",
+    "use_remote_address: true, original_ip_detection_extensions: [\(ConnectionManagerTests.xff)]",
+    "xff_num_trusted_hops: 1, original_ip_detection_extensions: [\(ConnectionManagerTests.xff)]",
+    "scheme_header_transformation: {scheme_to_overwrite: ftp}",
+    "strip_any_host_port: true, strip_matching_host_port: true",
+    "internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.x, prefix_len: 8}]}",
+    "request_id_extension: {typed_config: {'@type': type.googleapis.com/a.B}}",
   ])
   func refused(_ fields: String) {
     let yaml = Piece.manager("route_config: {}, \(fields)").replacingOccurrences(

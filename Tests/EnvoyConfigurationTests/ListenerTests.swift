@@ -75,7 +75,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{socket_address: {address: localhost, port_value: 1}}", "names are not resolved"),
+    ("{socket_address: {address: localhost, port_value: 1}}", "names are resolved only"),
     ("{socket_address: {address: 127.0.0.01, port_value: 1}}", "expected an IPv4 or IPv6 address"),
     ("{socket_address: {address: '', port_value: 1}}", "must not be empty"),
     ("{socket_address: {address: '::1'}}", "`port_value` is required"),

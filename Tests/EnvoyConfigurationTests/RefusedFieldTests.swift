@@ -1,6 +1,7 @@
 // Every field that the proto files refuse is refused by name, in both spellings; every enum
 // value too. This is what Docs/envoy-compatibility.md promises.
 
+import Model
 import Testing
 
 @testable import EnvoyConfiguration
@@ -78,6 +79,15 @@ import Testing
     #expect(
       store.extensions(in: "envoy.filters.listener").map(\.name)
         == ListenerFilterExtension.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.http.original_ip_detection").map(\.name)
+        == ConfigurationExtension<OriginalAddress>.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.http.stateful_header_formatters").map(\.name)
+        == ConfigurationExtension<HTTP1Options.Names>.all.map(\.typeName).sorted())
+    #expect(
+      store.extensions(in: "envoy.request_id").map(\.name)
+        == ConfigurationExtension<RequestIDKind>.all.map(\.typeName).sorted())
     #expect(
       store.extensions(in: "envoy.load_balancing_policies").map(\.name)
         == LoadBalancingExtension.all.map(\.typeName).sorted())

@@ -30,7 +30,8 @@ import Testing
       findings("safe_regex: {regex: 'a('}") == [
         "\(Self.route).safe_regex.regex: not a regular expression of RE2: missing ): a("
       ])
-    #expect(findings("safe_regex: {}") == ["\(Self.route).safe_regex.regex: is required and must not be empty"])
+    #expect(
+      findings("safe_regex: {}") == ["\(Self.route).safe_regex.regex: is required and must not be empty"])
     for text in ["/a/", "/", "", "/a?b", "/a#"] {
       #expect(findings("path_separated_prefix: '\(text)'").count == 1, "\(text)")
     }
@@ -40,10 +41,16 @@ import Testing
       ])
     #expect(findings(Self.template("")).count == 1)
     #expect(
-      findings("path_match_policy: {name: t, typed_config: {\"@type\": x/a.B}}").first?.contains("is not supported") == true)
-    #expect(findings("path_match_policy: {name: t}") == ["\(Self.route).path_match_policy.typed_config: is required"])
+      findings("path_match_policy: {name: t, typed_config: {\"@type\": x/a.B}}").first?.contains(
+        "is not supported") == true)
+    #expect(
+      findings("path_match_policy: {name: t}") == [
+        "\(Self.route).path_match_policy.typed_config: is required"
+      ])
     #expect(findings("safe_regex: {regex: abcdef, google_re2: {max_program_size: 1}}").count == 1)
-    #expect(findings("prefix: /, dynamic_metadata: [{}]").first?.contains("nothing here writes dynamic metadata") == true)
+    #expect(
+      findings("prefix: /, dynamic_metadata: [{}]").first?.contains("nothing here writes dynamic metadata")
+        == true)
   }
 
   @Test func conditions() throws {
@@ -55,7 +62,8 @@ import Testing
     #expect(found?.tls == RouteMatch.TLSMatch(presented: true, validated: nil))
     #expect(
       found?.queryParameters == [
-        QueryParameterMatcher(name: "A", kind: .present(true)), QueryParameterMatcher(name: "b", kind: .present(false)),
+        QueryParameterMatcher(name: "A", kind: .present(true)),
+        QueryParameterMatcher(name: "b", kind: .present(false)),
         QueryParameterMatcher(name: "c", kind: .string(StringMatcher(.prefix("x"), ignoreCase: true))),
       ])
     #expect(
@@ -70,13 +78,15 @@ import Testing
 
   @Test func runtimeValues() throws {
     let loaded = try load(
-      "layered_runtime: {layers: [{name: a, static_layer: {x: {y: 5, z: {numerator: 3, denominator: MILLION}}, f: true, t: '12'}}]}")
+      "layered_runtime: {layers: [{name: a, static_layer: {x: {y: 5, z: {numerator: 3, denominator: MILLION}}, f: true, t: '12'}}]}"
+    )
     #expect(
       loaded.configuration.runtime == [
         "x.y": RuntimeValue(text: "5", number: 5), "f": RuntimeValue(text: "true", boolean: true),
         "t": RuntimeValue(text: "12", number: 12),
         "x.z": RuntimeValue(
-          text: #"{"numerator":3,"denominator":"MILLION"}"#, share: RuntimeShare(numerator: 3, denominator: 1_000_000)),
+          text: #"{"numerator":3,"denominator":"MILLION"}"#,
+          share: RuntimeShare(numerator: 3, denominator: 1_000_000)),
       ])
   }
 }

@@ -26,9 +26,7 @@ import Testing
   }
 
   @Test func weights() throws {
-    let expected: [TCPProxy.Weighted] = [
-      .init(cluster: "c", weight: 0), .init(cluster: "d", weight: 3),
-    ]
+    let expected = ClusterWeights([.init(.name("c"), weight: 0), .init(.name("d"), weight: 3)])
     #expect(
       try action(
         "route: {weighted_clusters: {clusters: [{name: c, weight: 0}, {name: d, weight: 3}]}}")
@@ -45,7 +43,10 @@ import Testing
       messages("route: {weighted_clusters: {clusters: [{name: c, weight: 1}, {name: c}]}}") == [
         "is required"
       ])
-    #expect(messages("route: {weighted_clusters: {clusters: [{weight: 1}]}}") == ["is required"])
+    #expect(
+      messages("route: {weighted_clusters: {clusters: [{weight: 1}]}}") == [
+        "one of `name`, `cluster_header` is required"
+      ])
     #expect(messages("route: {weighted_clusters: {clusters: []}}").count == 1)
     #expect(
       messages("route: {weighted_clusters: {clusters: [{name: gone, weight: 1}]}}") == [
@@ -110,7 +111,7 @@ import Testing
   @Test func actionsAreNeeded() {
     #expect(
       errors(Piece.routes("{match: {prefix: /}}")).map(\.message) == [
-        "one of `route`, `redirect`, `direct_response` is required"
+        "one of `route`, `redirect`, `direct_response`, `non_forwarding_action` is required"
       ])
     #expect(errors(Piece.routes("{route: {cluster: c}}")).map(\.message) == ["is required"])
     #expect(

@@ -22,8 +22,8 @@ import Testing
       errorLines(yaml) == [
         "1: node.id: expected text, but `5` is a number in YAML; write it in quotes: \"5\"",
         "2: static_resource: `static_resource` is not a field of Bootstrap; did you mean `static_resources`?",
-        "7: static_resources.clusters[0].lb_policy: `MAGLEV` is not supported: only ROUND_ROBIN "
-          + "load balancing is in this version",
+        "7: static_resources.clusters[0].lb_policy: `MAGLEV` is not supported: ring hash "
+          + "and Maglev are not in this version",
         "8: static_resources.clusters[0].connect_timeout: expected a duration in seconds such as "
           + "5s or 0.25s, found `5`",
         "9: static_resources.clusters[1].name: must not be empty",

@@ -168,7 +168,5 @@ import Testing
     "envoy.config.listener.v3.FilterChain.transport_socket",
     // The upgrade puts it back where the name is known.
     "envoy.config.core.v3.TransportSocket.typed_config",
-    // Read and checked against the other layers.
-    "envoy.config.bootstrap.v3.RuntimeLayer.name",
   ]
 }

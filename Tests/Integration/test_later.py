@@ -31,7 +31,6 @@ def tagged(tag, match):
 
 
 ROUTES = pytest.mark.later("routes in full")
-REMOTE = pytest.mark.later("client addresses and forwarding headers")
 
 
 def test_response_headers_to_add(serve):
@@ -39,22 +38,6 @@ def test_response_headers_to_add(serve):
     assert ask(proxy).get("x-added") == "yes"
 
 
-@ROUTES
-def test_host_rewrite(serve, upstream):
-    proxy = serve([k.route(host_rewrite_literal="rewritten.example")])
-    ask(proxy, host="orig.example")
-    assert upstream.last.get("host") == "rewritten.example"
-
-
-@ROUTES
-def test_cluster_header(serve):
-    proxy = serve([{"match": {"prefix": "/"}, "route": {"cluster_header": "x-cluster"}}])
-    assert ask(proxy, headers={"x-cluster": "up"}).status == 200
-    answer = ask(proxy, headers={"x-cluster": "nosuch"})
-    assert (answer.status, answer.text) == (503, "")
-
-
-@REMOTE
 def test_forwarded_headers_with_remote_address(serve, upstream):
     proxy = serve(use_remote_address=True)
     ask(proxy)
@@ -66,25 +49,21 @@ def test_forwarded_headers_with_remote_address(serve, upstream):
     assert upstream.last.get("x-forwarded-proto") == "http"
 
 
-@REMOTE
 def test_skip_xff_append(serve, upstream):
     ask(serve(use_remote_address=True, skip_xff_append=True), headers={"x-forwarded-for": "1.2.3.4"})
     assert upstream.last.all("x-forwarded-for") == ["1.2.3.4"]
 
 
-@REMOTE
 def test_preserve_external_request_id(serve, upstream):
     ask(serve(use_remote_address=True, preserve_external_request_id=True), headers={"x-request-id": "mine"})
     assert upstream.last.all("x-request-id") == ["mine"]
 
 
-@REMOTE
 def test_via(serve, upstream):
     answer = ask(serve(via="mine"))
     assert upstream.last.get("via") == "mine" and answer.get("via") == "mine"
 
 
-@REMOTE
 @pytest.mark.parametrize("header,source", [(b"PROXY TCP4 1.2.3.4 5.6.7.8 1111 2222\r\n", "1.2.3.4"),
                                            (b"PROXY TCP6 2001:db8::1 2001:db8::2 1111 2222\r\n", "2001:db8::1")])
 def test_proxy_protocol_reaches_the_forwarding_headers(launch_once, upstream, header, source):
@@ -99,7 +78,6 @@ def test_proxy_protocol_reaches_the_forwarding_headers(launch_once, upstream, he
 EXPECT = [("Expect", "100-continue"), ("Content-Length", "2")]
 
 
-@pytest.mark.later("proxy_100_continue")
 def test_expect_passes_with_proxy_100_continue(serve, upstream):
     proxy = serve(proxy_100_continue=True)
     bodies = []

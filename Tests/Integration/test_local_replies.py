@@ -9,7 +9,7 @@ from harness.client import Client, exchange
 from harness.differs import differs
 from harness.upstream import refused_port
 
-BODILESS = differs("`content-length` of a local reply whose status a mapper makes 204", envoy="98", martlet=None,
+BODILESS = differs("`content-length` of a local reply whose status a mapper makes 204", envoy="98", martlet="none",
                    why="RFC 9110 section 8.6: a 204 carries no Content-Length")
 FLAG = differs("%RESPONSE_FLAGS% in the body of the answer to a request that is no HTTP", envoy="-", martlet="DPE",
                why="Envoy sets the flag when the answer is made already; its access log has it")
@@ -133,7 +133,7 @@ def test_mapper_without_format(proxy, settle):
     assert (answer.status, answer.text, answer.get("x-mark")) == (200, "d", None)
     answer = ask(proxy, "plain-mapper", "/refused")
     assert (answer.status, answer.body) == (204, b"")
-    assert answer.get("content-length") == settle(BODILESS)
+    assert (answer.get("content-length") or "none") == settle(BODILESS)
 
 
 def test_counters_have_the_status_that_is_sent(proxy):

@@ -41,6 +41,8 @@ public struct AdminHandler: Sendable {
       var response = AdminResponse(body: "OK\n")
       response.afterwards = .quit
       return response
+    case .runtime: return runtime()
+    case .runtimeModify: return modifyRuntime(request)
     case .certs: return certificates()
     case .configDump: return configDump(request)
     case .drainListeners: return drainListeners(request)

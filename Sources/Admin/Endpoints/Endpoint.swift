@@ -18,6 +18,8 @@ enum Endpoint: String, CaseIterable {
   case quit = "/quitquitquit"
   case ready = "/ready"
   case resetCounters = "/reset_counters"
+  case runtime = "/runtime"
+  case runtimeModify = "/runtime_modify"
   case serverInfo = "/server_info"
   case stats = "/stats"
   case prometheus = "/stats/prometheus"
@@ -25,14 +27,16 @@ enum Endpoint: String, CaseIterable {
   /// Changes something: POST only.
   var mutates: Bool {
     switch self {
-    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .quit, .resetCounters: true
+    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .quit, .resetCounters,
+      .runtimeModify:
+      true
     default: false
     }
   }
 
   /// Parameters of any name: `/ready`'s, for health checkers add what they like; `/logging`'s are
   /// names of components.
-  var takesAnyParameter: Bool { self == .ready || self == .logging }
+  var takesAnyParameter: Bool { self == .ready || self == .logging || self == .runtimeModify }
 
   var help: String {
     switch self {
@@ -51,6 +55,8 @@ enum Endpoint: String, CaseIterable {
     case .listeners: "print listener info"
     case .quit: "exit the server"
     case .ready: "print server state, return 200 if LIVE, otherwise return 503"
+    case .runtime: "print runtime values"
+    case .runtimeModify: "Adds or modifies runtime values as passed in query parameters"
     case .serverInfo: "print server version/status information"
     case .stats: "print server stats"
     case .prometheus: "print server stats in prometheus format"
@@ -62,7 +68,7 @@ enum Endpoint: String, CaseIterable {
   var parameters: [(name: String, help: String)] {
     switch self {
     case .home, .help, .quit, .ready, .serverInfo, .certs, .healthCheckFail, .healthCheckOK,
-      .hotRestartVersion, .memory, .resetCounters:
+      .hotRestartVersion, .memory, .resetCounters, .runtime, .runtimeModify:
       []
     case .configDump:
       [

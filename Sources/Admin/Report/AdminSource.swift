@@ -17,6 +17,10 @@ public struct AdminSource: Sendable {
   /// Clusters in the order of the configuration.
   public var clusters: @Sendable () -> [ClusterReport]
   public var serverInformation: @Sendable () -> ServerInformation
+  public var runtime: @Sendable () -> RuntimeReport
+  /// Sets values of the runtime's admin layer; an empty one is taken away. False: there is no such
+  /// layer. Returns when all workers have them.
+  public var modifyRuntime: @Sendable ([(key: String, text: String)]) -> Bool
   public var memory: @Sendable () -> MemoryReport
   public var configuration: @Sendable () -> ConfigurationReport
   /// The components that log and their levels, in order of names.
@@ -38,6 +42,8 @@ public struct AdminSource: Sendable {
     listeners: @escaping @Sendable () -> [ListenerReport],
     clusters: @escaping @Sendable () -> [ClusterReport],
     serverInformation: @escaping @Sendable () -> ServerInformation,
+    runtime: @escaping @Sendable () -> RuntimeReport,
+    modifyRuntime: @escaping @Sendable ([(key: String, text: String)]) -> Bool,
     memory: @escaping @Sendable () -> MemoryReport,
     configuration: @escaping @Sendable () -> ConfigurationReport,
     logLevels: @escaping @Sendable () -> [(component: String, level: String)],
@@ -53,6 +59,8 @@ public struct AdminSource: Sendable {
     self.listeners = listeners
     self.clusters = clusters
     self.serverInformation = serverInformation
+    self.runtime = runtime
+    self.modifyRuntime = modifyRuntime
     self.memory = memory
     self.configuration = configuration
     self.logLevels = logLevels

@@ -8,8 +8,11 @@
 #ifndef MARTLET_SYSTEM_H
 #define MARTLET_SYSTEM_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -168,6 +171,11 @@ static inline uint64_t martlet_monotonic_nanoseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/// A file that is appended to, made where it is missing.
+static inline int64_t martlet_open_log(const char *path) {
+  MARTLET_RETRY(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
 }
 
 /// Nanoseconds since 1970.

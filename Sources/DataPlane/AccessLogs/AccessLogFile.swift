@@ -95,8 +95,7 @@ final class AccessLogFile: @unchecked Sendable {
 
   /// Negative errno on failure.
   private static func open(_ path: String) -> Int32 {
-    let opened = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-    return opened >= 0 ? opened : -errno
+    Int32(martlet_open_log(path))
   }
 
   /// Copies lines for the writing thread.
@@ -203,14 +202,14 @@ final class AccessLogFile: @unchecked Sendable {
   private func write(_ count: Int) {
     var done = 0
     while done < count {
-      let result = Glibc.write(descriptor, back + done, count - done)
+      let result = martlet_write(descriptor, back + done, count - done)
       if result > 0 {
-        done += result
-      } else if errno == EAGAIN {
+        done += Int(result)
+      } else if result == -Int64(EAGAIN) {
         // Standard output may be a pipe that somebody made non-blocking.
         var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         _ = poll(&wait, 1, 1000)
-      } else if errno != EINTR {
+      } else {
         break
       }
     }

@@ -27,6 +27,8 @@ struct ConnectionAddresses {
   var directRemote: SocketAddress
   /// Where the peer connected to, as the listener filters left it. Nil until somebody asks.
   var local: SocketAddress?
+  /// `remote` as x-forwarded-for has it; empty until somebody asks.
+  var remoteText: [UInt8] = []
   /// Where the socket says that it is. Nil until somebody asks.
   var directLocal: SocketAddress?
   /// `local` is not the socket's own: a listener filter has restored it.

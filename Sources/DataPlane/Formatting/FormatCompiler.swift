@@ -111,7 +111,11 @@ struct FormatCompiler {
     case .protocol: return FormatStep(.httpProtocol)
     case .upstreamProtocol: return FormatStep(.upstreamProtocol)
     case .address(let source, let part):
-      if source == .upstreamLocal { needs.insert(.upstreamLocal) }
+      switch source {
+      case .upstreamLocal: needs.insert(.upstreamLocal)
+      case .downstreamLocal, .downstreamDirectLocal: needs.insert(.downstreamLocal)
+      default: break
+      }
       var step = make(.address, FormatStep.byte(of: source))
       switch part {
       case .full: step.second = 0

@@ -67,4 +67,6 @@ struct FormatNeeds: OptionSet {
   static let upstreamLocal = FormatNeeds(rawValue: 1)
   /// The size of received heads: a walk over the fields.
   static let headBytes = FormatNeeds(rawValue: 2)
+  /// Where clients connected to: a system call a connection, and not to be had when it has ended.
+  static let downstreamLocal = FormatNeeds(rawValue: 4)
 }

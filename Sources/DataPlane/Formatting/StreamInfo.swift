@@ -45,14 +45,17 @@ struct StreamInfo {
   var downstream = WireBytes()
   var upstream = WireBytes()
 
+  /// The client that the request names, where it is not the connection's peer; its port is 0 then.
+  var remote: SocketAddress?
+  /// The client is an internal one (`internal_address_config`).
+  var isInternal = false
+
   // Who. Kept alive by the stream (manager, route table) and its router request until the stream is
   // given back.
   var virtualHostName = MessageHead.empty
   var routeName = MessageHead.empty
   unowned(unsafe) var cluster: ClusterRuntime?
   unowned(unsafe) var endpoint: EndpointRuntime?
-  /// The client's address where it is not the connection's: `x-forwarded-for` was trusted.
-  var remote: SocketAddress?
   /// Of the connection that carried the request; only where a format asks (`FormatNeeds`).
   var upstreamLocal: SocketAddress?
   var upstreamConnectionID: UInt64 = 0
@@ -92,6 +95,7 @@ enum ResponseDetails {
   static let streamIdleTimeout: StaticString = "stream_idle_timeout"
   static let maxDuration: StaticString = "max_duration_timeout"
   static let upgradeFailed: StaticString = "upgrade_failed"
+  static let originalIPDetectionFailed: StaticString = "rejecting_because_detection_failed"
   static let missingHost: StaticString = "missing_host_header"
   static let pathNormalizationFailed: StaticString = "path_normalization_failed"
   static let downstreamRemoteDisconnect: StaticString = "downstream_remote_disconnect"

@@ -22,6 +22,23 @@ struct HeaderEntry {
   @inline(__always) var valueView: ByteView { ByteView(value, Int(valueLength)) }
 }
 
+/// Some of the names with the numbers 1 to 63.
+struct HeaderSet: Equatable {
+  fileprivate(set) var bits: UInt64
+
+  @inline(__always) init(bits: UInt64) { self.bits = bits }
+  init(_ ids: HeaderID...) { bits = ids.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
+
+  /// All numbers of a range.
+  @inline(__always) init(from first: HeaderID, through last: HeaderID) {
+    bits = ((2 << UInt64(last.rawValue - first.rawValue)) - 1) << UInt64(first.rawValue)
+  }
+
+  @inline(__always) func contains(_ id: HeaderID) -> Bool { bits & 1 << UInt64(id.rawValue) != 0 }
+  @inline(__always) func meets(_ other: HeaderSet) -> Bool { bits & other.bits != 0 }
+  @inline(__always) func union(_ other: HeaderSet) -> HeaderSet { HeaderSet(bits: bits | other.bits) }
+}
+
 final class HeaderMap {
   private(set) var entries: UnsafeMutablePointer<HeaderEntry>
   private var capacity = 32
@@ -96,16 +113,17 @@ final class HeaderMap {
 
   func contains(_ id: HeaderID) -> Bool { first(id) != nil }
 
-  /// Whether there is a field with a number in the range.
+  /// Which of the well-known names there are, in one walk.
   @inline(__always)
-  func containsAny(from first: HeaderID, through last: HeaderID) -> Bool {
+  var present: HeaderSet {
+    var set: UInt64 = 0
     var index = 0
     while index < count {
-      let id = entries[index].id.rawValue
-      if id >= first.rawValue && id <= last.rawValue { return true }
+      // A shift by 64 or more gives 0.
+      set |= 1 << UInt64(entries[index].id.rawValue)
       index &+= 1
     }
-    return false
+    return HeaderSet(bits: set)
   }
 
   // MARK: Changing
@@ -164,22 +182,67 @@ final class HeaderMap {
     count = kept
   }
 
-  /// Removes every field with a number in the range.
-  func removeAll(from first: HeaderID, through last: HeaderID) {
-    var index = 0
-    while index < count {
-      let id = entries[index].id.rawValue
-      if id >= first.rawValue && id <= last.rawValue { break }
-      index &+= 1
-    }
-    if index == count { return }
+  /// Removes every field of the set.
+  func remove(_ set: HeaderSet) {
     var kept = 0
-    for index in 0..<count
-    where entries[index].id.rawValue < first.rawValue || entries[index].id.rawValue > last.rawValue {
+    for index in 0..<count where !set.contains(entries[index].id) {
       if kept != index { entries[kept] = entries[index] }
       kept += 1
     }
     count = kept
+  }
+
+  /// Several fields of this name as one, their values joined by commas, as Envoy holds them.
+  func join(_ id: HeaderID) {
+    var fields = 0
+    var length = 0
+    for index in 0..<count where entries[index].id == id {
+      fields += 1
+      length += Int(entries[index].valueLength) + 1
+    }
+    guard fields > 1 else { return }
+    let space = scratch(length)
+    var used = 0
+    var kept = 0
+    var first: Int?
+    for index in 0..<count {
+      let entry = entries[index]
+      if entry.id == id {
+        if first != nil {
+          space[used] = UInt8(ascii: ",")
+          used += 1
+        }
+        (space + used).update(from: entry.value, count: Int(entry.valueLength))
+        used += Int(entry.valueLength)
+        if first != nil { continue }
+        first = kept
+      }
+      entries[kept] = entry
+      kept += 1
+    }
+    count = kept
+    if let first {
+      entries[first].value = UnsafePointer(space)
+      entries[first].valueLength = UInt32(used)
+    }
+  }
+
+  /// Adds `value` behind `separator` to the one field of this name, or as a field of its own.
+  func append(_ id: HeaderID, _ name: StaticString, value: ByteView, separator: StaticString) {
+    join(id)
+    guard let old = first(id), old.count > 0 else {
+      set(id, name, value: value)
+      return
+    }
+    let between = separator.utf8CodeUnitCount
+    let space = scratch(old.count + between + value.count)
+    space.update(from: old.base, count: old.count)
+    (space + old.count).update(from: separator.utf8Start, count: between)
+    (space + old.count + between).update(from: value.base, count: value.count)
+    for index in 0..<count where entries[index].id == id {
+      entries[index].value = UnsafePointer(space)
+      entries[index].valueLength = UInt32(old.count + between + value.count)
+    }
   }
 
   func remove(at position: Int) {

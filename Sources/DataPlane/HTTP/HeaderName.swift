@@ -32,24 +32,34 @@ struct HeaderID: RawRepresentable, Equatable {
   static let location = HeaderID(rawValue: 19)
   static let xEnvoyOriginalPath = HeaderID(rawValue: 20)
   static let http2Settings = HeaderID(rawValue: 21)
-  // What only an internal client may say to the router; from others it is taken away. Until
-  // client trust is configurable, all clients are others.
-  static let firstInternal = HeaderID(rawValue: 22)
-  static let lastInternal = HeaderID(rawValue: 37)
-
+  static let xEnvoyInternal = HeaderID(rawValue: 22)
   static let xEnvoyRetryOn = HeaderID(rawValue: 23)
   static let xEnvoyRetryGRPCOn = HeaderID(rawValue: 24)
   static let xEnvoyMaxRetries = HeaderID(rawValue: 25)
   static let xEnvoyRetriableStatusCodes = HeaderID(rawValue: 26)
+  static let xEnvoyRetriableHeaderNames = HeaderID(rawValue: 27)
+  static let xEnvoyUpstreamAltStatName = HeaderID(rawValue: 28)
   static let xEnvoyUpstreamTimeout = HeaderID(rawValue: 29)
   static let xEnvoyPerTryTimeout = HeaderID(rawValue: 30)
   static let xEnvoyTimeoutAltResponse = HeaderID(rawValue: 31)
+  static let xEnvoyUpstreamStreamDuration = HeaderID(rawValue: 32)
+  static let xEnvoyForceTrace = HeaderID(rawValue: 33)
+  static let xEnvoyIPTags = HeaderID(rawValue: 34)
+  static let xEnvoyOriginalURL = HeaderID(rawValue: 35)
+  static let xEnvoyHedgeOnPerTryTimeout = HeaderID(rawValue: 36)
+  static let xEnvoyDecoratorOperation = HeaderID(rawValue: 37)
   static let xEnvoyRateLimited = HeaderID(rawValue: 38)
   static let grpcStatus = HeaderID(rawValue: 39)
   static let xEnvoyAttemptCount = HeaderID(rawValue: 40)
-
-  static let xEnvoyInternal = firstInternal
-  static let xEnvoyUpstreamCanary = HeaderID(rawValue: 41)
+  static let xEnvoyOriginalHost = HeaderID(rawValue: 41)
+  static let xEnvoyDownstreamServiceCluster = HeaderID(rawValue: 42)
+  static let xEnvoyDownstreamServiceNode = HeaderID(rawValue: 43)
+  static let xEnvoyExternalAddress = HeaderID(rawValue: 44)
+  static let xForwardedPort = HeaderID(rawValue: 45)
+  static let userAgent = HeaderID(rawValue: 46)
+  static let via = HeaderID(rawValue: 47)
+  static let grpcTimeout = HeaderID(rawValue: 48)
+  static let xEnvoyUpstreamCanary = HeaderID(rawValue: 49)
 
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
@@ -63,8 +73,10 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
     "x-envoy-upstream-stream-duration-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
     "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-decorator-operation",
-    "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count",
-    "x-envoy-upstream-canary",
+    "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count", "x-envoy-original-host",
+    "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+    "x-envoy-external-address", "x-forwarded-port", "user-agent", "via",
+    "grpc-timeout", "x-envoy-upstream-canary",
   ]
 }
 

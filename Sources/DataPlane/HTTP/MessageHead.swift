@@ -24,6 +24,14 @@ final class MessageHead {
   /// HTTP/1.`minorVersion`.
   var minorVersion: UInt8 = 1
 
+  // For `header_key_format`; empty where nobody asks.
+  /// The head as it came, names as they were written.
+  var originalText = MessageHead.empty
+  /// Names that do not stand there are written `Like-This`.
+  var originalOthersProper = false
+  /// The reason phrase, to be passed on.
+  var reason = MessageHead.empty
+
   // What the fields say.
   /// -1: no Content-Length.
   var contentLength: Int64 = -1
@@ -38,6 +46,8 @@ final class MessageHead {
   var connectionNominates = false
   var expectsContinue = false
   var hasUpgrade = false
+  /// The connection is to leave HTTP behind with this message: `upgrade` and what names it are sent.
+  var isTunnel = false
 
   /// A view of no bytes, of static memory.
   static var empty: ByteView {
@@ -60,10 +70,13 @@ final class MessageHead {
     connectionNominates = false
     expectsContinue = false
     hasUpgrade = false
+    isTunnel = false
     isAbsoluteForm = false
     schemeIsHTTPS = false
     status = 0
     minorVersion = 1
+    originalText = MessageHead.empty
+    reason = MessageHead.empty
     methodText = MessageHead.empty
     path = MessageHead.empty
     authority = MessageHead.empty

@@ -1,7 +1,13 @@
 // `x-request-id`: a random UUID (RFC 9562 version 4).
 
 enum RequestID {
-  /// Writes 36 bytes.
+  static let length = 36
+  /// Where Envoy writes why a request is traced: the digit of the version.
+  static let traceReason = 14
+  /// Version 4, as it was made: nobody has decided to trace it.
+  static let notTraced = UInt8(ascii: "4")
+
+  /// Writes `length` bytes.
   @inline(__always)
   static func write(_ random: inout RandomSource, to out: UnsafeMutablePointer<UInt8>) {
     let high = random.next() & 0xffff_ffff_ffff_0fff | 0x4000

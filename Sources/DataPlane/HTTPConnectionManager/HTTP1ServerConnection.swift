@@ -10,7 +10,7 @@
 
 final class HTTP1ServerConnection: HTTPServerCodec {
   private enum Phase { case head, body, responding, closing }
-  private enum Body { case none, length(UInt64), chunked, trailers }
+  private enum Body { case none, length(UInt64), chunked, trailers, tunnel }
 
   private let manager: HTTPManager
   private var phase = Phase.head
@@ -19,6 +19,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private var decoder = ChunkedDecoder()
   private var body = Body.none
   private var framing = HTTP1Encoder.Framing.none
+  /// Nil where nobody wants to know how names were written.
+  private let recorder: HeadRecorder?
   private var processing = false
   private var requestPaused = false
   private var responsePaused = false
@@ -26,6 +28,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   /// The next answer closes the connection.
   private var isDraining = false
   private var durationReached = false
+  /// The peer of a tunnel has sent its last byte.
+  private var tunnelEnded = false
   private var requests: UInt32 = 0
   private var timer = LazyTimer()
   private var idleDeadline: UInt64 = .max
@@ -38,6 +42,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   init(connection: Connection, manager: HTTPManager) {
     self.manager = manager
+    recorder = manager.http1Names.recorder
     super.init(connection: connection)
     let counters = manager.counters
     counters.add(.connectionTotal)
@@ -50,6 +55,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   override func start() {
     let now = reactor.now
+    if manager.formatNeeds.contains(.downstreamLocal) { connection.rememberAddresses() }
     if manager.maxConnectionDuration > 0 { durationDeadline = now &+ manager.maxConnectionDuration }
     becomeIdle(now)
   }
@@ -97,6 +103,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func readHead() -> Bool {
     let stream = stream ?? beginStream()
+    recorder?.record(
+      connection.inbound.bytes, connection.inbound.count, limit: manager.requestLimits.maxBytes)
     let outcome = parser.parse(
       connection.inbound.bytes, connection.inbound.count, into: stream.request,
       names: manager.context.names, limits: manager.requestLimits)
@@ -109,8 +117,13 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       return false
     case .complete(let length):
       stream.request.headers.hold(connection.inbound.retainChunk())
+      recorder?.finish(stream.request, length: length)
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.request.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       if stream.request.minorVersion == 0, stream.request.hosts == 0, !manager.defaultHost.isEmpty {
         useDefaultHost(stream.request)
       }
@@ -123,11 +136,23 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     }
   }
 
+  /// `headers_with_underscores_action`. False: the request is refused.
+  private func takesNames(_ headers: HeaderMap) -> Bool {
+    if manager.underscores == .reject {
+      guard HTTP1Underscores.any(in: headers) else { return true }
+      manager.codecCounters.add(.rejectedUnderscores)
+      return false
+    }
+    manager.codecCounters.add(.droppedUnderscores, HTTP1Underscores.drop(from: headers))
+    return true
+  }
+
   private func beginStream() -> HTTPStream {
     let stream = manager.takeStream()
     self.stream = stream
     stream.begin(codec: self)
     parser = HTTP1HeadParser(.request)
+    recorder?.reset()
     idleDeadline = .max
     return stream
   }
@@ -153,7 +178,14 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     requestPaused = false
     responsePaused = false
     let end: Bool
-    if head.isChunked {
+    if manager.takesUpgrades, wantsTunnel(head) {
+      head.isTunnel = true
+      body = .tunnel
+      tunnelEnded = false
+      // A tunnel has no end that a deadline for requests could mean.
+      stream.requestDeadline = .max
+      end = false
+    } else if head.isChunked {
       body = .chunked
       decoder = ChunkedDecoder()
       end = false
@@ -165,7 +197,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       end = true
     }
     phase = end ? .responding : .body
-    if head.expectsContinue {
+    if head.expectsContinue, !manager.proxiesContinue {
       // The answer that the client waits for before it sends its body (RFC 9110 section 10.1.1).
       // The upstream is not asked: what it would say comes as a final response anyway.
       head.headers.remove(.expect)
@@ -178,6 +210,26 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     armTimer()
   }
 
+  /// An upgrade without a body of its own: what follows the head is the new protocol's. The upgrade
+  /// to cleartext HTTP/2 is an offer that is passed over.
+  private func wantsTunnel(_ head: MessageHead) -> Bool {
+    head.hasUpgrade && head.connectionUpgrade && !head.isChunked && head.contentLength <= 0
+      && head.minorVersion == 1 && head.headers.first(.upgrade)?.equalsIgnoringCase("h2c") != true
+  }
+
+  private func readTunnel(_ stream: HTTPStream) -> Bool {
+    let slice = connection.inbound.take(connection.inbound.count)
+    stream.info.downstream.wireReceived &+= UInt64(slice.count)
+    stream.requestData(slice)
+    return phase == .body
+  }
+
+  /// The client has said all that it has to say; the upstream may not have.
+  private func endTunnel(_ stream: HTTPStream) {
+    stream.closeAfterResponse = true
+    endRequest(stream, trailers: nil)
+  }
+
   private func readBody() -> Bool {
     guard let stream else { return false }
     if requestPaused {
@@ -186,10 +238,15 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       }
       return false
     }
-    if connection.inbound.isEmpty { return false }
+    if connection.inbound.isEmpty {
+      if tunnelEnded, case .tunnel = body { endTunnel(stream) }
+      return false
+    }
     switch body {
     case .none:
       return false
+    case .tunnel:
+      return readTunnel(stream)
     case .length(let remaining):
       let count = Int(Swift.min(remaining, UInt64(connection.inbound.count)))
       let slice = connection.inbound.take(count)
@@ -243,6 +300,10 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.requestTrailers.headers.hold(connection.inbound.retainChunk())
       connection.inbound.consume(length)
       stream.info.downstream.wireReceived &+= UInt64(length)
+      if manager.underscores != .allow, !takesNames(stream.requestTrailers.headers) {
+        refuse(stream, .underscoreInName)
+        return false
+      }
       endRequest(stream, trailers: stream.requestTrailers)
       return true
     }
@@ -298,16 +359,21 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
     let head = stream.response
     framing = chooseFraming(stream, end: end)
-    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain(isInbound: manager.isInbound) {
+    if !stream.closeAfterResponse,
+      isDraining || manager.context.closesForDrain(isInbound: manager.isInbound)
+    {
       manager.counters.add(.connectionDrainClose)
       stream.closeAfterResponse = true
     }
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
-      stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
+      head.status == 101
+      ? .upgrade
+      : stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
     let output = connection.output
     let before = output.byteCount
-    let line = HTTP1Encoder.response(head, framing: framing, connection: field, to: output)
+    let line = HTTP1Encoder.response(
+      head, framing: framing, connection: field, properNames: manager.properNames, to: output)
     let written = UInt64(output.byteCount &- before)
     stream.info.downstream.wireSent &+= written
     stream.info.downstream.headSent &+= written &- UInt64(line)
@@ -316,6 +382,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func chooseFraming(_ stream: HTTPStream, end: Bool) -> HTTP1Encoder.Framing {
     let head = stream.response
+    if head.status == 101 { return .untilClose }
     if stream.request.method == .head || head.status == 204 || head.status == 304 { return .none }
     if end {
       if head.contentLength < 0 {
@@ -329,7 +396,9 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   override func encodeInformational(_ stream: HTTPStream) {
     guard stream.request.minorVersion == 1 else { return }
-    HTTP1Encoder.response(stream.response, framing: .none, connection: .none, to: connection.output)
+    HTTP1Encoder.response(
+      stream.response, framing: .none, connection: .none, properNames: manager.properNames,
+      to: connection.output)
     connection.flush()
   }
 
@@ -418,7 +487,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func continueRequest(_ stream: HTTPStream) {
     requestPaused = false
     connection.socket.continueReading()
-    if !processing, !connection.inbound.isEmpty { process() }
+    if !processing, !connection.inbound.isEmpty || tunnelEnded { process() }
   }
 
   // MARK: Time and the end
@@ -459,7 +528,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       durationReached = true
       isDraining = true
       manager.counters.add(.connectionMaxDuration)
-      durationDeadline = now &+ manager.drainTimeout
+      durationDeadline = manager.waitsForLastRequest ? .max : now &+ manager.drainTimeout
       return false
     }
     durationDeadline = .max
@@ -469,6 +538,11 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   override func ended() {
+    if case .tunnel = body, let stream, phase == .body, stream.isUpgraded {
+      tunnelEnded = true
+      if connection.inbound.isEmpty { endTunnel(stream) }
+      return
+    }
     // As Envoy and nginx: a client that has closed its side is gone, unless its answer is already
     // on the way.
     if stream == nil, connection.backlog > 0 {

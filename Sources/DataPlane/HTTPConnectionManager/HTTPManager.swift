@@ -17,7 +17,16 @@ final class HTTPManager: TerminalFactory {
   let defaultHost: [UInt8]
   let serverName: [UInt8]
   let serverHeader: HTTPConnectionManager.ServerHeaderTransformation
-  let generateRequestID: Bool
+  let sanitizer: RequestSanitizer
+  let upgrades: UpgradeRules
+  /// The connection manager or a route lets a protocol through.
+  let takesUpgrades: Bool
+  let proxiesContinue: Bool
+  let http1Names: HTTP1Options.Names
+  let properNames: Bool
+  let waitsForLastRequest: Bool
+  let underscores: HTTPConnectionManager.Underscores
+  let codecCounters: Counters<HTTP1CodecStat>
   let suppressEnvoyHeaders: Bool
   let forwardsTrailers: Bool
   let accessLogger: AccessLogger?
@@ -33,12 +42,14 @@ final class HTTPManager: TerminalFactory {
   let requestTimeout: UInt64
   let requestHeadersTimeout: UInt64
   let maxConnectionDuration: UInt64
+  let maxStreamDuration: UInt64
   let drainTimeout: UInt64
   let delayedCloseTimeout: UInt64?
   let maxRequestsPerConnection: UInt32
   /// Streams between requests. As many as were ever in flight at once, 1,024 at most: each holds
   /// about 5 KiB.
   private var spare: [HTTPStream] = []
+  let shadows: ShadowPool
   private var isRetired = false
   private static let maxSpare = 1024
 
@@ -48,6 +59,7 @@ final class HTTPManager: TerminalFactory {
     clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    shadows = ShadowPool(context: context)
     self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
@@ -72,7 +84,16 @@ final class HTTPManager: TerminalFactory {
     defaultHost = Array(model.http1.defaultHostForHTTP10.utf8)
     serverName = Array(model.serverName.utf8)
     serverHeader = model.serverHeaderTransformation
-    generateRequestID = model.generateRequestID
+    underscores = model.underscores
+    upgrades = UpgradeRules(model.upgrades)
+    takesUpgrades = model.upgrades.values.contains(true) || model.routes.upgrades
+    proxiesContinue = model.proxiesContinue
+    http1Names = model.http1.names
+    properNames = model.http1.names == .proper
+    waitsForLastRequest = model.waitsForLastRequest
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
+    codecCounters = context.stats.counters(
+      HTTP1CodecStat.self, scope: .other("http1."), worker: context.index)
     suppressEnvoyHeaders = model.suppressEnvoyHeaders
     forwardsTrailers = model.http1.enableTrailers
     idleTimeout = model.idleTimeout?.clampedNanoseconds ?? 0
@@ -83,6 +104,7 @@ final class HTTPManager: TerminalFactory {
     drainTimeout = model.drainTimeout.clampedNanoseconds
     delayedCloseTimeout = model.delayedCloseTimeout?.clampedNanoseconds
     maxRequestsPerConnection = model.maxRequestsPerConnection ?? .max
+    sanitizer = RequestSanitizer(model: model, counters: counters, context: context)
   }
 
   override func make(_ connection: Connection) -> TerminalFilter {
@@ -106,6 +128,7 @@ final class HTTPManager: TerminalFactory {
   /// Streams hold their manager: without this, the two would keep each other for ever.
   override func retire() {
     isRetired = true
+    shadows.retire()
     filters?.retire()
     let last = spare
     spare.removeAll()

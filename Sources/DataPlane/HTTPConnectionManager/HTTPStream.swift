@@ -52,6 +52,10 @@ final class HTTPStream {
   private var wasReset = false
   /// The request was counted as active.
   private var counted = false
+  /// The upgrade was let through, and is counted.
+  private var countedUpgrade = false
+  /// The upstream has agreed to the upgrade: what follows is not HTTP.
+  private(set) var isUpgraded = false
   /// No further request on this connection, whatever the client asks.
   var closeAfterResponse = false
   /// The next local reply says that a circuit breaker is open.
@@ -61,6 +65,7 @@ final class HTTPStream {
   var headersDeadline: UInt64 = .max
   var requestDeadline: UInt64 = .max
   var routeDeadline: UInt64 = .max
+  private var durationDeadline: UInt64 = .max
   /// Nanoseconds; 0: none.
   var idleTimeout: UInt64 = 0
   /// When the first byte of the request came.
@@ -90,6 +95,7 @@ final class HTTPStream {
     closeAfterResponse = false
     isOverloaded = false
     wasReset = false
+    isUpgraded = false
     repliesForRoute = false
     replyFormat = nil
     rules = nil
@@ -100,6 +106,7 @@ final class HTTPStream {
     response.status = 0
     idleTimeout = manager.streamIdleTimeout
     routeDeadline = .max
+    durationDeadline = manager.maxStreamDuration == 0 ? .max : now &+ manager.maxStreamDuration
     headersDeadline = manager.requestHeadersTimeout == 0 ? .max : now &+ manager.requestHeadersTimeout
     requestDeadline = manager.requestTimeout == 0 ? .max : now &+ manager.requestTimeout
     logDeadline = manager.accessLogInterval == 0 ? .max : now &+ manager.accessLogInterval
@@ -111,6 +118,10 @@ final class HTTPStream {
     if counted {
       manager.counters.subtract(.requestActive)
       manager.histograms.record(.requestTime, from: beganAt, to: manager.context.reactor.now)
+    }
+    if countedUpgrade {
+      countedUpgrade = false
+      manager.counters.subtract(.connectionUpgradesActive)
     }
     counted = false
     if manager.accessLogger != nil { log(.downstreamEnd) }
@@ -134,7 +145,7 @@ final class HTTPStream {
 
   var nextDeadline: UInt64 {
     var next = Swift.min(headersDeadline, Swift.min(requestDeadline, routeDeadline))
-    next = Swift.min(next, router.nextDeadline)
+    next = Swift.min(next, Swift.min(durationDeadline, router.nextDeadline))
     if idleTimeout > 0 { next = Swift.min(next, lastActivity &+ idleTimeout) }
     next = Swift.min(next, logDeadline)
     return next
@@ -154,6 +165,7 @@ final class HTTPStream {
       requestDeadline = .max
       info.lastDownstreamReceived = manager.context.reactor.now
     }
+    guard manager.sanitizer.prepare(self) else { return }
     if request.method == .connect {
       // CONNECT needs a route that says so; none can yet.
       closeAfterResponse = true
@@ -162,9 +174,8 @@ final class HTTPStream {
       reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
       return
     }
-    if request.hasUpgrade, request.connectionUpgrade, !isUpgradeToHTTP2() {
-      closeAfterResponse = true
-      reply(403, body: nil, details: ResponseDetails.upgradeFailed)
+    if request.hasUpgrade, request.connectionUpgrade, !request.isTunnel, !isUpgradeToHTTP2() {
+      refuseUpgrade()
       return
     }
     if let chain = manager.filters {
@@ -229,6 +240,8 @@ final class HTTPStream {
     static let upstream = PauseReasons(rawValue: 1)
     static let downstream = PauseReasons(rawValue: 2)
     static let filters = PauseReasons(rawValue: 4)
+    /// The upstream has not agreed to an upgrade yet.
+    static let upgrade = PauseReasons(rawValue: 8)
   }
 
   func pauseRequest(_ reason: PauseReasons) {
@@ -264,22 +277,61 @@ final class HTTPStream {
     }
   }
 
+  private func refuseUpgrade() {
+    closeAfterResponse = true
+    manager.counters.add(.requestUpgradeNotAllowed)
+    reply(403, body: nil, details: ResponseDetails.upgradeFailed)
+  }
+
+  /// False: the route does not let the protocol through. Nothing of it is sent before the upstream
+  /// has agreed.
+  private func beginTunnel(_ action: RouteActionRuntime) -> Bool {
+    guard let type = request.headers.first(.upgrade),
+      action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
+    else {
+      refuseUpgrade()
+      return false
+    }
+    countedUpgrade = true
+    manager.counters.add(.connectionUpgradesTotal)
+    manager.counters.add(.connectionUpgradesActive)
+    pauseRequest(.upgrade)
+    return true
+  }
+
+  /// The route's word on how long the request may last.
+  private func applyStreamDuration(_ action: RouteActionRuntime) {
+    guard let durations = action.streamDuration else { return }
+    let limit = durations.of(request, fallback: manager.maxStreamDuration)
+    durationDeadline = limit.map { info.start &+ $0 } ?? .max
+    codec?.deadlineChanged(self)
+  }
+
   /// An upgrade to cleartext HTTP/2 is an offer that a server may pass over (RFC 9110 section 7.8);
   /// all others want a tunnel.
   private func isUpgradeToHTTP2() -> Bool {
     request.headers.first(.upgrade)?.equalsIgnoringCase("h2c") == true
   }
 
+  /// Looks for the route again: an upstream's redirect is followed.
+  func reroute() {
+    routeDeadline = .max
+    manager.counters.add(.requestTotal)
+    route()
+  }
+
   private func route() {
-    prepareHeaders()
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request),
-      let route = host.route(for: request)
-    else {
-      manager.counters.add(.noRoute)
-      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
+    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
+    if host.mustBeSecure(request) {
+      manager.counters.add(.requestDirectResponse)
+      Redirection.writeSecure(request, into: manager.context.scratch)
+      reply(
+        301, body: nil, details: ResponseDetails.directResponse,
+        location: manager.context.scratch.view)
       return
     }
+    guard let route = host.route(for: request) else { return noRoute() }
     rules = route.headerRules
     repliesForRoute = true
     info.virtualHostName = host.nameText.view
@@ -293,29 +345,25 @@ final class HTTPStream {
     case .redirect(let redirect):
       logStart()
       manager.counters.add(.requestDirectResponse)
-      let matched = route.path.matchedLength(request.path)
-      Redirection.location(redirect, matched: matched, request: request) { location in
-        reply(
-          redirect.status, body: nil, details: ResponseDetails.directResponse, location: location)
-      }
+      redirect.write(request, matchedBy: route.path, into: manager.context.scratch)
+      reply(
+        redirect.status, body: nil, details: ResponseDetails.directResponse,
+        location: manager.context.scratch.view)
+    case .nonForwarding:
+      logStart()
+      manager.counters.add(.noCluster)
+      reply(503, body: nil, flags: .noClusterFound, details: ResponseDetails.clusterNotFound)
     case .cluster(let action):
+      if action.streamDuration != nil { applyStreamDuration(action) }
+      if request.isTunnel, !beginTunnel(action) { return }
       info.upstreamRequestStart = manager.context.reactor.now
-      router.start(action, matched: route.path.matchedLength(request.path))
+      router.start(action, of: route)
     }
   }
 
-  /// What every request carries when its route is looked for (Envoy's connection manager adds the same).
-  private func prepareHeaders() {
-    let headers = request.headers
-    headers.removeAll(from: HeaderID.firstInternal, through: HeaderID.lastInternal)
-    if !headers.contains(.xForwardedProto) {
-      headers.add(.xForwardedProto, "x-forwarded-proto", value: "http")
-    }
-    if manager.generateRequestID, !headers.contains(.xRequestID) {
-      let text = headers.scratch(36)
-      RequestID.write(&manager.context.random, to: text)
-      headers.addInPlace(.xRequestID, "x-request-id", value: ByteView(UnsafePointer(text), 36))
-    }
+  private func noRoute() {
+    manager.counters.add(.noRoute)
+    reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
   }
 
   // MARK: The response, from the router request
@@ -350,11 +398,20 @@ final class HTTPStream {
     info.responseCode = response.status
     addResponseHeaders()
     countResponse()
+    // What the client has sent behind its head is of a protocol that the upstream does not speak.
+    if request.isTunnel, response.status != 101 { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
     if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
       log(.downstreamTunnelEstablished)
     }
+    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
+  }
+
+  /// The upstream has agreed to the upgrade.
+  private func beginUpgraded() {
+    isUpgraded = true
+    continueRequest(.upgrade)
   }
 
   private var isTunnelAnswer: Bool {
@@ -394,6 +451,7 @@ final class HTTPStream {
       context.date.write(to: text, now: context.reactor.now)
       headers.addInPlace(.date, "date", value: ByteView(UnsafePointer(text), DateHeader.length))
     }
+    manager.sanitizer.finishResponse(self)
     let hasServer = headers.contains(.server)
     switch manager.serverHeader {
     case .passThrough: break
@@ -502,6 +560,8 @@ final class HTTPStream {
     if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
     let status = head.status
+    // As Envoy: whoever sends what is answered so may have lost count of its messages.
+    if status == 400 { closeAfterResponse = true }
     if isOverloaded {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
@@ -644,6 +704,14 @@ final class HTTPStream {
     if now >= logDeadline {
       logDeadline = now &+ manager.accessLogInterval
       log(.downstreamPeriodic)
+    }
+    if now >= durationDeadline {
+      durationDeadline = .max
+      counters.add(.requestMaxDuration)
+      expire(
+        requestComplete ? 504 : 408, "downstream duration timeout", flags: .durationTimeout,
+        details: ResponseDetails.maxDuration, close: !requestComplete)
+      return
     }
     if now >= headersDeadline {
       counters.add(.requestHeaderTimeout)

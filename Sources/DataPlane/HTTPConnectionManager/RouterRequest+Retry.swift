@@ -15,7 +15,7 @@ extension RouterRequest {
     timeout = action.timeout
     perTryTimeout = action.retryPolicy?.perTryTimeout ?? 0
     timeoutIs204 = false
-    if stream.request.headers.containsAny(from: HeaderID.firstInternal, through: HeaderID.lastInternal) { readHeaderTimeouts() }
+    if stream.request.headers.present.meets(RequestSanitizer.consumed) { readHeaderTimeouts() }
     // An attempt cannot last longer than all of them.
     if timeout > 0, perTryTimeout >= timeout { perTryTimeout = 0 }
   }

@@ -14,6 +14,12 @@ final class RouterRequest: UpstreamHandler {
   var endpoint: EndpointRuntime?
   var connection: HTTP1ClientConnection?
   var action: RouteActionRuntime?
+  private var route: RouteRuntime?
+  /// Copies of the request to which more of its body has to go.
+  private var shadows: [ShadowRequest] = []
+  /// The response that ends is a redirect, and the request goes on by it.
+  private var redirecting = false
+  private var redirects = InternalRedirection.Memory()
   /// The connection is standing and the head is written.
   var sending = false
   var headReceived = false
@@ -38,7 +44,6 @@ final class RouterRequest: UpstreamHandler {
   /// When the request was whole; 0 before that.
   private var requestCompleteAt: UInt64 = 0
   private var isCanary = false
-  private var isInternal = false
   private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
@@ -51,23 +56,27 @@ final class RouterRequest: UpstreamHandler {
     response.headers.clear()
     responseTrailers.headers.clear()
     early?.removeAll()
+    if !shadows.isEmpty { endShadows(complete: false) }
+    redirects.clear()
     if retry.isRetry { endRetry() }
     action = nil
+    route = nil
     cluster = nil
     endpoint = nil
   }
 
   // MARK: The request
 
-  func start(_ action: RouteActionRuntime, matched: Int) {
+  func start(_ action: RouteActionRuntime, of route: RouteRuntime) {
     self.action = action
+    self.route = route
+    redirecting = false
     sending = false
     headReceived = false
     isCanary = false
-    isInternal = stream.request.headers.contains(.xEnvoyInternal)
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
     earlyTrailers = false
-    guard let cluster = action.cluster(&context.random) else {
+    guard let cluster = choose(action) else {
       stream.manager.counters.add(.noCluster)
       stream.logStart()
       stream.reply(
@@ -82,7 +91,8 @@ final class RouterRequest: UpstreamHandler {
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     readTimeouts(action)
     stream.applyRequestRules()
-    rewrite(action, matched)
+    rewrite(action, route)
+    if !action.mirrors.isEmpty { mirror(action) }
     if stream.requestForwarded { startRouteTimer() }
     beginRetries(action)
     attempt(action, cluster)
@@ -103,6 +113,11 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
+    if let host = action.hostRewriter, host.waitsForEndpoint {
+      host.rewrite(
+        stream.request, endpoint: endpoint.model.hostname, again: stream.info.attempts > 1,
+        tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
+    }
     switch endpoint.acquire(self, priority: action.priority) {
     case .ready(let connection):
       self.connection = connection
@@ -136,19 +151,55 @@ final class RouterRequest: UpstreamHandler {
     return destinations.pick(stream.codec?.connection.addresses.restoredLocal)
   }
 
-  private func rewrite(_ action: RouteActionRuntime, _ matched: Int) {
-    let request = stream.request
-    if let prefix = action.prefixRewrite {
-      let old = request.path
-      let rest = old.dropFirst(Swift.min(matched, old.count))
-      let made = request.headers.scratch(prefix.count + rest.count)
-      prefix.withUnsafeBufferPointer { text in
-        if let base = text.baseAddress { made.update(from: base, count: text.count) }
+  /// The cluster for this request. Nil: it does not exist.
+  @inline(__always)
+  private func choose(_ action: RouteActionRuntime) -> ClusterRuntime? {
+    guard let weights = action.weights else {
+      return action.target.find(stream.request, context.clusterDirectory)
+    }
+    let entry = weights.choose(stream.request, context) { hash(action) }
+    if !entry.host.isEmpty {
+      context.scratch.clear()
+      context.scratch.append(entry.host)
+      stream.request.authority = stream.request.headers.keep(context.scratch.view)
+    }
+    return entry.target.find(stream.request, context.clusterDirectory)
+  }
+
+  /// The request's hash by the route's policies, for who chooses by it. Nil: it has none.
+  private func hash(_ action: RouteActionRuntime) -> UInt64? {
+    action.hashPolicies?.hash(stream.request, context.scratch) { text in
+      if case .ip(let address, _)? = stream.codec?.connection.addresses.remote {
+        for byte in "\(address)".utf8 { text.append(byte: byte) }
       }
-      (made + prefix.count).update(from: rest.base, count: rest.count)
-      request.path = ByteView(UnsafePointer(made), prefix.count + rest.count)
-      if !stream.manager.suppressEnvoyHeaders {
-        request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
+    }
+  }
+
+  private func mirror(_ action: RouteActionRuntime) {
+    for mirror in action.mirrors where mirror.isTaken(context) {
+      let shadow = stream.manager.shadows.begin(
+        mirror, stream.request, timeout: action.timeout, isComplete: stream.requestForwarded)
+      if let shadow, !stream.requestForwarded { shadows.append(shadow) }
+    }
+  }
+
+  private func endShadows(complete: Bool) {
+    for shadow in shadows { if complete { shadow.end() } else { shadow.abandon() } }
+    shadows.removeAll(keepingCapacity: true)
+  }
+
+  private func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
+    let request = stream.request
+    let tellsOrigin = !stream.manager.suppressEnvoyHeaders
+    action.hostRewriter?.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
+    if let rewriter = action.pathRewriter {
+      let old = request.path
+      context.scratch.clear()
+      if rewriter.rewrite(old, matchedBy: route.path, into: context.scratch) {
+        request.path = request.headers.keep(context.scratch.view)
+        if tellsOrigin {
+          request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
+        }
       }
     }
     let expected = (perTryTimeout > 0 ? perTryTimeout : timeout) / 1_000_000
@@ -159,7 +210,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func startRouteTimer() {
-    if timeout == 0 { return }
+    if timeout == 0 || stream.request.isTunnel { return }
     stream.routeDeadline = context.reactor.now &+ timeout
     stream.codec?.deadlineChanged(stream)
   }
@@ -188,6 +239,8 @@ final class RouterRequest: UpstreamHandler {
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
+    // An internal client's wishes have been read.
+    if stream.info.isInternal { request.headers.remove(RequestSanitizer.consumed) }
     connection.encodeHead(request, framing: framing)
     if let early, !early.isEmpty {
       if keepsBody {
@@ -209,6 +262,7 @@ final class RouterRequest: UpstreamHandler {
   /// comes all the same.
   @inline(__always)
   func requestData(_ slice: Slice) {
+    if !shadows.isEmpty { for shadow in shadows { shadow.data(slice) } }
     guard sending, let connection, let cluster else {
       keepEarly(slice)
       return
@@ -233,6 +287,7 @@ final class RouterRequest: UpstreamHandler {
   }
 
   func requestEnd(trailers: MessageHead?) {
+    if !shadows.isEmpty { endShadows(complete: true) }
     requestCompleteAt = context.reactor.now
     guard connection != nil || waitsIn != nil || retryAt != .max else { return }
     earlyTrailers = trailers != nil
@@ -261,7 +316,7 @@ final class RouterRequest: UpstreamHandler {
   override func upstreamInformational() {
     stream.lastActivity = context.reactor.now
     // 100 has been sent to the client already, by the codec that it asked.
-    if response.status != 100 { stream.sendInformational() }
+    if response.status != 100 || stream.manager.proxiesContinue { stream.sendInformational() }
   }
 
   override func upstreamHead(end: Bool) {
@@ -274,6 +329,11 @@ final class RouterRequest: UpstreamHandler {
     headReceived = true
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
+    if let redirect = action?.internalRedirect, redirect.handles(response.status),
+      follow(redirect, end: end)
+    {
+      return
+    }
     if !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
       let headers = response.headers
@@ -287,6 +347,43 @@ final class RouterRequest: UpstreamHandler {
     if !end { stream.responseHead(end: false) }
   }
   var pendingEnd = false
+
+  /// True: the response is not for the client, the request goes on elsewhere.
+  private func follow(_ redirect: InternalRedirection, end: Bool) -> Bool {
+    guard let route else { return false }
+    let refusal = redirect.follow(
+      response, stream.request, from: route, in: stream.manager.routes, memory: &redirects,
+      isComplete: stream.requestForwarded)
+    if let refusal {
+      cluster?.counters.add(.redirectFailed)
+      switch refusal {
+      case .failed: break
+      case .badLocation: stream.manager.counters.add(.redirectBadLocation)
+      case .unsafeScheme: stream.manager.counters.add(.redirectUnsafeScheme)
+      case .tooMany: stream.manager.counters.add(.redirectTooMany)
+      case .noRoute: stream.manager.counters.add(.redirectNoRoute)
+      case .predicate: stream.manager.counters.add(.redirectPredicate)
+      }
+      return false
+    }
+    cluster?.counters.add(.redirectSucceeded)
+    if end {
+      // The connection is given back first: `upstreamEnd` follows.
+      redirecting = true
+    } else {
+      cancelUpstream()
+      goOn()
+    }
+    return true
+  }
+
+  /// Starts anew by the redirect.
+  private func goOn() {
+    redirecting = false
+    if retry.isRetry { endRetry() }
+    early?.removeAll()
+    stream.reroute()
+  }
 
   @inline(__always)
   override func upstreamData(_ slice: Slice) {
@@ -307,11 +404,16 @@ final class RouterRequest: UpstreamHandler {
     }
     if requestCompleteAt != 0, let cluster {
       cluster.responses.time(
-        from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
+        from: requestCompleteAt, to: context.reactor.now, isInternal: stream.info.isInternal,
+        isCanary: isCanary)
     }
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
     finishCounts(success: response.status < 500)
+    if redirecting {
+      goOn()
+      return
+    }
     if pendingEnd {
       pendingEnd = false
       stream.responseHead(end: true)
@@ -322,7 +424,7 @@ final class RouterRequest: UpstreamHandler {
 
   private func countResponse() {
     isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
-    cluster?.responses.count(response.status, isInternal: isInternal, isCanary: isCanary)
+    cluster?.responses.count(response.status, isInternal: stream.info.isInternal, isCanary: isCanary)
   }
 
   func finishCounts(success: Bool) {
@@ -390,7 +492,7 @@ final class RouterRequest: UpstreamHandler {
 
   /// Envoy counts the answers that the router makes among the cluster's.
   private func countLocal(_ status: Int) {
-    cluster?.responses.count(status, isInternal: isInternal, isCanary: false)
+    cluster?.responses.count(status, isInternal: stream.info.isInternal, isCanary: false)
   }
 
   /// Nobody waits for the response any more.

@@ -7,7 +7,8 @@ struct PathMatcher {
   /// In lower case where case is ignored; empty where an expression decides.
   private let text: [UInt8]
   private let ignoresCase: Bool
-  private let expression: RegularExpression?
+  /// Whose groups are a template's variables.
+  let expression: RegularExpression?
 
   init(_ model: RouteMatch.Path, caseSensitive: Bool) {
     var text = ""
@@ -42,9 +43,6 @@ struct PathMatcher {
     case .regex, .connect: path.withoutQuery.count
     }
   }
-
-  /// The groups of the expression in a path that it matches.
-  var groups: RegularExpression? { expression }
 
   @inline(__always)
   func matches(_ lookup: RouteLookup) -> Bool {

@@ -5,8 +5,9 @@ import Model
 final class RouteRuntime {
   enum Action {
     case cluster(RouteActionRuntime)
-    case redirect(Redirect)
+    case redirect(Redirection)
     case directResponse(DirectResponse)
+    case nonForwarding
   }
 
   let name: String
@@ -19,10 +20,11 @@ final class RouteRuntime {
   /// Of a direct response's body (nil: as it is).
   private(set) var replyFormat: FormatProgram?
 
-  /// `outer`: the rules of the virtual host and of the route table.
+  /// `mirrors`: where the route has none itself; `outer`: the rules of the virtual host and of the
+  /// route table.
   init(
-    model: Route, outer: [HeaderRuleSet] = [], mostSpecificWins: Bool = false, context: WorkerContext,
-    clusters: (String) -> ClusterRuntime?
+    model: Route, mirrors: [MirrorPolicy] = [], outer: [HeaderRuleSet] = [],
+    mostSpecificWins: Bool = false, context: WorkerContext, clusters: (String) -> ClusterRuntime?
   ) {
     headerRules = RouteHeaderRules.compile(
       [model.headerRules] + outer, mostSpecificWins: mostSpecificWins, names: context.names)
@@ -32,11 +34,13 @@ final class RouteRuntime {
     conditions = RouteConditions(model.match, context: context)
     switch model.action {
     case .cluster(let action):
-      self.action = .cluster(RouteActionRuntime(model: action, names: context.names, clusters: clusters))
-    case .redirect(let redirect): action = .redirect(redirect)
+      self.action = .cluster(
+        RouteActionRuntime(model: action, mirrors: mirrors, context: context, clusters: clusters))
+    case .redirect(let redirect): action = .redirect(Redirection(redirect))
     case .directResponse(let response):
       action = .directResponse(response)
       replyFormat = response.bodyFormat.map { FormatProgram($0, names: context.names) }
+    case .nonForwarding: action = .nonForwarding
     }
   }
 
@@ -52,23 +56,37 @@ final class RouteRuntime {
   }
 }
 
-/// Where a route sends requests.
+/// Where a route sends requests, and how it changes them.
 final class RouteActionRuntime {
-  let prefixRewrite: [UInt8]?
+  let pathRewriter: PathRewriter?
+  let hostRewriter: HostRewriter?
+  /// Nil: there is one cluster, `target`.
+  let weights: WeightedChoice?
+  let target: ClusterTarget
+  let hashPolicies: HashPolicies?
+  let internalRedirect: InternalRedirection?
+  let mirrors: [MirrorRuntime]
   /// Nanoseconds; 0: none.
   let timeout: UInt64
   /// `.some(0)`: none; nil: the connection manager's.
   let idleTimeout: UInt64?
   let clusterNotFoundStatus: Int
   let priority: RoutingPriority
+  let upgrades: UpgradeRules
+  let streamDuration: StreamDuration?
   /// Nil: requests are not sent again, unless they ask for it themselves.
   let retryPolicy: RetryPolicyRuntime?
-  private let clusters: WeightedClusters
 
-  init(model: RouteAction, names: HeaderNameTable, clusters find: (String) -> ClusterRuntime?) {
-    prefixRewrite = model.prefixRewrite.map { Array($0.utf8) }
+  init(
+    model: RouteAction, mirrors inherited: [MirrorPolicy] = [], context: WorkerContext,
+    clusters find: (String) -> ClusterRuntime?
+  ) {
+    pathRewriter = model.pathRewrite.map { PathRewriter($0) }
+    hostRewriter = model.hostRewrite.map {
+      HostRewriter($0, appendsForwardedHost: model.appendsForwardedHost, names: context.names)
+    }
     timeout = model.timeout?.clampedNanoseconds ?? 0
-    retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: names) }
+    retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: context.names) }
     switch model.idleTimeout {
     case .none: idleTimeout = nil
     case .some(.none): idleTimeout = 0
@@ -76,15 +94,24 @@ final class RouteActionRuntime {
     }
     clusterNotFoundStatus = model.clusterNotFoundStatus
     priority = model.priority
+    upgrades = UpgradeRules(model.upgrades)
+    streamDuration = model.streamDuration.map { StreamDuration($0) }
     switch model.cluster {
-    case .single(let name): clusters = WeightedClusters(single: name, find: find)
-    case .weighted(let list): clusters = WeightedClusters(list, find: find)
+    case .single(let name):
+      target = ClusterTarget(name: name, find: find)
+      weights = nil
+    case .header(let name):
+      target = ClusterTarget(header: name, names: context.names)
+      weights = nil
+    case .weighted(let model):
+      target = ClusterTarget(name: "", find: { _ in nil })
+      weights = WeightedChoice(model, context: context, find: find)
     }
-  }
-
-  /// The cluster for one request. Nil: it does not exist.
-  @inline(__always)
-  func cluster(_ random: inout RandomSource) -> ClusterRuntime? {
-    clusters.pick(&random)
+    hashPolicies =
+      model.hashPolicies.isEmpty ? nil : HashPolicies(model.hashPolicies, names: context.names)
+    internalRedirect = model.internalRedirect.map { InternalRedirection($0, names: context.names) }
+    mirrors = (model.mirrors ?? inherited).map {
+      MirrorRuntime($0, priority: model.priority, context: context, find: find)
+    }
   }
 }

@@ -12,6 +12,8 @@ import Model
 
 final class VirtualHostRuntime {
   let name: String
+  private let requireTLS: VirtualHost.TLSRequirement
+  private let internalHeader: HeaderID
   let nameText: OwnedText
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
@@ -39,11 +41,14 @@ final class VirtualHostRuntime {
   ) {
     name = model.name
     nameText = OwnedText(model.name)
+    requireTLS = model.requireTLS
+    internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
+    let mirrors = model.mirrors ?? table.mirrors
     owned = model.routes.map {
       RouteRuntime(
-        model: $0, outer: [model.headerRules, table.headerRules],
+        model: $0, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
         mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
     formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
@@ -71,6 +76,13 @@ final class VirtualHostRuntime {
     if !sensitive.isEmpty { index.sensitive = RadixTree(sensitive) }
     if !folded.isEmpty { index.folded = RadixTree(folded) }
     return index
+  }
+
+  /// The request came without TLS, and has to come with it (`require_tls`).
+  @inline(__always)
+  func mustBeSecure(_ head: MessageHead) -> Bool {
+    requireTLS != .none && !Redirection.isHTTPS(head)
+      && (requireTLS == .all || head.headers.first(internalHeader)?.equalsIgnoringCase("true") != true)
   }
 
   /// The route that takes a request.

@@ -49,7 +49,10 @@ enum HTTPStat: Int, StatSchema {
     request1xx, request2xx, request3xx, request4xx, request5xx,
     requestTooLarge, requestResponseBeforeComplete, requestResetReceived, requestResetSent,
     requestTimeout, requestHeaderTimeout, requestIdleTimeout,
-    requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted
+    requestFailedPathNormalization, requestRedirectedNormalized, requestMaxDuration,
+    requestUpgradeNotAllowed, connectionUpgradesTotal, connectionUpgradesActive,
+    requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted,
+    redirectBadLocation, redirectNoRoute, redirectPredicate, redirectTooMany, redirectUnsafeScheme
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -86,19 +89,40 @@ enum HTTPStat: Int, StatSchema {
     case .requestTimeout: "downstream_rq_timeout"
     case .requestHeaderTimeout: "downstream_rq_header_timeout"
     case .requestIdleTimeout: "downstream_rq_idle_timeout"
+    case .requestMaxDuration: "downstream_rq_max_duration_reached"
+    case .requestUpgradeNotAllowed: "downstream_rq_ws_on_non_ws_route"
+    case .connectionUpgradesTotal: "downstream_cx_upgrades_total"
+    case .connectionUpgradesActive: "downstream_cx_upgrades_active"
+    case .requestFailedPathNormalization: "downstream_rq_failed_path_normalization"
+    case .requestRedirectedNormalized: "downstream_rq_redirected_with_normalized_path"
     case .requestDirectResponse: "rq_direct_response"
     case .requestRedirect: "rq_redirect"
     case .noRoute: "no_route"
     case .noCluster: "no_cluster"
     case .requestRouted: "rq_total"
+    case .redirectBadLocation: "passthrough_internal_redirect_bad_location"
+    case .redirectNoRoute: "passthrough_internal_redirect_no_route"
+    case .redirectPredicate: "passthrough_internal_redirect_predicate"
+    case .redirectTooMany: "passthrough_internal_redirect_too_many_redirects"
+    case .redirectUnsafeScheme: "passthrough_internal_redirect_unsafe_scheme"
     }
   }
   var kind: StatValue.Kind {
     switch self {
-    case .connectionActive, .connectionHTTP1Active, .requestActive: .gauge
+    case .connectionActive, .connectionHTTP1Active, .requestActive, .connectionUpgradesActive: .gauge
     default: .counter
     }
   }
+}
+
+/// `http1.`, the codec towards clients.
+enum HTTP1CodecStat: Int, StatSchema {
+  case droppedUnderscores, rejectedUnderscores
+  var name: String {
+    self == .droppedUnderscores
+      ? "dropped_headers_with_underscores" : "requests_rejected_with_underscores_in_headers"
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// `listener.<address>.http.<stat_prefix>.`
@@ -134,7 +158,7 @@ enum ClusterStat: Int, StatSchema {
     requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
     requestPerTryTimeout, requestPerTryIdleTimeout,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
-    healthyPanic, originalDestinationInvalid
+    healthyPanic, originalDestinationInvalid, redirectSucceeded, redirectFailed
   var name: String {
     switch self {
     case .connectionTotal: "upstream_cx_total"
@@ -184,6 +208,8 @@ enum ClusterStat: Int, StatSchema {
     case .requestReceiveReset: "upstream_rq_rx_reset"
     case .requestTransmitReset: "upstream_rq_tx_reset"
     case .membershipTotal: "membership_total"
+    case .redirectSucceeded: "upstream_internal_redirect_succeeded_total"
+    case .redirectFailed: "upstream_internal_redirect_failed_total"
     case .membershipHealthy: "membership_healthy"
     }
   }

@@ -19,10 +19,14 @@ final class WorkerContext {
   /// Which answers tell their connection to close.
   var drain = DrainShares()
   let runtime = RuntimeTable()
+  /// The clusters of the present configuration, by name.
+  var clusterDirectory = ClusterDirectory([:])
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
   /// For requests that ask for retries themselves, on routes without a policy.
   private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
+  /// Who this proxy is, in the configuration that is being applied.
+  var node = Node()
   /// `date` header of the current second.
   var date = DateHeader()
   var wall = WallClock()
@@ -102,6 +106,7 @@ final class ClusterRuntime {
   /// Nanoseconds; 0: none.
   let maxConnectionDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
+  let properNames: Bool
   let socketOptions: UpstreamSocketOptions
   /// ORIGINAL_DST: endpoints are made as they are asked for. Nil for all other clusters.
   private(set) var destinations: OriginalDestinations?
@@ -126,6 +131,7 @@ final class ClusterRuntime {
     connectTimeout = model.connectTimeout.clampedNanoseconds
     idleTimeout = model.idleTimeout?.clampedNanoseconds
     maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    properNames = model.http1.names == .proper
     responseLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxResponseHeadersBytes, maxHeaders: model.maxResponseHeaders)
     socketOptions = UpstreamSocketOptions(model.connections)

@@ -36,9 +36,13 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var inBody = false
   private var requestDone = false
   private var responseToHead = false
+  /// The request asks for an upgrade.
+  private var isTunnel = false
   private var requestKeepsAlive = true
   private var requests: UInt32 = 0
   private var framing = HTTP1Encoder.Framing.none
+  /// Nil where nobody wants to know how names were written.
+  private let recorder: HeadRecorder?
   private var timer = LazyTimer()
   /// Connect or idle deadline; `.max` while neither is running.
   private var deadline: UInt64 = .max
@@ -54,6 +58,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     self.pool = pool
     self.cluster = cluster
     self.endpoint = endpoint
+    recorder = cluster.model.http1.names.recorder
     drainGeneration = pool.drainGeneration
     id = cluster.context.nextConnectionID()
   }
@@ -135,11 +140,13 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   func encodeHead(_ head: MessageHead, framing: HTTP1Encoder.Framing) {
     self.framing = framing
     responseToHead = head.method == .head
+    isTunnel = head.isTunnel
     let limit = cluster.model.maxRequestsPerConnection ?? .max
     requestKeepsAlive = requests < limit
     if !requestKeepsAlive { cluster.counters.add(.connectionMaxRequests) }
     let before = socket.outbound.byteCount
-    let line = HTTP1Encoder.request(head, framing: framing, keepAlive: true, to: socket.outbound)
+    let line = HTTP1Encoder.request(
+      head, framing: framing, keepAlive: true, properNames: cluster.properNames, to: socket.outbound)
     bytes.wireSent = UInt64(socket.outbound.byteCount &- before)
     bytes.headSent = bytes.wireSent &- UInt64(line)
     socket.scheduleFlush()
@@ -169,6 +176,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       socket.scheduleFlush()
     }
     requestDone = true
+    if isTunnel { socket.shutdownWriting() }
   }
 
   /// Bytes waiting to be written.
@@ -214,7 +222,11 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   /// True to go on.
   private func readHead() -> Bool {
     guard let owner, !socket.inbound.isEmpty else { return false }
-    if parser.isFresh { owner.response.reset() }
+    if parser.isFresh {
+      owner.response.reset()
+      recorder?.reset()
+    }
+    recorder?.record(socket.inbound.bytes, socket.inbound.count, limit: cluster.responseLimits.maxBytes)
     let outcome = parser.parse(
       socket.inbound.bytes, socket.inbound.count, into: owner.response,
       names: cluster.context.names, limits: cluster.responseLimits)
@@ -232,6 +244,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private func finishHead(_ owner: UpstreamHandler, _ length: Int) -> Bool {
     let head = owner.response
     head.headers.hold(socket.inbound.retainChunk())
+    recorder?.finish(head, length: length)
     socket.inbound.consume(length)
     bytes.wireReceived &+= UInt64(length)
     if let error = HTTP1FieldRules.checkResponse(head) {
@@ -241,6 +254,12 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     HTTP1FieldRules.removeNominated(head)
     parser = HTTP1HeadParser(.response)
     if head.status < 200 {
+      if head.status == 101, isTunnel, head.hasUpgrade {
+        inBody = true
+        body = .untilClose
+        owner.upstreamHead(end: false)
+        return state == .busy
+      }
       if head.status == 101 {
         failProtocol(.badStatusLine)
         return false

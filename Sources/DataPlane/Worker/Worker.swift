@@ -99,6 +99,7 @@ final class Worker: @unchecked Sendable {
 
   func apply(_ next: ProxyConfiguration, listeners updates: [ListenerUpdate]) {
     context.runtime.replace(next.runtime)
+    context.node = next.node
     let clustersChanged = applyClusters(next)
     var kept = Set<String>()
     for update in updates {
@@ -154,6 +155,7 @@ final class Worker: @unchecked Sendable {
       old.retire()
     }
     clusters = fresh
+    if changed || next.clusters.isEmpty { context.clusterDirectory = ClusterDirectory(fresh) }
     return changed
   }
 
@@ -228,6 +230,8 @@ final class Worker: @unchecked Sendable {
     }
     return wildcard
   }
+
+  func setRuntime(_ values: [String: RuntimeValue]) { context.runtime.replace(values) }
 
   // MARK: Draining and stopping
 

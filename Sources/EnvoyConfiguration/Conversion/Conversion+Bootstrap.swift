@@ -13,7 +13,8 @@ extension Conversion {
     configuration.node.zone = bootstrap.node.locality.zone
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
-    readRuntime(bootstrap.layeredRuntime, at: place.field("layered_runtime"))
+    configuration.runtimeLayers = runtimeLayers(
+      bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasStatsFlushInterval {
       configuration.statsFlushInterval = Duration(bootstrap.statsFlushInterval)
     }
@@ -47,9 +48,12 @@ extension Conversion {
     return configuration
   }
 
-  private func readRuntime(_ layered: Envoy_Config_Bootstrap_V3_LayeredRuntime, at place: Place) {
+  /// Adds what the static layers say to `runtime` as well.
+  private func runtimeLayers(
+    _ layered: Envoy_Config_Bootstrap_V3_LayeredRuntime, at place: Place
+  ) -> [RuntimeLayer] {
     var names: [String: Int] = [:]
-    var adminLayers = 0
+    var layers: [RuntimeLayer] = []
     for (index, layer) in layered.layers.enumerated() {
       let layerPlace = place.field("layers").element(index)
       if let first = names[layer.name] {
@@ -59,13 +63,34 @@ extension Conversion {
       }
       names[layer.name] = index
       switch layer.layerSpecifier {
-      case .staticLayer(let values)?: runtime.add(values, at: layerPlace.field("static_layer"))
+      case .staticLayer(let values)?:
+        let valuesPlace = layerPlace.field("static_layer")
+        runtime.add(values, at: valuesPlace)
+        var own = RuntimeValues()
+        own.add(values, at: valuesPlace)
+        layers.append(RuntimeLayer(name: layer.name, source: .fixed(own.values)))
+      case .diskLayer(let disk)?:
+        layers.append(
+          RuntimeLayer(name: layer.name, source: runtimeDisk(disk, at: layerPlace.field("disk_layer"))))
       case .adminLayer?:
-        adminLayers += 1
-        if adminLayers > 1 { error("only one layer may be the admin layer", at: layerPlace) }
+        if layers.contains(where: { $0.source == .admin }) {
+          error("only one layer may be the admin layer", at: layerPlace)
+        }
+        layers.append(RuntimeLayer(name: layer.name, source: .admin))
       case nil: break
       }
     }
+    return layers
+  }
+
+  private func runtimeDisk(
+    _ disk: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer, at place: Place
+  ) -> RuntimeLayer.Source {
+    if disk.symlinkRoot.isEmpty {
+      error("is required and must not be empty", at: place.field("symlink_root"))
+    }
+    let below = disk.subdirectory.isEmpty ? "" : "/\(disk.subdirectory)"
+    return .disk(directory: disk.symlinkRoot + below, appendsCluster: disk.appendServiceCluster)
   }
 
   private func admin(_ admin: Envoy_Config_Bootstrap_V3_Admin, at place: Place) -> AdminEndpoint? {

@@ -57,7 +57,8 @@ extension Conversion {
     if message.hasCommonHTTPProtocolOptions {
       apply(message.commonHTTPProtocolOptions, to: &cluster, at: place.field(names[0]))
     }
-    if message.hasHTTPProtocolOptions { cluster.http1 = http1Options(message.httpProtocolOptions) }
+    if message.hasHTTPProtocolOptions { cluster.http1 = http1Options(
+        message.httpProtocolOptions, at: place.field("http_protocol_options")) }
   }
 
   /// Zero means no limit.
@@ -87,7 +88,9 @@ extension Conversion {
           at: optionsPlace.field("common_http_protocol_options"))
       }
       if case .explicitHTTPConfig(let explicit)? = http.upstreamProtocolOptions {
-        cluster.http1 = http1Options(explicit.httpProtocolOptions)
+        cluster.http1 = http1Options(
+          explicit.httpProtocolOptions,
+          at: optionsPlace.field("explicit_http_config").field("http_protocol_options"))
       }
     }
   }
@@ -110,12 +113,15 @@ extension Conversion {
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
   }
 
-  func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions) -> HTTP1Options {
+  func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions, at place: Place)
+    -> HTTP1Options
+  {
     var result = HTTP1Options()
     result.acceptHTTP10 = options.acceptHTTP10
     result.defaultHostForHTTP10 = options.defaultHostForHTTP10
     if options.hasAllowAbsoluteURL { result.allowAbsoluteURL = options.allowAbsoluteURL.value }
     result.enableTrailers = options.enableTrailers
+    result.names = headerNames(options, at: place)
     return result
   }
 }

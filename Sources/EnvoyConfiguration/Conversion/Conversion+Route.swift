@@ -31,7 +31,10 @@ extension Conversion {
     var configuration = RouteConfiguration(name: table.name, virtualHosts: virtualHosts)
     configuration.ignorePortInHostMatching = table.ignorePortInHostMatching
     configuration.ignorePathParameters = table.ignorePathParametersInPathMatching
+    configuration.internalOnlyHeaders = table.internalOnlyHeaders.map { $0.lowercased() }
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
+    configuration.mirrors = mirrors(
+      table.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
     configuration.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
     configuration.headerRules.request = headerMutations(
       add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
@@ -63,6 +66,16 @@ extension Conversion {
     }
     var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.requireTLS =
+      switch message.requireTls {
+      case .externalOnly: .externalOnly
+      case .all: .all
+      default: .none
+      }
+    if !message.requestMirrorPolicies.isEmpty {
+      host.mirrors = mirrors(
+        message.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
+    }
     host.headerRules.request = headerMutations(
       add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
     host.headerRules.response = headerMutations(
@@ -87,13 +100,14 @@ extension Conversion {
     let action: Route.Action?
     switch message.action {
     case .route(let route)?:
-      action = routeAction(route, rules, at: place.field("route")).map { .cluster($0) }
+      action = routeAction(route, of: match, rules, at: place.field("route")).map { .cluster($0) }
     case .redirect(let redirect)?:
       action = .redirect(self.redirect(redirect, at: place.field("redirect")))
     case .directResponse(let response)?:
       action = directResponse(response, rules, at: place.field("direct_response")).map {
         .directResponse($0)
       }
+    case .nonForwardingAction?: action = .nonForwarding
     case nil: action = nil  // required by the proto file
     }
     guard let match, let action else { return nil }

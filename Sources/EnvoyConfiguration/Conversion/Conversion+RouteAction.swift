@@ -1,16 +1,31 @@
-// What a route does: send to a cluster, redirect, or answer.
+// What a route does: send to a cluster, redirect, or answer. What it changes on the way to a cluster
+// stands in Conversion+Rewrite.swift, which clusters in Conversion+ClusterTarget.swift.
 
 internal import Model
 internal import SwiftProtobuf
 
 extension Conversion {
   func routeAction(
-    _ message: Envoy_Config_Route_V3_RouteAction, _ rules: RouteRules, at place: Place
+    _ message: Envoy_Config_Route_V3_RouteAction, of match: RouteMatch?, _ rules: RouteRules,
+    at place: Place
   ) -> RouteAction? {
     let choice = clusterChoice(message, rules, at: place)
     // The proto file requires a cluster; where it was refused the rest is looked at all the same.
     var action = RouteAction(cluster: choice ?? .single(""))
-    if !message.prefixRewrite.isEmpty { action.prefixRewrite = message.prefixRewrite }
+    action.pathRewrite = pathRewrite(message, of: match, at: place)
+    action.hostRewrite = hostRewrite(message, at: place)
+    action.appendsForwardedHost = message.appendXForwardedHost
+    action.hashPolicies = message.hashPolicy.enumerated().compactMap { index, policy in
+      hashPolicy(policy, at: place.field("hash_policy").element(index))
+    }
+    if !message.requestMirrorPolicies.isEmpty {
+      action.mirrors = mirrors(
+        message.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
+    }
+    if message.hasInternalRedirectPolicy {
+      action.internalRedirect = internalRedirect(
+        message.internalRedirectPolicy, at: place.field("internal_redirect_policy"))
+    }
     action.timeout = timeout(message.timeout, isSet: message.hasTimeout, absent: .seconds(15))
     if message.hasRetryPolicy {
       action.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
@@ -19,6 +34,10 @@ extension Conversion {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
     action.priority = priority(message.priority)
+    action.upgrades = upgrades(
+      message.upgradeConfigs.map { ($0.upgradeType, $0.hasEnabled ? $0.enabled.value : true) },
+      at: place.field("upgrade_configs"))
+    action.streamDuration = streamDuration(message)
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
       case .notFound: 404
@@ -35,38 +54,11 @@ extension Conversion {
     case .cluster(let name)?:
       if rules.validatesClusters { checkCluster(name, at: place.field("cluster")) }
       return .single(name)
+    case .clusterHeader(let name)?: return .header(name.lowercased())
     case .weightedClusters(let weighted)?:
       return .weighted(self.weighted(weighted, rules, at: place.field("weighted_clusters")))
     case nil: return nil  // required by the proto file
     }
-  }
-
-  private func weighted(
-    _ message: Envoy_Config_Route_V3_WeightedCluster, _ rules: RouteRules, at place: Place
-  ) -> [TCPProxy.Weighted] {
-    var total: UInt64 = 0
-    var result: [TCPProxy.Weighted] = []
-    for (index, cluster) in message.clusters.enumerated() {
-      let name = place.field("clusters").element(index).field("name")
-      if name.isRefused {
-        // Said already.
-      } else if cluster.name.isEmpty {
-        error("is required", at: name)
-      } else if rules.validatesClusters {
-        checkCluster(cluster.name, at: name)
-      }
-      if !cluster.hasWeight {
-        error("is required", at: place.field("clusters").element(index).field("weight"))
-      }
-      total += UInt64(cluster.weight.value)
-      result.append(TCPProxy.Weighted(cluster: cluster.name, weight: cluster.weight.value))
-    }
-    let clusters = place.field("clusters")
-    if total == 0, !clusters.isDoubtful { error("the weights must add up to 1 or more", at: clusters) }
-    if total > UInt64(UInt32.max) {
-      error("the weights add up to more than \(UInt32.max)", at: place.field("clusters"))
-    }
-    return result
   }
 
   func redirect(_ message: Envoy_Config_Route_V3_RedirectAction, at place: Place) -> Redirect {
@@ -86,6 +78,8 @@ extension Conversion {
     switch message.pathRewriteSpecifier {
     case .pathRedirect(let path)? where !path.isEmpty: redirect.path = .replace(path)
     case .prefixRewrite(let prefix)? where !prefix.isEmpty: redirect.path = .prefixRewrite(prefix)
+    case .regexRewrite(let regex)?:
+      redirect.path = regexSubstitution(regex, at: place.field("regex_rewrite")).map { .regex($0) }
     default: break
     }
     redirect.status =

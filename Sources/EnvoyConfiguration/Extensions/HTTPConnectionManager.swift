@@ -14,6 +14,7 @@ extension ConfigurationExtension where Output == NetworkFilter {
       var manager = HTTPConnectionManager(statPrefix: message.statPrefix, routes: routes)
       conversion.readCodec(message, into: &manager, at: place)
       conversion.readTimeouts(message, into: &manager)
+      conversion.readSanitizing(message, into: &manager, at: place)
       conversion.readHTTPFilters(message, into: &manager, at: place.field("http_filters"))
       conversion.readLogs(message, into: &manager, at: place)
       return .httpConnectionManager(manager)
@@ -58,11 +59,13 @@ extension Conversion {
       case .passThrough: .passThrough
       default: .overwrite
       }
-    if message.hasHTTPProtocolOptions { manager.http1 = http1Options(message.httpProtocolOptions) }
+    if message.hasHTTPProtocolOptions {
+      manager.http1 = http1Options(
+        message.httpProtocolOptions, at: place.field("http_protocol_options"))
+    }
     if message.hasMaxRequestHeadersKb {
       manager.maxRequestHeadersBytes = Int(message.maxRequestHeadersKb.value) << 10
     }
-    if message.hasGenerateRequestID { manager.generateRequestID = message.generateRequestID.value }
     let common = message.commonHTTPProtocolOptions
     let commonPlace = place.field("common_http_protocol_options")
     if common.hasMaxHeadersCount { manager.maxRequestHeaders = Int(common.maxHeadersCount.value) }

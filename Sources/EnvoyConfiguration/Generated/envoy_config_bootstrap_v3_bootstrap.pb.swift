@@ -205,6 +205,14 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_RuntimeLayer: Sendable {
     set {layerSpecifier = .staticLayer(newValue)}
   }
 
+  package var diskLayer: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer {
+    get {
+      if case .diskLayer(let v)? = layerSpecifier {return v}
+      return Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer()
+    }
+    set {layerSpecifier = .diskLayer(newValue)}
+  }
+
   package var adminLayer: Envoy_Config_Bootstrap_V3_RuntimeLayer.AdminLayer {
     get {
       if case .adminLayer(let v)? = layerSpecifier {return v}
@@ -217,6 +225,7 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_RuntimeLayer: Sendable {
 
   package nonisolated enum OneOf_LayerSpecifier: Equatable, Sendable {
     case staticLayer(SwiftProtobuf.Google_Protobuf_Struct)
+    case diskLayer(Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer)
     case adminLayer(Envoy_Config_Bootstrap_V3_RuntimeLayer.AdminLayer)
 
   }
@@ -226,6 +235,24 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_RuntimeLayer: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  /// Files below `symlink_root`/`subdirectory`: a file's path is a key, its text the value.
+  package nonisolated struct DiskLayer: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var symlinkRoot: String = String()
+
+    package var subdirectory: String = String()
+
+    /// The name of this proxy's cluster stands behind the subdirectory.
+    package var appendServiceCluster: Bool = false
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -488,7 +515,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_LayeredRuntime: SwiftProtobuf.Me
 
 nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RuntimeLayer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}static_layer\0\u{4}\u{2}admin_layer\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}static_layer\0\u{3}disk_layer\0\u{3}admin_layer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -508,6 +535,19 @@ nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer: SwiftProtobuf.Mess
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.layerSpecifier = .staticLayer(v)
+        }
+      }()
+      case 3: try {
+        var v: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer?
+        var hadOneofValue = false
+        if let current = self.layerSpecifier {
+          hadOneofValue = true
+          if case .diskLayer(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.layerSpecifier = .diskLayer(v)
         }
       }()
       case 4: try {
@@ -541,6 +581,10 @@ nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer: SwiftProtobuf.Mess
       guard case .staticLayer(let v)? = self.layerSpecifier else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     }()
+    case .diskLayer?: try {
+      guard case .diskLayer(let v)? = self.layerSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
     case .adminLayer?: try {
       guard case .adminLayer(let v)? = self.layerSpecifier else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
@@ -572,6 +616,46 @@ nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer.AdminLayer: SwiftPr
   }
 
   package static func ==(lhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.AdminLayer, rhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.AdminLayer) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Bootstrap_V3_RuntimeLayer.protoMessageName + ".DiskLayer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}symlink_root\0\u{3}append_service_cluster\0\u{1}subdirectory\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.symlinkRoot) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.appendServiceCluster) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.subdirectory) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.symlinkRoot.isEmpty {
+      try visitor.visitSingularStringField(value: self.symlinkRoot, fieldNumber: 1)
+    }
+    if self.appendServiceCluster != false {
+      try visitor.visitSingularBoolField(value: self.appendServiceCluster, fieldNumber: 2)
+    }
+    if !self.subdirectory.isEmpty {
+      try visitor.visitSingularStringField(value: self.subdirectory, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer, rhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer) -> Bool {
+    if lhs.symlinkRoot != rhs.symlinkRoot {return false}
+    if lhs.subdirectory != rhs.subdirectory {return false}
+    if lhs.appendServiceCluster != rhs.appendServiceCluster {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -69,6 +69,16 @@ package nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
 
   package var headersWithUnderscoresAction: Envoy_Config_Core_V3_HttpProtocolOptions.HeadersWithUnderscoresAction = .allow
 
+  /// From the first byte of a request to the end of its answer. Zero or absent: no limit.
+  package var maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_maxStreamDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_maxStreamDuration = newValue}
+  }
+  /// Returns true if `maxStreamDuration` has been explicitly set.
+  package var hasMaxStreamDuration: Bool {self._maxStreamDuration != nil}
+  /// Clears the value of `maxStreamDuration`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxStreamDuration() {self._maxStreamDuration = nil}
+
   /// Zero: no limit.
   package var maxRequestsPerConnection: SwiftProtobuf.Google_Protobuf_UInt32Value {
     get {_maxRequestsPerConnection ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
@@ -125,6 +135,7 @@ package nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
   fileprivate var _maxConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _maxHeadersCount: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _maxResponseHeadersKb: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _maxRequestsPerConnection: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
@@ -149,11 +160,96 @@ package nonisolated struct Envoy_Config_Core_V3_Http1ProtocolOptions: Sendable {
 
   package var enableTrailers: Bool = false
 
+  /// Absent: lower case.
+  package var headerKeyFormat: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat {
+    get {_headerKeyFormat ?? Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat()}
+    set {_headerKeyFormat = newValue}
+  }
+  /// Returns true if `headerKeyFormat` has been explicitly set.
+  package var hasHeaderKeyFormat: Bool {self._headerKeyFormat != nil}
+  /// Clears the value of `headerKeyFormat`. Subsequent reads from it will return its default value.
+  package mutating func clearHeaderKeyFormat() {self._headerKeyFormat = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// How names of headers are written.
+  package nonisolated struct HeaderKeyFormat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var headerFormat: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.OneOf_HeaderFormat? = nil
+
+    package var properCaseWords: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords {
+      get {
+        if case .properCaseWords(let v)? = headerFormat {return v}
+        return Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords()
+      }
+      set {headerFormat = .properCaseWords(newValue)}
+    }
+
+    package var statefulFormatter: Envoy_Config_Core_V3_TypedExtensionConfig {
+      get {
+        if case .statefulFormatter(let v)? = headerFormat {return v}
+        return Envoy_Config_Core_V3_TypedExtensionConfig()
+      }
+      set {headerFormat = .statefulFormatter(newValue)}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_HeaderFormat: Equatable, Sendable {
+      case properCaseWords(Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords)
+      case statefulFormatter(Envoy_Config_Core_V3_TypedExtensionConfig)
+
+    }
+
+    /// Like-This.
+    package nonisolated struct ProperCaseWords: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      package init() {}
+    }
+
+    package init() {}
+  }
 
   package init() {}
 
   fileprivate var _allowAbsoluteURL: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _headerKeyFormat: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat? = nil
+}
+
+/// What the scheme of a request becomes.
+package nonisolated struct Envoy_Config_Core_V3_SchemeHeaderTransformation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var transformation: Envoy_Config_Core_V3_SchemeHeaderTransformation.OneOf_Transformation? = nil
+
+  package var schemeToOverwrite: String {
+    get {
+      if case .schemeToOverwrite(let v)? = transformation {return v}
+      return String()
+    }
+    set {transformation = .schemeToOverwrite(newValue)}
+  }
+
+  package var matchUpstream: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Transformation: Equatable, Sendable {
+    case schemeToOverwrite(String)
+
+  }
+
+  package init() {}
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -162,7 +258,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.core.v3"
 
 nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpProtocolOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}idle_timeout\0\u{3}max_headers_count\0\u{3}max_connection_duration\0\u{4}\u{2}headers_with_underscores_action\0\u{3}max_requests_per_connection\0\u{3}max_response_headers_kb\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}idle_timeout\0\u{3}max_headers_count\0\u{3}max_connection_duration\0\u{3}max_stream_duration\0\u{3}headers_with_underscores_action\0\u{3}max_requests_per_connection\0\u{3}max_response_headers_kb\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -173,6 +269,7 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
       case 1: try { try decoder.decodeSingularMessageField(value: &self._idleTimeout) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._maxHeadersCount) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._maxConnectionDuration) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._maxStreamDuration) }()
       case 5: try { try decoder.decodeSingularEnumField(value: &self.headersWithUnderscoresAction) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._maxRequestsPerConnection) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._maxResponseHeadersKb) }()
@@ -195,6 +292,9 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
     try { if let v = self._maxConnectionDuration {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._maxStreamDuration {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     if self.headersWithUnderscoresAction != .allow {
       try visitor.visitSingularEnumField(value: self.headersWithUnderscoresAction, fieldNumber: 5)
     }
@@ -213,6 +313,7 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
     if lhs._maxHeadersCount != rhs._maxHeadersCount {return false}
     if lhs._maxResponseHeadersKb != rhs._maxResponseHeadersKb {return false}
     if lhs.headersWithUnderscoresAction != rhs.headersWithUnderscoresAction {return false}
+    if lhs._maxStreamDuration != rhs._maxStreamDuration {return false}
     if lhs._maxRequestsPerConnection != rhs._maxRequestsPerConnection {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -225,7 +326,7 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions.HeadersWithUnders
 
 nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Http1ProtocolOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allow_absolute_url\0\u{3}accept_http_10\0\u{3}default_host_for_http_10\0\u{4}\u{2}enable_trailers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allow_absolute_url\0\u{3}accept_http_10\0\u{3}default_host_for_http_10\0\u{3}header_key_format\0\u{3}enable_trailers\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -236,6 +337,7 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
       case 1: try { try decoder.decodeSingularMessageField(value: &self._allowAbsoluteURL) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.acceptHTTP10) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.defaultHostForHTTP10) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._headerKeyFormat) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.enableTrailers) }()
       default: break
       }
@@ -256,6 +358,9 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
     if !self.defaultHostForHTTP10.isEmpty {
       try visitor.visitSingularStringField(value: self.defaultHostForHTTP10, fieldNumber: 3)
     }
+    try { if let v = self._headerKeyFormat {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     if self.enableTrailers != false {
       try visitor.visitSingularBoolField(value: self.enableTrailers, fieldNumber: 5)
     }
@@ -267,6 +372,139 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
     if lhs.acceptHTTP10 != rhs.acceptHTTP10 {return false}
     if lhs.defaultHostForHTTP10 != rhs.defaultHostForHTTP10 {return false}
     if lhs.enableTrailers != rhs.enableTrailers {return false}
+    if lhs._headerKeyFormat != rhs._headerKeyFormat {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Core_V3_Http1ProtocolOptions.protoMessageName + ".HeaderKeyFormat"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}proper_case_words\0\u{4}\u{7}stateful_formatter\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords?
+        var hadOneofValue = false
+        if let current = self.headerFormat {
+          hadOneofValue = true
+          if case .properCaseWords(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.headerFormat = .properCaseWords(v)
+        }
+      }()
+      case 8: try {
+        var v: Envoy_Config_Core_V3_TypedExtensionConfig?
+        var hadOneofValue = false
+        if let current = self.headerFormat {
+          hadOneofValue = true
+          if case .statefulFormatter(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.headerFormat = .statefulFormatter(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.headerFormat {
+    case .properCaseWords?: try {
+      guard case .properCaseWords(let v)? = self.headerFormat else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .statefulFormatter?: try {
+      guard case .statefulFormatter(let v)? = self.headerFormat else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat, rhs: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat) -> Bool {
+    if lhs.headerFormat != rhs.headerFormat {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.protoMessageName + ".ProperCaseWords"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords, rhs: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_SchemeHeaderTransformation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SchemeHeaderTransformation"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scheme_to_overwrite\0\u{3}match_upstream\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.transformation != nil {try decoder.handleConflictingOneOf()}
+          self.transformation = .schemeToOverwrite(v)
+        }
+      }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.matchUpstream) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if case .schemeToOverwrite(let v)? = self.transformation {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    } }()
+    if self.matchUpstream != false {
+      try visitor.visitSingularBoolField(value: self.matchUpstream, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Core_V3_SchemeHeaderTransformation, rhs: Envoy_Config_Core_V3_SchemeHeaderTransformation) -> Bool {
+    if lhs.transformation != rhs.transformation {return false}
+    if lhs.matchUpstream != rhs.matchUpstream {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -44,6 +44,9 @@ package nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
   /// The rules of a route have the last word, not those of the route table.
   package var mostSpecificHeaderMutationsWins: Bool = false
 
+  /// Headers that are taken from clients that are not internal.
+  package var internalOnlyHeaders: [String] = []
+
   /// Absent: true.
   package var validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_validateClusters ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
@@ -63,6 +66,8 @@ package nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
   package var hasMaxDirectResponseBodySizeBytes: Bool {self._maxDirectResponseBodySizeBytes != nil}
   /// Clears the value of `maxDirectResponseBodySizeBytes`. Subsequent reads from it will return its default value.
   package mutating func clearMaxDirectResponseBodySizeBytes() {self._maxDirectResponseBodySizeBytes = nil}
+
+  package var requestMirrorPolicies: [Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy] = []
 
   /// A port of the request's host takes no part in choosing the virtual host.
   package var ignorePortInHostMatching: Bool = false
@@ -97,7 +102,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
 
 nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteConfiguration"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{4}\u{2}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_add\0\u{3}validate_clusters\0\u{3}request_headers_to_remove\0\u{4}\u{2}most_specific_header_mutations_wins\0\u{3}max_direct_response_body_size_bytes\0\u{4}\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{2}\u{2}metadata\0\u{3}vhost_header\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{3}internal_only_headers\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_add\0\u{3}validate_clusters\0\u{3}request_headers_to_remove\0\u{4}\u{2}most_specific_header_mutations_wins\0\u{3}max_direct_response_body_size_bytes\0\u{4}\u{2}request_mirror_policies\0\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{2}\u{2}metadata\0\u{3}vhost_header\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -107,6 +112,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.virtualHosts) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.internalOnlyHeaders) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
@@ -114,6 +120,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
       case 8: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.mostSpecificHeaderMutationsWins) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._maxDirectResponseBodySizeBytes) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.requestMirrorPolicies) }()
       case 14: try { try decoder.decodeSingularBoolField(value: &self.ignorePortInHostMatching) }()
       case 15: try { try decoder.decodeSingularBoolField(value: &self.ignorePathParametersInPathMatching) }()
       case 17: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
@@ -133,6 +140,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
     }
     if !self.virtualHosts.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.virtualHosts, fieldNumber: 2)
+    }
+    if !self.internalOnlyHeaders.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.internalOnlyHeaders, fieldNumber: 3)
     }
     if !self.responseHeadersToAdd.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.responseHeadersToAdd, fieldNumber: 4)
@@ -155,6 +165,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
     try { if let v = self._maxDirectResponseBodySizeBytes {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
+    if !self.requestMirrorPolicies.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestMirrorPolicies, fieldNumber: 13)
+    }
     if self.ignorePortInHostMatching != false {
       try visitor.visitSingularBoolField(value: self.ignorePortInHostMatching, fieldNumber: 14)
     }
@@ -178,8 +191,10 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
     if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
     if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
     if lhs.mostSpecificHeaderMutationsWins != rhs.mostSpecificHeaderMutationsWins {return false}
+    if lhs.internalOnlyHeaders != rhs.internalOnlyHeaders {return false}
     if lhs._validateClusters != rhs._validateClusters {return false}
     if lhs._maxDirectResponseBodySizeBytes != rhs._maxDirectResponseBodySizeBytes {return false}
+    if lhs.requestMirrorPolicies != rhs.requestMirrorPolicies {return false}
     if lhs.ignorePortInHostMatching != rhs.ignorePortInHostMatching {return false}
     if lhs.ignorePathParametersInPathMatching != rhs.ignorePathParametersInPathMatching {return false}
     if lhs.vhostHeader != rhs.vhostHeader {return false}

@@ -53,7 +53,11 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
 
   package var responseHeadersToRemove: [String] = []
 
+  /// Requests without TLS are redirected to https; EXTERNAL_ONLY: those from outside.
   package var requireTls: Envoy_Config_Route_V3_VirtualHost.TlsRequirementType = .none
+
+  /// Absent: those of the route table.
+  package var requestMirrorPolicies: [Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy] = []
 
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
@@ -179,6 +183,14 @@ package nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._action = .directResponse(newValue)}
   }
 
+  package var nonForwardingAction: Envoy_Config_Route_V3_NonForwardingAction {
+    get {
+      if case .nonForwardingAction(let v)? = _storage._action {return v}
+      return Envoy_Config_Route_V3_NonForwardingAction()
+    }
+    set {_uniqueStorage()._action = .nonForwardingAction(newValue)}
+  }
+
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_uniqueStorage()._metadata = newValue}
@@ -203,6 +215,7 @@ package nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     case route(Envoy_Config_Route_V3_RouteAction)
     case redirect(Envoy_Config_Route_V3_RedirectAction)
     case directResponse(Envoy_Config_Route_V3_DirectResponseAction)
+    case nonForwardingAction(Envoy_Config_Route_V3_NonForwardingAction)
 
   }
 
@@ -253,9 +266,36 @@ package nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
   /// Clears the value of `totalWeight`. Subsequent reads from it will return its default value.
   package mutating func clearTotalWeight() {self._totalWeight = nil}
 
+  /// `<prefix>.<name>` is the runtime key of a weight.
   package var runtimeKeyPrefix: String = String()
 
+  /// Absent: the number that chooses is drawn.
+  package var randomValueSpecifier: Envoy_Config_Route_V3_WeightedCluster.OneOf_RandomValueSpecifier? = nil
+
+  package var headerName: String {
+    get {
+      if case .headerName(let v)? = randomValueSpecifier {return v}
+      return String()
+    }
+    set {randomValueSpecifier = .headerName(newValue)}
+  }
+
+  package var useHashPolicy: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {
+      if case .useHashPolicy(let v)? = randomValueSpecifier {return v}
+      return SwiftProtobuf.Google_Protobuf_BoolValue()
+    }
+    set {randomValueSpecifier = .useHashPolicy(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// Absent: the number that chooses is drawn.
+  package nonisolated enum OneOf_RandomValueSpecifier: Equatable, Sendable {
+    case headerName(String)
+    case useHashPolicy(SwiftProtobuf.Google_Protobuf_BoolValue)
+
+  }
 
   /// A cluster and its weight.
   package nonisolated struct ClusterWeight: Sendable {
@@ -263,7 +303,10 @@ package nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
+    /// Of the two, one is given.
     package var name: String = String()
+
+    package var clusterHeader: String = String()
 
     package var weight: SwiftProtobuf.Google_Protobuf_UInt32Value {
       get {_weight ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
@@ -274,7 +317,22 @@ package nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     /// Clears the value of `weight`. Subsequent reads from it will return its default value.
     package mutating func clearWeight() {self._weight = nil}
 
+    package var hostRewriteSpecifier: Envoy_Config_Route_V3_WeightedCluster.ClusterWeight.OneOf_HostRewriteSpecifier? = nil
+
+    package var hostRewriteLiteral: String {
+      get {
+        if case .hostRewriteLiteral(let v)? = hostRewriteSpecifier {return v}
+        return String()
+      }
+      set {hostRewriteSpecifier = .hostRewriteLiteral(newValue)}
+    }
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_HostRewriteSpecifier: Equatable, Sendable {
+      case hostRewriteLiteral(String)
+
+    }
 
     package init() {}
 
@@ -459,69 +517,197 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
 }
 
 /// Sends the request to a cluster.
-package nonisolated struct Envoy_Config_Route_V3_RouteAction: Sendable {
+package nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier? = nil
+  package var clusterSpecifier: OneOf_ClusterSpecifier? {
+    get {return _storage._clusterSpecifier}
+    set {_uniqueStorage()._clusterSpecifier = newValue}
+  }
 
   package var cluster: String {
     get {
-      if case .cluster(let v)? = clusterSpecifier {return v}
+      if case .cluster(let v)? = _storage._clusterSpecifier {return v}
       return String()
     }
-    set {clusterSpecifier = .cluster(newValue)}
+    set {_uniqueStorage()._clusterSpecifier = .cluster(newValue)}
+  }
+
+  package var clusterHeader: String {
+    get {
+      if case .clusterHeader(let v)? = _storage._clusterSpecifier {return v}
+      return String()
+    }
+    set {_uniqueStorage()._clusterSpecifier = .clusterHeader(newValue)}
   }
 
   package var weightedClusters: Envoy_Config_Route_V3_WeightedCluster {
     get {
-      if case .weightedClusters(let v)? = clusterSpecifier {return v}
+      if case .weightedClusters(let v)? = _storage._clusterSpecifier {return v}
       return Envoy_Config_Route_V3_WeightedCluster()
     }
-    set {clusterSpecifier = .weightedClusters(newValue)}
+    set {_uniqueStorage()._clusterSpecifier = .weightedClusters(newValue)}
   }
 
-  package var clusterNotFoundResponseCode: Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode = .serviceUnavailable
+  package var clusterNotFoundResponseCode: Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode {
+    get {_storage._clusterNotFoundResponseCode}
+    set {_uniqueStorage()._clusterNotFoundResponseCode = newValue}
+  }
 
-  package var prefixRewrite: String = String()
+  /// What the connection manager says of these protocols does not hold here.
+  package var upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] {
+    get {_storage._upgradeConfigs}
+    set {_uniqueStorage()._upgradeConfigs = newValue}
+  }
+
+  package var maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration {
+    get {_storage._maxStreamDuration ?? Envoy_Config_Route_V3_RouteAction.MaxStreamDuration()}
+    set {_uniqueStorage()._maxStreamDuration = newValue}
+  }
+  /// Returns true if `maxStreamDuration` has been explicitly set.
+  package var hasMaxStreamDuration: Bool {_storage._maxStreamDuration != nil}
+  /// Clears the value of `maxStreamDuration`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxStreamDuration() {_uniqueStorage()._maxStreamDuration = nil}
+
+  /// Of the three ways to rewrite the path one at most is given.
+  package var prefixRewrite: String {
+    get {_storage._prefixRewrite}
+    set {_uniqueStorage()._prefixRewrite = newValue}
+  }
 
   package var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
-    get {_retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
-    set {_retryPolicy = newValue}
+    get {_storage._retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
+    set {_uniqueStorage()._retryPolicy = newValue}
   }
   /// Returns true if `retryPolicy` has been explicitly set.
-  package var hasRetryPolicy: Bool {self._retryPolicy != nil}
+  package var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
   /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
-  package mutating func clearRetryPolicy() {self._retryPolicy = nil}
+  package mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
+
+  package var regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute {
+    get {_storage._regexRewrite ?? Envoy_Type_Matcher_V3_RegexMatchAndSubstitute()}
+    set {_uniqueStorage()._regexRewrite = newValue}
+  }
+  /// Returns true if `regexRewrite` has been explicitly set.
+  package var hasRegexRewrite: Bool {_storage._regexRewrite != nil}
+  /// Clears the value of `regexRewrite`. Subsequent reads from it will return its default value.
+  package mutating func clearRegexRewrite() {_uniqueStorage()._regexRewrite = nil}
+
+  package var pathRewritePolicy: Envoy_Config_Core_V3_TypedExtensionConfig {
+    get {_storage._pathRewritePolicy ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
+    set {_uniqueStorage()._pathRewritePolicy = newValue}
+  }
+  /// Returns true if `pathRewritePolicy` has been explicitly set.
+  package var hasPathRewritePolicy: Bool {_storage._pathRewritePolicy != nil}
+  /// Clears the value of `pathRewritePolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearPathRewritePolicy() {_uniqueStorage()._pathRewritePolicy = nil}
+
+  package var hostRewriteSpecifier: OneOf_HostRewriteSpecifier? {
+    get {return _storage._hostRewriteSpecifier}
+    set {_uniqueStorage()._hostRewriteSpecifier = newValue}
+  }
+
+  package var hostRewriteLiteral: String {
+    get {
+      if case .hostRewriteLiteral(let v)? = _storage._hostRewriteSpecifier {return v}
+      return String()
+    }
+    set {_uniqueStorage()._hostRewriteSpecifier = .hostRewriteLiteral(newValue)}
+  }
+
+  /// To the endpoint's hostname.
+  package var autoHostRewrite: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {
+      if case .autoHostRewrite(let v)? = _storage._hostRewriteSpecifier {return v}
+      return SwiftProtobuf.Google_Protobuf_BoolValue()
+    }
+    set {_uniqueStorage()._hostRewriteSpecifier = .autoHostRewrite(newValue)}
+  }
+
+  package var hostRewriteHeader: String {
+    get {
+      if case .hostRewriteHeader(let v)? = _storage._hostRewriteSpecifier {return v}
+      return String()
+    }
+    set {_uniqueStorage()._hostRewriteSpecifier = .hostRewriteHeader(newValue)}
+  }
+
+  package var hostRewritePathRegex: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute {
+    get {
+      if case .hostRewritePathRegex(let v)? = _storage._hostRewriteSpecifier {return v}
+      return Envoy_Type_Matcher_V3_RegexMatchAndSubstitute()
+    }
+    set {_uniqueStorage()._hostRewriteSpecifier = .hostRewritePathRegex(newValue)}
+  }
+
+  /// Where the host is rewritten.
+  package var appendXForwardedHost: Bool {
+    get {_storage._appendXForwardedHost}
+    set {_uniqueStorage()._appendXForwardedHost = newValue}
+  }
+
+  /// Absent: those of the virtual host.
+  package var requestMirrorPolicies: [Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy] {
+    get {_storage._requestMirrorPolicies}
+    set {_uniqueStorage()._requestMirrorPolicies = newValue}
+  }
+
+  package var hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] {
+    get {_storage._hashPolicy}
+    set {_uniqueStorage()._hashPolicy = newValue}
+  }
+
+  package var internalRedirectPolicy: Envoy_Config_Route_V3_InternalRedirectPolicy {
+    get {_storage._internalRedirectPolicy ?? Envoy_Config_Route_V3_InternalRedirectPolicy()}
+    set {_uniqueStorage()._internalRedirectPolicy = newValue}
+  }
+  /// Returns true if `internalRedirectPolicy` has been explicitly set.
+  package var hasInternalRedirectPolicy: Bool {_storage._internalRedirectPolicy != nil}
+  /// Clears the value of `internalRedirectPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearInternalRedirectPolicy() {_uniqueStorage()._internalRedirectPolicy = nil}
 
   /// Zero: none. Absent: 15 s.
   package var timeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_timeout = newValue}
+    get {_storage._timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._timeout = newValue}
   }
   /// Returns true if `timeout` has been explicitly set.
-  package var hasTimeout: Bool {self._timeout != nil}
+  package var hasTimeout: Bool {_storage._timeout != nil}
   /// Clears the value of `timeout`. Subsequent reads from it will return its default value.
-  package mutating func clearTimeout() {self._timeout = nil}
+  package mutating func clearTimeout() {_uniqueStorage()._timeout = nil}
 
   /// Zero: none. Absent: the connection manager's.
   package var idleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_idleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_idleTimeout = newValue}
+    get {_storage._idleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._idleTimeout = newValue}
   }
   /// Returns true if `idleTimeout` has been explicitly set.
-  package var hasIdleTimeout: Bool {self._idleTimeout != nil}
+  package var hasIdleTimeout: Bool {_storage._idleTimeout != nil}
   /// Clears the value of `idleTimeout`. Subsequent reads from it will return its default value.
-  package mutating func clearIdleTimeout() {self._idleTimeout = nil}
+  package mutating func clearIdleTimeout() {_uniqueStorage()._idleTimeout = nil}
 
-  package var priority: Envoy_Config_Core_V3_RoutingPriority = .default
+  package var priority: Envoy_Config_Core_V3_RoutingPriority {
+    get {_storage._priority}
+    set {_uniqueStorage()._priority = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_ClusterSpecifier: Equatable, Sendable {
     case cluster(String)
+    case clusterHeader(String)
     case weightedClusters(Envoy_Config_Route_V3_WeightedCluster)
+
+  }
+
+  package nonisolated enum OneOf_HostRewriteSpecifier: Equatable, Sendable {
+    case hostRewriteLiteral(String)
+    /// To the endpoint's hostname.
+    case autoHostRewrite(SwiftProtobuf.Google_Protobuf_BoolValue)
+    case hostRewriteHeader(String)
+    case hostRewritePathRegex(Envoy_Type_Matcher_V3_RegexMatchAndSubstitute)
 
   }
 
@@ -563,11 +749,228 @@ package nonisolated struct Envoy_Config_Route_V3_RouteAction: Sendable {
 
   }
 
+  /// A copy of the request for another cluster.
+  package nonisolated struct RequestMirrorPolicy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Of the two, one is given.
+    package var cluster: String = String()
+
+    package var clusterHeader: String = String()
+
+    package var runtimeFraction: Envoy_Config_Core_V3_RuntimeFractionalPercent {
+      get {_runtimeFraction ?? Envoy_Config_Core_V3_RuntimeFractionalPercent()}
+      set {_runtimeFraction = newValue}
+    }
+    /// Returns true if `runtimeFraction` has been explicitly set.
+    package var hasRuntimeFraction: Bool {self._runtimeFraction != nil}
+    /// Clears the value of `runtimeFraction`. Subsequent reads from it will return its default value.
+    package mutating func clearRuntimeFraction() {self._runtimeFraction = nil}
+
+    package var disableShadowHostSuffixAppend: Bool = false
+
+    package var hostRewriteLiteral: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _runtimeFraction: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
+  }
+
+  /// A part of a request that its hash is made of.
+  package nonisolated struct HashPolicy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var policySpecifier: Envoy_Config_Route_V3_RouteAction.HashPolicy.OneOf_PolicySpecifier? = nil
+
+    package var header: Envoy_Config_Route_V3_RouteAction.HashPolicy.Header {
+      get {
+        if case .header(let v)? = policySpecifier {return v}
+        return Envoy_Config_Route_V3_RouteAction.HashPolicy.Header()
+      }
+      set {policySpecifier = .header(newValue)}
+    }
+
+    package var cookie: Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie {
+      get {
+        if case .cookie(let v)? = policySpecifier {return v}
+        return Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie()
+      }
+      set {policySpecifier = .cookie(newValue)}
+    }
+
+    package var connectionProperties: Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties {
+      get {
+        if case .connectionProperties(let v)? = policySpecifier {return v}
+        return Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties()
+      }
+      set {policySpecifier = .connectionProperties(newValue)}
+    }
+
+    package var queryParameter: Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter {
+      get {
+        if case .queryParameter(let v)? = policySpecifier {return v}
+        return Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter()
+      }
+      set {policySpecifier = .queryParameter(newValue)}
+    }
+
+    package var terminal: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum OneOf_PolicySpecifier: Equatable, Sendable {
+      case header(Envoy_Config_Route_V3_RouteAction.HashPolicy.Header)
+      case cookie(Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie)
+      case connectionProperties(Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties)
+      case queryParameter(Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter)
+
+    }
+
+    /// A header's value.
+    package nonisolated struct Header: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      package var headerName: String = String()
+
+      package var regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute {
+        get {_regexRewrite ?? Envoy_Type_Matcher_V3_RegexMatchAndSubstitute()}
+        set {_regexRewrite = newValue}
+      }
+      /// Returns true if `regexRewrite` has been explicitly set.
+      package var hasRegexRewrite: Bool {self._regexRewrite != nil}
+      /// Clears the value of `regexRewrite`. Subsequent reads from it will return its default value.
+      package mutating func clearRegexRewrite() {self._regexRewrite = nil}
+
+      package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      package init() {}
+
+      fileprivate var _regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute? = nil
+    }
+
+    /// A cookie's value.
+    package nonisolated struct Cookie: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      package var name: String = String()
+
+      package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      package init() {}
+    }
+
+    /// The client's address.
+    package nonisolated struct ConnectionProperties: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      package var sourceIp: Bool = false
+
+      package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      package init() {}
+    }
+
+    /// The value of a query parameter.
+    package nonisolated struct QueryParameter: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      package var name: String = String()
+
+      package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      package init() {}
+    }
+
+    package init() {}
+  }
+
+  /// One protocol that a client may switch to.
+  package nonisolated struct UpgradeConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var upgradeType: String = String()
+
+    /// Absent: true.
+    package var enabled: SwiftProtobuf.Google_Protobuf_BoolValue {
+      get {_enabled ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+      set {_enabled = newValue}
+    }
+    /// Returns true if `enabled` has been explicitly set.
+    package var hasEnabled: Bool {self._enabled != nil}
+    /// Clears the value of `enabled`. Subsequent reads from it will return its default value.
+    package mutating func clearEnabled() {self._enabled = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _enabled: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  }
+
+  /// From the first byte of a request to the end of its answer.
+  package nonisolated struct MaxStreamDuration: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Zero: no limit. Absent: the connection manager's.
+    package var maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_maxStreamDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_maxStreamDuration = newValue}
+    }
+    /// Returns true if `maxStreamDuration` has been explicitly set.
+    package var hasMaxStreamDuration: Bool {self._maxStreamDuration != nil}
+    /// Clears the value of `maxStreamDuration`. Subsequent reads from it will return its default value.
+    package mutating func clearMaxStreamDuration() {self._maxStreamDuration = nil}
+
+    /// Present: the request's `grpc-timeout` is the limit, this at most (zero: whatever it is).
+    package var grpcTimeoutHeaderMax: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_grpcTimeoutHeaderMax ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_grpcTimeoutHeaderMax = newValue}
+    }
+    /// Returns true if `grpcTimeoutHeaderMax` has been explicitly set.
+    package var hasGrpcTimeoutHeaderMax: Bool {self._grpcTimeoutHeaderMax != nil}
+    /// Clears the value of `grpcTimeoutHeaderMax`. Subsequent reads from it will return its default value.
+    package mutating func clearGrpcTimeoutHeaderMax() {self._grpcTimeoutHeaderMax = nil}
+
+    /// Taken off the `grpc-timeout`.
+    package var grpcTimeoutHeaderOffset: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_grpcTimeoutHeaderOffset ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_grpcTimeoutHeaderOffset = newValue}
+    }
+    /// Returns true if `grpcTimeoutHeaderOffset` has been explicitly set.
+    package var hasGrpcTimeoutHeaderOffset: Bool {self._grpcTimeoutHeaderOffset != nil}
+    /// Clears the value of `grpcTimeoutHeaderOffset`. Subsequent reads from it will return its default value.
+    package mutating func clearGrpcTimeoutHeaderOffset() {self._grpcTimeoutHeaderOffset = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _maxStreamDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _grpcTimeoutHeaderMax: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _grpcTimeoutHeaderOffset: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
   package init() {}
 
-  fileprivate var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
-  fileprivate var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-  fileprivate var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// Answers with a redirect. What is absent is the request's own.
@@ -616,6 +1019,14 @@ package nonisolated struct Envoy_Config_Route_V3_RedirectAction: Sendable {
     set {pathRewriteSpecifier = .prefixRewrite(newValue)}
   }
 
+  package var regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute {
+    get {
+      if case .regexRewrite(let v)? = pathRewriteSpecifier {return v}
+      return Envoy_Type_Matcher_V3_RegexMatchAndSubstitute()
+    }
+    set {pathRewriteSpecifier = .regexRewrite(newValue)}
+  }
+
   package var responseCode: Envoy_Config_Route_V3_RedirectAction.RedirectResponseCode = .movedPermanently
 
   package var stripQuery: Bool = false
@@ -631,6 +1042,7 @@ package nonisolated struct Envoy_Config_Route_V3_RedirectAction: Sendable {
   package nonisolated enum OneOf_PathRewriteSpecifier: Equatable, Sendable {
     case pathRedirect(String)
     case prefixRewrite(String)
+    case regexRewrite(Envoy_Type_Matcher_V3_RegexMatchAndSubstitute)
 
   }
 
@@ -679,6 +1091,49 @@ package nonisolated struct Envoy_Config_Route_V3_RedirectAction: Sendable {
     ]
 
   }
+
+  package init() {}
+}
+
+/// Redirects of upstreams are followed here.
+package nonisolated struct Envoy_Config_Route_V3_InternalRedirectPolicy: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Absent: 1.
+  package var maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_maxInternalRedirects ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_maxInternalRedirects = newValue}
+  }
+  /// Returns true if `maxInternalRedirects` has been explicitly set.
+  package var hasMaxInternalRedirects: Bool {self._maxInternalRedirects != nil}
+  /// Clears the value of `maxInternalRedirects`. Subsequent reads from it will return its default value.
+  package mutating func clearMaxInternalRedirects() {self._maxInternalRedirects = nil}
+
+  /// Of 301, 302, 303, 307 and 308; others are left out. Absent: 302.
+  package var redirectResponseCodes: [UInt32] = []
+
+  package var predicates: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+
+  package var allowCrossSchemeRedirect: Bool = false
+
+  package var responseHeadersToCopy: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
+/// Says that nothing is to be forwarded: a request is answered 503.
+package nonisolated struct Envoy_Config_Route_V3_NonForwardingAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -1092,7 +1547,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
 
 nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".VirtualHost"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{4}\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{4}\u{3}retry_policy\0\u{2}\u{8}metadata\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{4}\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{4}\u{3}retry_policy\0\u{4}\u{6}request_mirror_policies\0\u{2}\u{2}metadata\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1109,6 +1564,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       case 11: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
       case 13: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
       case 16: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
+      case 22: try { try decoder.decodeRepeatedMessageField(value: &self.requestMirrorPolicies) }()
       case 24: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
       default: break
       }
@@ -1147,6 +1603,9 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     try { if let v = self._retryPolicy {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     } }()
+    if !self.requestMirrorPolicies.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestMirrorPolicies, fieldNumber: 22)
+    }
     try { if let v = self._metadata {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
     } }()
@@ -1163,6 +1622,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
     if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
     if lhs.requireTls != rhs.requireTls {return false}
+    if lhs.requestMirrorPolicies != rhs.requestMirrorPolicies {return false}
     if lhs._metadata != rhs._metadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1175,7 +1635,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost.TlsRequirementType: Swif
 
 nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Route"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{2}\u{2}name\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{2}\u{2}name\0\u{4}\u{4}non_forwarding_action\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1271,6 +1731,19 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
         case 11: try { try decoder.decodeRepeatedStringField(value: &_storage._responseHeadersToRemove) }()
         case 12: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 18: try {
+          var v: Envoy_Config_Route_V3_NonForwardingAction?
+          var hadOneofValue = false
+          if let current = _storage._action {
+            hadOneofValue = true
+            if case .nonForwardingAction(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._action = .nonForwardingAction(v)
+          }
+        }()
         default: break
         }
       }
@@ -1321,6 +1794,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       if !_storage._name.isEmpty {
         try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 14)
       }
+      try { if case .nonForwardingAction(let v)? = _storage._action {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1389,7 +1865,7 @@ nonisolated extension Envoy_Config_Route_V3_Decorator: SwiftProtobuf.Message, Sw
 
 nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".WeightedCluster"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}clusters\0\u{3}runtime_key_prefix\0\u{3}total_weight\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}clusters\0\u{3}runtime_key_prefix\0\u{3}total_weight\0\u{3}header_name\0\u{3}use_hash_policy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1400,6 +1876,27 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.clusters) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.runtimeKeyPrefix) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._totalWeight) }()
+      case 4: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.randomValueSpecifier != nil {try decoder.handleConflictingOneOf()}
+          self.randomValueSpecifier = .headerName(v)
+        }
+      }()
+      case 5: try {
+        var v: SwiftProtobuf.Google_Protobuf_BoolValue?
+        var hadOneofValue = false
+        if let current = self.randomValueSpecifier {
+          hadOneofValue = true
+          if case .useHashPolicy(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.randomValueSpecifier = .useHashPolicy(v)
+        }
+      }()
       default: break
       }
     }
@@ -1419,6 +1916,17 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
     try { if let v = self._totalWeight {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    switch self.randomValueSpecifier {
+    case .headerName?: try {
+      guard case .headerName(let v)? = self.randomValueSpecifier else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    }()
+    case .useHashPolicy?: try {
+      guard case .useHashPolicy(let v)? = self.randomValueSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1426,6 +1934,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
     if lhs.clusters != rhs.clusters {return false}
     if lhs._totalWeight != rhs._totalWeight {return false}
     if lhs.runtimeKeyPrefix != rhs.runtimeKeyPrefix {return false}
+    if lhs.randomValueSpecifier != rhs.randomValueSpecifier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1433,7 +1942,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
 
 nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Envoy_Config_Route_V3_WeightedCluster.protoMessageName + ".ClusterWeight"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0\u{4}\u{9}host_rewrite_literal\0\u{3}cluster_header\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1443,6 +1952,15 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._weight) }()
+      case 11: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.hostRewriteSpecifier != nil {try decoder.handleConflictingOneOf()}
+          self.hostRewriteSpecifier = .hostRewriteLiteral(v)
+        }
+      }()
+      case 12: try { try decoder.decodeSingularStringField(value: &self.clusterHeader) }()
       default: break
       }
     }
@@ -1459,12 +1977,20 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
     try { if let v = self._weight {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    try { if case .hostRewriteLiteral(let v)? = self.hostRewriteSpecifier {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 11)
+    } }()
+    if !self.clusterHeader.isEmpty {
+      try visitor.visitSingularStringField(value: self.clusterHeader, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Config_Route_V3_WeightedCluster.ClusterWeight, rhs: Envoy_Config_Route_V3_WeightedCluster.ClusterWeight) -> Bool {
     if lhs.name != rhs.name {return false}
+    if lhs.clusterHeader != rhs.clusterHeader {return false}
     if lhs._weight != rhs._weight {return false}
+    if lhs.hostRewriteSpecifier != rhs.hostRewriteSpecifier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1701,7 +2227,281 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProt
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{4}\u{2}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{2}\u{3}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{9}cluster_not_found_response_code\0\u{4}\u{4}idle_timeout\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{4}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{4}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{4}host_rewrite_header\0\u{3}request_mirror_policies\0\u{4}\u{2}regex_rewrite\0\u{4}\u{2}internal_redirect_policy\0\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{4}\u{2}append_x_forwarded_host\0\u{4}\u{3}path_rewrite_policy\0")
+
+  fileprivate class _StorageClass {
+    var _clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier?
+    var _clusterNotFoundResponseCode: Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode = .serviceUnavailable
+    var _upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] = []
+    var _maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration? = nil
+    var _prefixRewrite: String = String()
+    var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
+    var _regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute? = nil
+    var _pathRewritePolicy: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
+    var _hostRewriteSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_HostRewriteSpecifier?
+    var _appendXForwardedHost: Bool = false
+    var _requestMirrorPolicies: [Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy] = []
+    var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
+    var _internalRedirectPolicy: Envoy_Config_Route_V3_InternalRedirectPolicy? = nil
+    var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _priority: Envoy_Config_Core_V3_RoutingPriority = .default
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _clusterSpecifier = source._clusterSpecifier
+      _clusterNotFoundResponseCode = source._clusterNotFoundResponseCode
+      _upgradeConfigs = source._upgradeConfigs
+      _maxStreamDuration = source._maxStreamDuration
+      _prefixRewrite = source._prefixRewrite
+      _retryPolicy = source._retryPolicy
+      _regexRewrite = source._regexRewrite
+      _pathRewritePolicy = source._pathRewritePolicy
+      _hostRewriteSpecifier = source._hostRewriteSpecifier
+      _appendXForwardedHost = source._appendXForwardedHost
+      _requestMirrorPolicies = source._requestMirrorPolicies
+      _hashPolicy = source._hashPolicy
+      _internalRedirectPolicy = source._internalRedirectPolicy
+      _timeout = source._timeout
+      _idleTimeout = source._idleTimeout
+      _priority = source._priority
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._clusterSpecifier != nil {try decoder.handleConflictingOneOf()}
+            _storage._clusterSpecifier = .cluster(v)
+          }
+        }()
+        case 2: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._clusterSpecifier != nil {try decoder.handleConflictingOneOf()}
+            _storage._clusterSpecifier = .clusterHeader(v)
+          }
+        }()
+        case 3: try {
+          var v: Envoy_Config_Route_V3_WeightedCluster?
+          var hadOneofValue = false
+          if let current = _storage._clusterSpecifier {
+            hadOneofValue = true
+            if case .weightedClusters(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._clusterSpecifier = .weightedClusters(v)
+          }
+        }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._prefixRewrite) }()
+        case 6: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._hostRewriteSpecifier != nil {try decoder.handleConflictingOneOf()}
+            _storage._hostRewriteSpecifier = .hostRewriteLiteral(v)
+          }
+        }()
+        case 7: try {
+          var v: SwiftProtobuf.Google_Protobuf_BoolValue?
+          var hadOneofValue = false
+          if let current = _storage._hostRewriteSpecifier {
+            hadOneofValue = true
+            if case .autoHostRewrite(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._hostRewriteSpecifier = .autoHostRewrite(v)
+          }
+        }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._timeout) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
+        case 11: try { try decoder.decodeSingularEnumField(value: &_storage._priority) }()
+        case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
+        case 20: try { try decoder.decodeSingularEnumField(value: &_storage._clusterNotFoundResponseCode) }()
+        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
+        case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._upgradeConfigs) }()
+        case 29: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._hostRewriteSpecifier != nil {try decoder.handleConflictingOneOf()}
+            _storage._hostRewriteSpecifier = .hostRewriteHeader(v)
+          }
+        }()
+        case 30: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._regexRewrite) }()
+        case 34: try { try decoder.decodeSingularMessageField(value: &_storage._internalRedirectPolicy) }()
+        case 35: try {
+          var v: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute?
+          var hadOneofValue = false
+          if let current = _storage._hostRewriteSpecifier {
+            hadOneofValue = true
+            if case .hostRewritePathRegex(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._hostRewriteSpecifier = .hostRewritePathRegex(v)
+          }
+        }()
+        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._maxStreamDuration) }()
+        case 38: try { try decoder.decodeSingularBoolField(value: &_storage._appendXForwardedHost) }()
+        case 41: try { try decoder.decodeSingularMessageField(value: &_storage._pathRewritePolicy) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      switch _storage._clusterSpecifier {
+      case .cluster?: try {
+        guard case .cluster(let v)? = _storage._clusterSpecifier else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+      }()
+      case .clusterHeader?: try {
+        guard case .clusterHeader(let v)? = _storage._clusterSpecifier else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+      }()
+      case .weightedClusters?: try {
+        guard case .weightedClusters(let v)? = _storage._clusterSpecifier else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case nil: break
+      }
+      if !_storage._prefixRewrite.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._prefixRewrite, fieldNumber: 5)
+      }
+      switch _storage._hostRewriteSpecifier {
+      case .hostRewriteLiteral?: try {
+        guard case .hostRewriteLiteral(let v)? = _storage._hostRewriteSpecifier else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+      }()
+      case .autoHostRewrite?: try {
+        guard case .autoHostRewrite(let v)? = _storage._hostRewriteSpecifier else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      }()
+      default: break
+      }
+      try { if let v = _storage._timeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._retryPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      if _storage._priority != .default {
+        try visitor.visitSingularEnumField(value: _storage._priority, fieldNumber: 11)
+      }
+      if !_storage._hashPolicy.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._hashPolicy, fieldNumber: 15)
+      }
+      if _storage._clusterNotFoundResponseCode != .serviceUnavailable {
+        try visitor.visitSingularEnumField(value: _storage._clusterNotFoundResponseCode, fieldNumber: 20)
+      }
+      try { if let v = _storage._idleTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
+      if !_storage._upgradeConfigs.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._upgradeConfigs, fieldNumber: 25)
+      }
+      try { if case .hostRewriteHeader(let v)? = _storage._hostRewriteSpecifier {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 29)
+      } }()
+      if !_storage._requestMirrorPolicies.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestMirrorPolicies, fieldNumber: 30)
+      }
+      try { if let v = _storage._regexRewrite {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
+      try { if let v = _storage._internalRedirectPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
+      } }()
+      try { if case .hostRewritePathRegex(let v)? = _storage._hostRewriteSpecifier {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
+      } }()
+      try { if let v = _storage._maxStreamDuration {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+      } }()
+      if _storage._appendXForwardedHost != false {
+        try visitor.visitSingularBoolField(value: _storage._appendXForwardedHost, fieldNumber: 38)
+      }
+      try { if let v = _storage._pathRewritePolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction, rhs: Envoy_Config_Route_V3_RouteAction) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._clusterSpecifier != rhs_storage._clusterSpecifier {return false}
+        if _storage._clusterNotFoundResponseCode != rhs_storage._clusterNotFoundResponseCode {return false}
+        if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
+        if _storage._maxStreamDuration != rhs_storage._maxStreamDuration {return false}
+        if _storage._prefixRewrite != rhs_storage._prefixRewrite {return false}
+        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
+        if _storage._regexRewrite != rhs_storage._regexRewrite {return false}
+        if _storage._pathRewritePolicy != rhs_storage._pathRewritePolicy {return false}
+        if _storage._hostRewriteSpecifier != rhs_storage._hostRewriteSpecifier {return false}
+        if _storage._appendXForwardedHost != rhs_storage._appendXForwardedHost {return false}
+        if _storage._requestMirrorPolicies != rhs_storage._requestMirrorPolicies {return false}
+        if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
+        if _storage._internalRedirectPolicy != rhs_storage._internalRedirectPolicy {return false}
+        if _storage._timeout != rhs_storage._timeout {return false}
+        if _storage._idleTimeout != rhs_storage._idleTimeout {return false}
+        if _storage._priority != rhs_storage._priority {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SERVICE_UNAVAILABLE\0\u{1}NOT_FOUND\0\u{1}INTERNAL_SERVER_ERROR\0")
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.protoMessageName + ".RequestMirrorPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{4}\u{2}runtime_fraction\0\u{4}\u{2}cluster_header\0\u{3}disable_shadow_host_suffix_append\0\u{4}\u{2}host_rewrite_literal\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1709,33 +2509,11 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try {
-        var v: String?
-        try decoder.decodeSingularStringField(value: &v)
-        if let v = v {
-          if self.clusterSpecifier != nil {try decoder.handleConflictingOneOf()}
-          self.clusterSpecifier = .cluster(v)
-        }
-      }()
-      case 3: try {
-        var v: Envoy_Config_Route_V3_WeightedCluster?
-        var hadOneofValue = false
-        if let current = self.clusterSpecifier {
-          hadOneofValue = true
-          if case .weightedClusters(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.clusterSpecifier = .weightedClusters(v)
-        }
-      }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.prefixRewrite) }()
-      case 8: try { try decoder.decodeSingularMessageField(value: &self._timeout) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
-      case 11: try { try decoder.decodeSingularEnumField(value: &self.priority) }()
-      case 20: try { try decoder.decodeSingularEnumField(value: &self.clusterNotFoundResponseCode) }()
-      case 24: try { try decoder.decodeSingularMessageField(value: &self._idleTimeout) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.cluster) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._runtimeFraction) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.clusterHeader) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.disableShadowHostSuffixAppend) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.hostRewriteLiteral) }()
       default: break
       }
     }
@@ -1746,58 +2524,355 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    switch self.clusterSpecifier {
-    case .cluster?: try {
-      guard case .cluster(let v)? = self.clusterSpecifier else { preconditionFailure() }
-      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
-    }()
-    case .weightedClusters?: try {
-      guard case .weightedClusters(let v)? = self.clusterSpecifier else { preconditionFailure() }
+    if !self.cluster.isEmpty {
+      try visitor.visitSingularStringField(value: self.cluster, fieldNumber: 1)
+    }
+    try { if let v = self._runtimeFraction {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case nil: break
-    }
-    if !self.prefixRewrite.isEmpty {
-      try visitor.visitSingularStringField(value: self.prefixRewrite, fieldNumber: 5)
-    }
-    try { if let v = self._timeout {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
-    try { if let v = self._retryPolicy {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
-    if self.priority != .default {
-      try visitor.visitSingularEnumField(value: self.priority, fieldNumber: 11)
+    if !self.clusterHeader.isEmpty {
+      try visitor.visitSingularStringField(value: self.clusterHeader, fieldNumber: 5)
     }
-    if self.clusterNotFoundResponseCode != .serviceUnavailable {
-      try visitor.visitSingularEnumField(value: self.clusterNotFoundResponseCode, fieldNumber: 20)
+    if self.disableShadowHostSuffixAppend != false {
+      try visitor.visitSingularBoolField(value: self.disableShadowHostSuffixAppend, fieldNumber: 6)
     }
-    try { if let v = self._idleTimeout {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
-    } }()
+    if !self.hostRewriteLiteral.isEmpty {
+      try visitor.visitSingularStringField(value: self.hostRewriteLiteral, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction, rhs: Envoy_Config_Route_V3_RouteAction) -> Bool {
-    if lhs.clusterSpecifier != rhs.clusterSpecifier {return false}
-    if lhs.clusterNotFoundResponseCode != rhs.clusterNotFoundResponseCode {return false}
-    if lhs.prefixRewrite != rhs.prefixRewrite {return false}
-    if lhs._retryPolicy != rhs._retryPolicy {return false}
-    if lhs._timeout != rhs._timeout {return false}
-    if lhs._idleTimeout != rhs._idleTimeout {return false}
-    if lhs.priority != rhs.priority {return false}
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy, rhs: Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy) -> Bool {
+    if lhs.cluster != rhs.cluster {return false}
+    if lhs.clusterHeader != rhs.clusterHeader {return false}
+    if lhs._runtimeFraction != rhs._runtimeFraction {return false}
+    if lhs.disableShadowHostSuffixAppend != rhs.disableShadowHostSuffixAppend {return false}
+    if lhs.hostRewriteLiteral != rhs.hostRewriteLiteral {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SERVICE_UNAVAILABLE\0\u{1}NOT_FOUND\0\u{1}INTERNAL_SERVER_ERROR\0")
+nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.protoMessageName + ".HashPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}cookie\0\u{3}connection_properties\0\u{1}terminal\0\u{3}query_parameter\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: Envoy_Config_Route_V3_RouteAction.HashPolicy.Header?
+        var hadOneofValue = false
+        if let current = self.policySpecifier {
+          hadOneofValue = true
+          if case .header(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.policySpecifier = .header(v)
+        }
+      }()
+      case 2: try {
+        var v: Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie?
+        var hadOneofValue = false
+        if let current = self.policySpecifier {
+          hadOneofValue = true
+          if case .cookie(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.policySpecifier = .cookie(v)
+        }
+      }()
+      case 3: try {
+        var v: Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties?
+        var hadOneofValue = false
+        if let current = self.policySpecifier {
+          hadOneofValue = true
+          if case .connectionProperties(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.policySpecifier = .connectionProperties(v)
+        }
+      }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.terminal) }()
+      case 5: try {
+        var v: Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter?
+        var hadOneofValue = false
+        if let current = self.policySpecifier {
+          hadOneofValue = true
+          if case .queryParameter(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.policySpecifier = .queryParameter(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.policySpecifier {
+    case .header?: try {
+      guard case .header(let v)? = self.policySpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .cookie?: try {
+      guard case .cookie(let v)? = self.policySpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .connectionProperties?: try {
+      guard case .connectionProperties(let v)? = self.policySpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    default: break
+    }
+    if self.terminal != false {
+      try visitor.visitSingularBoolField(value: self.terminal, fieldNumber: 4)
+    }
+    try { if case .queryParameter(let v)? = self.policySpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy) -> Bool {
+    if lhs.policySpecifier != rhs.policySpecifier {return false}
+    if lhs.terminal != rhs.terminal {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.Header: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.HashPolicy.protoMessageName + ".Header"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}header_name\0\u{3}regex_rewrite\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.headerName) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._regexRewrite) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.headerName.isEmpty {
+      try visitor.visitSingularStringField(value: self.headerName, fieldNumber: 1)
+    }
+    try { if let v = self._regexRewrite {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.Header, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.Header) -> Bool {
+    if lhs.headerName != rhs.headerName {return false}
+    if lhs._regexRewrite != rhs._regexRewrite {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.HashPolicy.protoMessageName + ".Cookie"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.Cookie) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.HashPolicy.protoMessageName + ".ConnectionProperties"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_ip\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.sourceIp) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sourceIp != false {
+      try visitor.visitSingularBoolField(value: self.sourceIp, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.ConnectionProperties) -> Bool {
+    if lhs.sourceIp != rhs.sourceIp {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.HashPolicy.protoMessageName + ".QueryParameter"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParameter) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.UpgradeConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.protoMessageName + ".UpgradeConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upgrade_type\0\u{1}enabled\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.upgradeType) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._enabled) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.upgradeType.isEmpty {
+      try visitor.visitSingularStringField(value: self.upgradeType, fieldNumber: 1)
+    }
+    try { if let v = self._enabled {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.UpgradeConfig, rhs: Envoy_Config_Route_V3_RouteAction.UpgradeConfig) -> Bool {
+    if lhs.upgradeType != rhs.upgradeType {return false}
+    if lhs._enabled != rhs._enabled {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_RouteAction.MaxStreamDuration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.protoMessageName + ".MaxStreamDuration"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_stream_duration\0\u{3}grpc_timeout_header_max\0\u{3}grpc_timeout_header_offset\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._maxStreamDuration) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._grpcTimeoutHeaderMax) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._grpcTimeoutHeaderOffset) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._maxStreamDuration {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._grpcTimeoutHeaderMax {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._grpcTimeoutHeaderOffset {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration, rhs: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration) -> Bool {
+    if lhs._maxStreamDuration != rhs._maxStreamDuration {return false}
+    if lhs._grpcTimeoutHeaderMax != rhs._grpcTimeoutHeaderMax {return false}
+    if lhs._grpcTimeoutHeaderOffset != rhs._grpcTimeoutHeaderOffset {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Config_Route_V3_RedirectAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RedirectAction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}host_redirect\0\u{3}path_redirect\0\u{3}response_code\0\u{3}https_redirect\0\u{3}prefix_rewrite\0\u{3}strip_query\0\u{3}scheme_redirect\0\u{3}port_redirect\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}host_redirect\0\u{3}path_redirect\0\u{3}response_code\0\u{3}https_redirect\0\u{3}prefix_rewrite\0\u{3}strip_query\0\u{3}scheme_redirect\0\u{3}port_redirect\0\u{3}regex_rewrite\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1841,6 +2916,19 @@ nonisolated extension Envoy_Config_Route_V3_RedirectAction: SwiftProtobuf.Messag
         }
       }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.portRedirect) }()
+      case 9: try {
+        var v: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute?
+        var hadOneofValue = false
+        if let current = self.pathRewriteSpecifier {
+          hadOneofValue = true
+          if case .regexRewrite(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.pathRewriteSpecifier = .regexRewrite(v)
+        }
+      }()
       default: break
       }
     }
@@ -1875,6 +2963,9 @@ nonisolated extension Envoy_Config_Route_V3_RedirectAction: SwiftProtobuf.Messag
     if self.portRedirect != 0 {
       try visitor.visitSingularUInt32Field(value: self.portRedirect, fieldNumber: 8)
     }
+    try { if case .regexRewrite(let v)? = self.pathRewriteSpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1892,6 +2983,79 @@ nonisolated extension Envoy_Config_Route_V3_RedirectAction: SwiftProtobuf.Messag
 
 nonisolated extension Envoy_Config_Route_V3_RedirectAction.RedirectResponseCode: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MOVED_PERMANENTLY\0\u{1}FOUND\0\u{1}SEE_OTHER\0\u{1}TEMPORARY_REDIRECT\0\u{1}PERMANENT_REDIRECT\0")
+}
+
+nonisolated extension Envoy_Config_Route_V3_InternalRedirectPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InternalRedirectPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_internal_redirects\0\u{3}redirect_response_codes\0\u{1}predicates\0\u{3}allow_cross_scheme_redirect\0\u{3}response_headers_to_copy\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._maxInternalRedirects) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.redirectResponseCodes) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.predicates) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.allowCrossSchemeRedirect) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToCopy) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._maxInternalRedirects {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.redirectResponseCodes.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.redirectResponseCodes, fieldNumber: 2)
+    }
+    if !self.predicates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.predicates, fieldNumber: 3)
+    }
+    if self.allowCrossSchemeRedirect != false {
+      try visitor.visitSingularBoolField(value: self.allowCrossSchemeRedirect, fieldNumber: 4)
+    }
+    if !self.responseHeadersToCopy.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.responseHeadersToCopy, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_InternalRedirectPolicy, rhs: Envoy_Config_Route_V3_InternalRedirectPolicy) -> Bool {
+    if lhs._maxInternalRedirects != rhs._maxInternalRedirects {return false}
+    if lhs.redirectResponseCodes != rhs.redirectResponseCodes {return false}
+    if lhs.predicates != rhs.predicates {return false}
+    if lhs.allowCrossSchemeRedirect != rhs.allowCrossSchemeRedirect {return false}
+    if lhs.responseHeadersToCopy != rhs.responseHeadersToCopy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_NonForwardingAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NonForwardingAction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Config_Route_V3_NonForwardingAction, rhs: Envoy_Config_Route_V3_NonForwardingAction) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -195,10 +195,162 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   /// Clears the value of `localReplyConfig`. Subsequent reads from it will return its default value.
   package mutating func clearLocalReplyConfig() {_uniqueStorage()._localReplyConfig = nil}
 
+  package var preserveExternalRequestID: Bool {
+    get {_storage._preserveExternalRequestID}
+    set {_uniqueStorage()._preserveExternalRequestID = newValue}
+  }
+
+  package var alwaysSetRequestIDInResponse: Bool {
+    get {_storage._alwaysSetRequestIDInResponse}
+    set {_uniqueStorage()._alwaysSetRequestIDInResponse = newValue}
+  }
+
+  package var requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension {
+    get {_storage._requestIDExtension ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension()}
+    set {_uniqueStorage()._requestIDExtension = newValue}
+  }
+  /// Returns true if `requestIDExtension` has been explicitly set.
+  package var hasRequestIDExtension: Bool {_storage._requestIDExtension != nil}
+  /// Clears the value of `requestIDExtension`. Subsequent reads from it will return its default value.
+  package mutating func clearRequestIDExtension() {_uniqueStorage()._requestIDExtension = nil}
+
+  package var useRemoteAddress: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._useRemoteAddress ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._useRemoteAddress = newValue}
+  }
+  /// Returns true if `useRemoteAddress` has been explicitly set.
+  package var hasUseRemoteAddress: Bool {_storage._useRemoteAddress != nil}
+  /// Clears the value of `useRemoteAddress`. Subsequent reads from it will return its default value.
+  package mutating func clearUseRemoteAddress() {_uniqueStorage()._useRemoteAddress = nil}
+
+  package var xffNumTrustedHops: UInt32 {
+    get {_storage._xffNumTrustedHops}
+    set {_uniqueStorage()._xffNumTrustedHops = newValue}
+  }
+
+  package var originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
+    get {_storage._originalIpDetectionExtensions}
+    set {_uniqueStorage()._originalIpDetectionExtensions = newValue}
+  }
+
+  /// Absent: no client is internal.
+  package var internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig {
+    get {_storage._internalAddressConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig()}
+    set {_uniqueStorage()._internalAddressConfig = newValue}
+  }
+  /// Returns true if `internalAddressConfig` has been explicitly set.
+  package var hasInternalAddressConfig: Bool {_storage._internalAddressConfig != nil}
+  /// Clears the value of `internalAddressConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearInternalAddressConfig() {_uniqueStorage()._internalAddressConfig = nil}
+
+  package var skipXffAppend: Bool {
+    get {_storage._skipXffAppend}
+    set {_uniqueStorage()._skipXffAppend = newValue}
+  }
+
+  package var representIpv4RemoteAddressAsIpv4MappedIpv6: Bool {
+    get {_storage._representIpv4RemoteAddressAsIpv4MappedIpv6}
+    set {_uniqueStorage()._representIpv4RemoteAddressAsIpv4MappedIpv6 = newValue}
+  }
+
+  package var appendXForwardedPort: Bool {
+    get {_storage._appendXForwardedPort}
+    set {_uniqueStorage()._appendXForwardedPort = newValue}
+  }
+
+  package var via: String {
+    get {_storage._via}
+    set {_uniqueStorage()._via = newValue}
+  }
+
+  /// The node's cluster as `user-agent`, and the node's names in headers of their own.
+  package var addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._addUserAgent ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._addUserAgent = newValue}
+  }
+  /// Returns true if `addUserAgent` has been explicitly set.
+  package var hasAddUserAgent: Bool {_storage._addUserAgent != nil}
+  /// Clears the value of `addUserAgent`. Subsequent reads from it will return its default value.
+  package mutating func clearAddUserAgent() {_uniqueStorage()._addUserAgent = nil}
+
+  package var schemeHeaderTransformation: Envoy_Config_Core_V3_SchemeHeaderTransformation {
+    get {_storage._schemeHeaderTransformation ?? Envoy_Config_Core_V3_SchemeHeaderTransformation()}
+    set {_uniqueStorage()._schemeHeaderTransformation = newValue}
+  }
+  /// Returns true if `schemeHeaderTransformation` has been explicitly set.
+  package var hasSchemeHeaderTransformation: Bool {_storage._schemeHeaderTransformation != nil}
+  /// Clears the value of `schemeHeaderTransformation`. Subsequent reads from it will return its default value.
+  package mutating func clearSchemeHeaderTransformation() {_uniqueStorage()._schemeHeaderTransformation = nil}
+
+  package var normalizePath: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_storage._normalizePath ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._normalizePath = newValue}
+  }
+  /// Returns true if `normalizePath` has been explicitly set.
+  package var hasNormalizePath: Bool {_storage._normalizePath != nil}
+  /// Clears the value of `normalizePath`. Subsequent reads from it will return its default value.
+  package mutating func clearNormalizePath() {_uniqueStorage()._normalizePath = nil}
+
+  package var mergeSlashes: Bool {
+    get {_storage._mergeSlashes}
+    set {_uniqueStorage()._mergeSlashes = newValue}
+  }
+
+  package var pathWithEscapedSlashesAction: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction {
+    get {_storage._pathWithEscapedSlashesAction}
+    set {_uniqueStorage()._pathWithEscapedSlashesAction = newValue}
+  }
+
+  package var stripMatchingHostPort: Bool {
+    get {_storage._stripMatchingHostPort}
+    set {_uniqueStorage()._stripMatchingHostPort = newValue}
+  }
+
+  package var stripPortMode: OneOf_StripPortMode? {
+    get {return _storage._stripPortMode}
+    set {_uniqueStorage()._stripPortMode = newValue}
+  }
+
+  package var stripAnyHostPort: Bool {
+    get {
+      if case .stripAnyHostPort(let v)? = _storage._stripPortMode {return v}
+      return false
+    }
+    set {_uniqueStorage()._stripPortMode = .stripAnyHostPort(newValue)}
+  }
+
+  package var stripTrailingHostDot: Bool {
+    get {_storage._stripTrailingHostDot}
+    set {_uniqueStorage()._stripTrailingHostDot = newValue}
+  }
+
+  /// False: the proxy answers `Expect: 100-continue` itself.
+  package var proxy100Continue: Bool {
+    get {_storage._proxy100Continue}
+    set {_uniqueStorage()._proxy100Continue = newValue}
+  }
+
+  /// Protocols that a client may switch to, unless its route says otherwise.
+  package var upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] {
+    get {_storage._upgradeConfigs}
+    set {_uniqueStorage()._upgradeConfigs = newValue}
+  }
+
+  /// A connection that has reached max_connection_duration waits for a request to say so.
+  package var http1SafeMaxConnectionDuration: Bool {
+    get {_storage._http1SafeMaxConnectionDuration}
+    set {_uniqueStorage()._http1SafeMaxConnectionDuration = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
     case routeConfig(Envoy_Config_Route_V3_RouteConfiguration)
+
+  }
+
+  package nonisolated enum OneOf_StripPortMode: Equatable, Sendable {
+    case stripAnyHostPort(Bool)
 
   }
 
@@ -282,6 +434,52 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
 
   }
 
+  package nonisolated enum PathWithEscapedSlashesAction: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case implementationSpecificDefault // = 0
+    case keepUnchanged // = 1
+    case rejectRequest // = 2
+    case unescapeAndRedirect // = 3
+    case unescapeAndForward // = 4
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .implementationSpecificDefault
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .implementationSpecificDefault
+      case 1: self = .keepUnchanged
+      case 2: self = .rejectRequest
+      case 3: self = .unescapeAndRedirect
+      case 4: self = .unescapeAndForward
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .implementationSpecificDefault: return 0
+      case .keepUnchanged: return 1
+      case .rejectRequest: return 2
+      case .unescapeAndRedirect: return 3
+      case .unescapeAndForward: return 4
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction] = [
+      .implementationSpecificDefault,
+      .keepUnchanged,
+      .rejectRequest,
+      .unescapeAndRedirect,
+      .unescapeAndForward,
+    ]
+
+  }
+
   /// When lines of the access log are written besides the one at the end.
   package nonisolated struct HcmAccessLogOptions: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -307,6 +505,46 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
     package init() {}
 
     fileprivate var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  /// One protocol.
+  package nonisolated struct UpgradeConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var upgradeType: String = String()
+
+    /// Absent: true.
+    package var enabled: SwiftProtobuf.Google_Protobuf_BoolValue {
+      get {_enabled ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+      set {_enabled = newValue}
+    }
+    /// Returns true if `enabled` has been explicitly set.
+    package var hasEnabled: Bool {self._enabled != nil}
+    /// Clears the value of `enabled`. Subsequent reads from it will return its default value.
+    package mutating func clearEnabled() {self._enabled = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _enabled: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  }
+
+  /// Which clients are trusted.
+  package nonisolated struct InternalAddressConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var unixSockets: Bool = false
+
+    package var cidrRanges: [Envoy_Config_Core_V3_CidrRange] = []
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
   }
 
   package init() {}
@@ -394,6 +632,28 @@ package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManage
   fileprivate var _bodyFormatOverride: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
+/// How request ids are made.
+package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
+    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
+    set {_typedConfig = newValue}
+  }
+  /// Returns true if `typedConfig` has been explicitly set.
+  package var hasTypedConfig: Bool {self._typedConfig != nil}
+  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
+  package mutating func clearTypedConfig() {self._typedConfig = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
+}
+
 /// An HTTP filter.
 package nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -430,7 +690,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{4}\u{3}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{4}\u{2}generate_request_id\0\u{4}\u{9}stream_idle_timeout\0\u{4}\u{2}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{4}\u{5}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{3}local_reply_config\0\u{4}\u{3}request_headers_timeout\0\u{4}\u{d}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{4}\u{2}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{4}\u{2}http_protocol_options\0\u{4}\u{2}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{3}use_remote_address\0\u{3}generate_request_id\0\u{4}\u{3}proxy_100_continue\0\u{3}xff_num_trusted_hops\0\u{3}represent_ipv4_remote_address_as_ipv4_mapped_ipv6\0\u{3}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{4}\u{2}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{3}request_id_extension\0\u{3}always_set_request_id_in_response\0\u{3}local_reply_config\0\u{3}strip_matching_host_port\0\u{4}\u{2}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{3}original_ip_detection_extensions\0\u{3}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{4}\u{3}append_x_forwarded_port\0\u{4}\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0\u{4}\u{2}http1_safe_max_connection_duration\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -453,6 +713,28 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _flushAccessLogOnNewRequest: Bool = false
     var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
     var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
+    var _preserveExternalRequestID: Bool = false
+    var _alwaysSetRequestIDInResponse: Bool = false
+    var _requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension? = nil
+    var _useRemoteAddress: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _xffNumTrustedHops: UInt32 = 0
+    var _originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+    var _internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig? = nil
+    var _skipXffAppend: Bool = false
+    var _representIpv4RemoteAddressAsIpv4MappedIpv6: Bool = false
+    var _appendXForwardedPort: Bool = false
+    var _via: String = String()
+    var _addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _schemeHeaderTransformation: Envoy_Config_Core_V3_SchemeHeaderTransformation? = nil
+    var _normalizePath: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _mergeSlashes: Bool = false
+    var _pathWithEscapedSlashesAction: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction = .implementationSpecificDefault
+    var _stripMatchingHostPort: Bool = false
+    var _stripPortMode: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.OneOf_StripPortMode?
+    var _stripTrailingHostDot: Bool = false
+    var _proxy100Continue: Bool = false
+    var _upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] = []
+    var _http1SafeMaxConnectionDuration: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -483,6 +765,28 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _flushAccessLogOnNewRequest = source._flushAccessLogOnNewRequest
       _accessLogOptions = source._accessLogOptions
       _localReplyConfig = source._localReplyConfig
+      _preserveExternalRequestID = source._preserveExternalRequestID
+      _alwaysSetRequestIDInResponse = source._alwaysSetRequestIDInResponse
+      _requestIDExtension = source._requestIDExtension
+      _useRemoteAddress = source._useRemoteAddress
+      _xffNumTrustedHops = source._xffNumTrustedHops
+      _originalIpDetectionExtensions = source._originalIpDetectionExtensions
+      _internalAddressConfig = source._internalAddressConfig
+      _skipXffAppend = source._skipXffAppend
+      _representIpv4RemoteAddressAsIpv4MappedIpv6 = source._representIpv4RemoteAddressAsIpv4MappedIpv6
+      _appendXForwardedPort = source._appendXForwardedPort
+      _via = source._via
+      _addUserAgent = source._addUserAgent
+      _schemeHeaderTransformation = source._schemeHeaderTransformation
+      _normalizePath = source._normalizePath
+      _mergeSlashes = source._mergeSlashes
+      _pathWithEscapedSlashesAction = source._pathWithEscapedSlashesAction
+      _stripMatchingHostPort = source._stripMatchingHostPort
+      _stripPortMode = source._stripPortMode
+      _stripTrailingHostDot = source._stripTrailingHostDot
+      _proxy100Continue = source._proxy100Continue
+      _upgradeConfigs = source._upgradeConfigs
+      _http1SafeMaxConnectionDuration = source._http1SafeMaxConnectionDuration
     }
   }
 
@@ -517,22 +821,51 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
           }
         }()
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._httpFilters) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._addUserAgent) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._httpProtocolOptions) }()
         case 10: try { try decoder.decodeSingularStringField(value: &_storage._serverName) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._drainTimeout) }()
         case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._useRemoteAddress) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._generateRequestID) }()
+        case 18: try { try decoder.decodeSingularBoolField(value: &_storage._proxy100Continue) }()
+        case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._xffNumTrustedHops) }()
+        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._representIpv4RemoteAddressAsIpv4MappedIpv6) }()
+        case 21: try { try decoder.decodeSingularBoolField(value: &_storage._skipXffAppend) }()
+        case 22: try { try decoder.decodeSingularStringField(value: &_storage._via) }()
+        case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._upgradeConfigs) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._streamIdleTimeout) }()
+        case 25: try { try decoder.decodeSingularMessageField(value: &_storage._internalAddressConfig) }()
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._delayedCloseTimeout) }()
         case 28: try { try decoder.decodeSingularMessageField(value: &_storage._requestTimeout) }()
         case 29: try { try decoder.decodeSingularMessageField(value: &_storage._maxRequestHeadersKb) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._normalizePath) }()
+        case 32: try { try decoder.decodeSingularBoolField(value: &_storage._preserveExternalRequestID) }()
+        case 33: try { try decoder.decodeSingularBoolField(value: &_storage._mergeSlashes) }()
         case 34: try { try decoder.decodeSingularEnumField(value: &_storage._serverHeaderTransformation) }()
         case 35: try { try decoder.decodeSingularMessageField(value: &_storage._commonHTTPProtocolOptions) }()
+        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._requestIDExtension) }()
+        case 37: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysSetRequestIDInResponse) }()
         case 38: try { try decoder.decodeSingularMessageField(value: &_storage._localReplyConfig) }()
+        case 39: try { try decoder.decodeSingularBoolField(value: &_storage._stripMatchingHostPort) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._requestHeadersTimeout) }()
+        case 42: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._stripPortMode != nil {try decoder.handleConflictingOneOf()}
+            _storage._stripPortMode = .stripAnyHostPort(v)
+          }
+        }()
+        case 45: try { try decoder.decodeSingularEnumField(value: &_storage._pathWithEscapedSlashesAction) }()
+        case 46: try { try decoder.decodeRepeatedMessageField(value: &_storage._originalIpDetectionExtensions) }()
+        case 47: try { try decoder.decodeSingularBoolField(value: &_storage._stripTrailingHostDot) }()
+        case 48: try { try decoder.decodeSingularMessageField(value: &_storage._schemeHeaderTransformation) }()
+        case 51: try { try decoder.decodeSingularBoolField(value: &_storage._appendXForwardedPort) }()
         case 54: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
         case 55: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnNewRequest) }()
         case 56: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
+        case 58: try { try decoder.decodeSingularBoolField(value: &_storage._http1SafeMaxConnectionDuration) }()
         default: break
         }
       }
@@ -557,6 +890,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       if !_storage._httpFilters.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._httpFilters, fieldNumber: 5)
       }
+      try { if let v = _storage._addUserAgent {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
       try { if let v = _storage._httpProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       } }()
@@ -569,11 +905,35 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       if !_storage._accessLog.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._accessLog, fieldNumber: 13)
       }
+      try { if let v = _storage._useRemoteAddress {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
       try { if let v = _storage._generateRequestID {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
+      if _storage._proxy100Continue != false {
+        try visitor.visitSingularBoolField(value: _storage._proxy100Continue, fieldNumber: 18)
+      }
+      if _storage._xffNumTrustedHops != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._xffNumTrustedHops, fieldNumber: 19)
+      }
+      if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != false {
+        try visitor.visitSingularBoolField(value: _storage._representIpv4RemoteAddressAsIpv4MappedIpv6, fieldNumber: 20)
+      }
+      if _storage._skipXffAppend != false {
+        try visitor.visitSingularBoolField(value: _storage._skipXffAppend, fieldNumber: 21)
+      }
+      if !_storage._via.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._via, fieldNumber: 22)
+      }
+      if !_storage._upgradeConfigs.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._upgradeConfigs, fieldNumber: 23)
+      }
       try { if let v = _storage._streamIdleTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
+      try { if let v = _storage._internalAddressConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()
       try { if let v = _storage._delayedCloseTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
@@ -584,18 +944,54 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._maxRequestHeadersKb {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
       } }()
+      try { if let v = _storage._normalizePath {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
+      if _storage._preserveExternalRequestID != false {
+        try visitor.visitSingularBoolField(value: _storage._preserveExternalRequestID, fieldNumber: 32)
+      }
+      if _storage._mergeSlashes != false {
+        try visitor.visitSingularBoolField(value: _storage._mergeSlashes, fieldNumber: 33)
+      }
       if _storage._serverHeaderTransformation != .overwrite {
         try visitor.visitSingularEnumField(value: _storage._serverHeaderTransformation, fieldNumber: 34)
       }
       try { if let v = _storage._commonHTTPProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
       } }()
+      try { if let v = _storage._requestIDExtension {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+      } }()
+      if _storage._alwaysSetRequestIDInResponse != false {
+        try visitor.visitSingularBoolField(value: _storage._alwaysSetRequestIDInResponse, fieldNumber: 37)
+      }
       try { if let v = _storage._localReplyConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
       } }()
+      if _storage._stripMatchingHostPort != false {
+        try visitor.visitSingularBoolField(value: _storage._stripMatchingHostPort, fieldNumber: 39)
+      }
       try { if let v = _storage._requestHeadersTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
       } }()
+      try { if case .stripAnyHostPort(let v)? = _storage._stripPortMode {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 42)
+      } }()
+      if _storage._pathWithEscapedSlashesAction != .implementationSpecificDefault {
+        try visitor.visitSingularEnumField(value: _storage._pathWithEscapedSlashesAction, fieldNumber: 45)
+      }
+      if !_storage._originalIpDetectionExtensions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._originalIpDetectionExtensions, fieldNumber: 46)
+      }
+      if _storage._stripTrailingHostDot != false {
+        try visitor.visitSingularBoolField(value: _storage._stripTrailingHostDot, fieldNumber: 47)
+      }
+      try { if let v = _storage._schemeHeaderTransformation {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
+      } }()
+      if _storage._appendXForwardedPort != false {
+        try visitor.visitSingularBoolField(value: _storage._appendXForwardedPort, fieldNumber: 51)
+      }
       try { if let v = _storage._accessLogFlushInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
       } }()
@@ -605,6 +1001,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._accessLogOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
       } }()
+      if _storage._http1SafeMaxConnectionDuration != false {
+        try visitor.visitSingularBoolField(value: _storage._http1SafeMaxConnectionDuration, fieldNumber: 58)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -634,6 +1033,28 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
         if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
         if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
+        if _storage._preserveExternalRequestID != rhs_storage._preserveExternalRequestID {return false}
+        if _storage._alwaysSetRequestIDInResponse != rhs_storage._alwaysSetRequestIDInResponse {return false}
+        if _storage._requestIDExtension != rhs_storage._requestIDExtension {return false}
+        if _storage._useRemoteAddress != rhs_storage._useRemoteAddress {return false}
+        if _storage._xffNumTrustedHops != rhs_storage._xffNumTrustedHops {return false}
+        if _storage._originalIpDetectionExtensions != rhs_storage._originalIpDetectionExtensions {return false}
+        if _storage._internalAddressConfig != rhs_storage._internalAddressConfig {return false}
+        if _storage._skipXffAppend != rhs_storage._skipXffAppend {return false}
+        if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != rhs_storage._representIpv4RemoteAddressAsIpv4MappedIpv6 {return false}
+        if _storage._appendXForwardedPort != rhs_storage._appendXForwardedPort {return false}
+        if _storage._via != rhs_storage._via {return false}
+        if _storage._addUserAgent != rhs_storage._addUserAgent {return false}
+        if _storage._schemeHeaderTransformation != rhs_storage._schemeHeaderTransformation {return false}
+        if _storage._normalizePath != rhs_storage._normalizePath {return false}
+        if _storage._mergeSlashes != rhs_storage._mergeSlashes {return false}
+        if _storage._pathWithEscapedSlashesAction != rhs_storage._pathWithEscapedSlashesAction {return false}
+        if _storage._stripMatchingHostPort != rhs_storage._stripMatchingHostPort {return false}
+        if _storage._stripPortMode != rhs_storage._stripPortMode {return false}
+        if _storage._stripTrailingHostDot != rhs_storage._stripTrailingHostDot {return false}
+        if _storage._proxy100Continue != rhs_storage._proxy100Continue {return false}
+        if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
+        if _storage._http1SafeMaxConnectionDuration != rhs_storage._http1SafeMaxConnectionDuration {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -649,6 +1070,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ServerHeaderTransformation: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OVERWRITE\0\u{1}APPEND_IF_ABSENT\0\u{1}PASS_THROUGH\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPLEMENTATION_SPECIFIC_DEFAULT\0\u{1}KEEP_UNCHANGED\0\u{1}REJECT_REQUEST\0\u{1}UNESCAPE_AND_REDIRECT\0\u{1}UNESCAPE_AND_FORWARD\0")
 }
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -690,6 +1115,80 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
     if lhs.flushAccessLogOnNewRequest != rhs.flushAccessLogOnNewRequest {return false}
     if lhs.flushLogOnTunnelSuccessfullyEstablished != rhs.flushLogOnTunnelSuccessfullyEstablished {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".UpgradeConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upgrade_type\0\u{2}\u{2}enabled\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.upgradeType) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._enabled) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.upgradeType.isEmpty {
+      try visitor.visitSingularStringField(value: self.upgradeType, fieldNumber: 1)
+    }
+    try { if let v = self._enabled {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig) -> Bool {
+    if lhs.upgradeType != rhs.upgradeType {return false}
+    if lhs._enabled != rhs._enabled {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".InternalAddressConfig"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}unix_sockets\0\u{3}cidr_ranges\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.unixSockets) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.cidrRanges) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.unixSockets != false {
+      try visitor.visitSingularBoolField(value: self.unixSockets, fieldNumber: 1)
+    }
+    if !self.cidrRanges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.cidrRanges, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig) -> Bool {
+    if lhs.unixSockets != rhs.unixSockets {return false}
+    if lhs.cidrRanges != rhs.cidrRanges {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -783,6 +1282,40 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     if lhs._body != rhs._body {return false}
     if lhs._bodyFormatOverride != rhs._bodyFormatOverride {return false}
     if lhs.headersToAdd != rhs.headersToAdd {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RequestIDExtension"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}typed_config\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._typedConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
+    if lhs._typedConfig != rhs._typedConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

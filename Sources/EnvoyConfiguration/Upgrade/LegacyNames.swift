@@ -47,15 +47,18 @@ enum LegacyNames {
     ],
     "envoy.config.listener.v3.FilterChain": ["tls_context": "TLS is not in this version"],
     "envoy.config.route.v3.RouteMatch": [
-      "regex": "regular expressions are not in this version"
+      "regex": "its syntax was not RE2's; use `safe_regex`"
     ],
     "envoy.config.route.v3.HeaderMatcher": [
-      "regex_match": "regular expressions are not in this version"
+      "regex_match": "its syntax was not RE2's; use `safe_regex_match`"
     ],
-    "envoy.type.matcher.v3.StringMatcher": ["regex": "regular expressions are not in this version"],
+    "envoy.type.matcher.v3.StringMatcher": ["regex": "its syntax was not RE2's; use `safe_regex`"],
     "envoy.config.route.v3.RouteAction": [
-      "auto_host_rewrite_header": "rewriting the host is not in this version",
-      "request_mirror_policy": "request mirroring is not in this version",
+      "auto_host_rewrite_header": "use `host_rewrite_header`",
+      "request_mirror_policy": "use `request_mirror_policies`",
+    ],
+    "envoy.config.route.v3.RouteAction.RequestMirrorPolicy": [
+      "runtime_key": "use `runtime_fraction`"
     ],
     "envoy.config.route.v3.Route": [
       "per_filter_config": "per-filter configuration of routes is not in this version"

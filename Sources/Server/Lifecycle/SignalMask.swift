@@ -10,7 +10,7 @@ struct SignalMask: Sendable {
     case terminate
     /// SIGUSR1: open log files again.
     case reopenLogs
-    /// SIGHUP: nothing, as in Envoy.
+    /// SIGHUP: the runtime layers on disk are read again.
     case hangUp
     /// SIGUSR2, which the process sends itself to look at what another thread asked for.
     case wake

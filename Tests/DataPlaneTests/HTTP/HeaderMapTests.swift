@@ -34,13 +34,33 @@ import Testing
     #expect(map.count == 0)
   }
 
-  @Test func aRangeOfNumbersIsRemoved() {
+  @Test func aSetOfNumbersIsRemoved() {
     let map = HeaderMap()
     for raw in UInt16(20)...40 { map.add(HeaderID(rawValue: raw), "n", value: "v") }
-    map.removeAll(from: .firstInternal, through: .lastInternal)
-    #expect((0..<map.count).map { map.entries[$0].id.rawValue } == [20, 21, 38, 39, 40])
-    map.removeAll(from: .firstInternal, through: .lastInternal)
-    #expect(map.count == 5)
+    map.add(.unknown, "n", value: "v")
+    map.add(HeaderID(rawValue: 64), "n", value: "v")
+    let set = HeaderSet(HeaderID(rawValue: 22), HeaderID(rawValue: 23), HeaderID(rawValue: 40))
+    #expect(map.present.meets(set))
+    map.remove(set)
+    #expect((0..<map.count).map { map.entries[$0].id.rawValue } == [20, 21] + Array(24...39) + [0, 64])
+    #expect(!map.present.meets(set))
+    #expect(map.present.contains(HeaderID(rawValue: 39)) && !map.present.contains(HeaderID(rawValue: 40)))
+  }
+
+  @Test func fieldsAreJoined() {
+    let map = HeaderMap()
+    for (id, value) in [(HeaderID.via, "a"), (.xForwardedFor, "1"), (.via, ""), (.via, "b")] as [(HeaderID, StaticString)] {
+      map.add(id, "n", value: value)
+    }
+    map.join(.via)
+    map.join(.xForwardedFor)
+    map.join(.userAgent)
+    #expect(pairs(map) == ["n=a,,b", "n=1"])
+    let text: StaticString = "mine"
+    let mine = ByteView(text.utf8Start, 4)
+    map.append(.via, "via", value: mine, separator: ", ")
+    map.append(.userAgent, "user-agent", value: mine, separator: ",")
+    #expect(pairs(map) == ["n=a,,b, mine", "n=1", "user-agent=mine"])
   }
 
   @Test func againstAModel() {

@@ -12,7 +12,7 @@ import Testing
     #expect(names.find("host") == .host)
     #expect(names.find("location") == .location)
     #expect(names.find("http2-settings") == .http2Settings)
-    #expect(names.find("x-envoy-internal") == .firstInternal)
+    #expect(names.find("x-envoy-internal") == .xEnvoyInternal)
     #expect(names.find("x-envoy-decorator-operation") == .lastInternal)
     #expect(names.find("hos") == .unknown)
     #expect(names.find("hostt") == .unknown)

@@ -15,15 +15,16 @@ import Testing
     if let forwardedProto {
       withView(forwardedProto) { head.headers.add(.xForwardedProto, "x-forwarded-proto", value: $0) }
     }
-    var result = ""
+    let result = ByteBuilder()
+    let matcher = PathMatcher(.prefix(String(repeating: "x", count: matched)), caseSensitive: true)
     withView(host) { host in
       withView(target) { target in
         head.authority = host
         head.path = target
-        Redirection.location(redirect, matched: matched, request: head) { result = $0.string }
+        Redirection(redirect).write(head, matchedBy: matcher, into: result)
       }
     }
-    return result
+    return result.view.string
   }
 
   @Test func nothingChanged() {

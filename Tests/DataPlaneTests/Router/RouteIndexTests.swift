@@ -28,7 +28,8 @@ import Testing
 
   /// Few letters, so that texts meet.
   private static func text(_ random: inout SeededRandom, _ longest: Int) -> String {
-    String((0..<Int.random(in: 0...longest, using: &random)).map { _ in "aAb/;".randomElement(using: &random)! })
+    String(
+      (0..<Int.random(in: 0...longest, using: &random)).map { _ in "aAb/;".randomElement(using: &random)! })
   }
 
   private static func match(_ random: inout SeededRandom) throws -> RouteMatch {
@@ -86,17 +87,25 @@ import Testing
     var taken = Set<String>()
     var hosts: [VirtualHost] = []
     for number in 0..<80 {
-      let name = String((0..<Int.random(in: 1...5, using: &random)).map { _ in "ab.".randomElement(using: &random)! })
+      let name = String(
+        (0..<Int.random(in: 1...5, using: &random)).map { _ in "ab.".randomElement(using: &random)! })
       let domain = [name, "*" + name, name + "*", name][number % 4]
-      if taken.insert(domain).inserted { hosts.append(VirtualHost(name: domain, domains: [domain], routes: [])) }
+      if taken.insert(domain).inserted {
+        hosts.append(VirtualHost(name: domain, domains: [domain], routes: []))
+      }
     }
     let table = RouteTable(
       model: RouteConfiguration(virtualHosts: hosts), context: try testContext(), clusters: { _ in nil })
     for _ in 0..<500 {
-      let host = String((0..<Int.random(in: 0...7, using: &random)).map { _ in "abA.".randomElement(using: &random)! })
+      let host = String(
+        (0..<Int.random(in: 0...7, using: &random)).map { _ in "abA.".randomElement(using: &random)! })
       let lower = host.lowercased()
-      let suffixes = taken.filter { $0.hasPrefix("*") && $0 != "*" && lower.hasSuffix($0.dropFirst()) && lower.count >= $0.count }
-      let prefixes = taken.filter { $0.hasSuffix("*") && $0 != "*" && lower.hasPrefix($0.dropLast()) && lower.count >= $0.count }
+      let suffixes = taken.filter {
+        $0.hasPrefix("*") && $0 != "*" && lower.hasSuffix($0.dropFirst()) && lower.count >= $0.count
+      }
+      let prefixes = taken.filter {
+        $0.hasSuffix("*") && $0 != "*" && lower.hasPrefix($0.dropLast()) && lower.count >= $0.count
+      }
       let expected =
         taken.contains(lower)
         ? lower : suffixes.max { $0.count < $1.count } ?? prefixes.max { $0.count < $1.count }
@@ -107,11 +116,14 @@ import Testing
   @Test func manyRoutesUnderOnePrefix() throws {
     var routes = (0..<5000).map { number in
       Route(
-        name: "r\(number)", match: RouteMatch(path: number % 2 == 0 ? .exact("/api/v\(number)") : .prefix("/api/v\(number)/")),
+        name: "r\(number)",
+        match: RouteMatch(path: number % 2 == 0 ? .exact("/api/v\(number)") : .prefix("/api/v\(number)/")),
         action: .directResponse(DirectResponse(status: 200, body: [])))
     }
     routes.append(
-      Route(name: "rest", match: RouteMatch(path: .prefix("/")), action: .directResponse(DirectResponse(status: 200, body: []))))
+      Route(
+        name: "rest", match: RouteMatch(path: .prefix("/")),
+        action: .directResponse(DirectResponse(status: 200, body: []))))
     let table = try Table(routes)
     for number in stride(from: 0, to: 5000, by: 7) {
       let head = MessageHead()

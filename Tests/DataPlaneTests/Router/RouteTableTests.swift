@@ -184,13 +184,16 @@ import Testing
       uniqueKeysWithValues: ["a", "b", "none"].map {
         ($0, ClusterRuntime(model: Cluster(name: $0, endpoints: []), context: context))
       })
-    let action = RouteActionRuntime(
-      model: RouteAction(
-        cluster: .weighted([
-          .init(cluster: "none", weight: 0), .init(cluster: "a", weight: 90), .init(cluster: "b", weight: 10),
-        ])), clusters: { clusters[$0] })
+    let weights = WeightedChoice(
+      ClusterWeights([
+        .init(.name("none"), weight: 0), .init(.name("a"), weight: 90), .init(.name("b"), weight: 10),
+      ]), context: context, find: { clusters[$0] })
+    let head = MessageHead()
     var counts: [String: Int] = [:]
-    for _ in 0..<20_000 { counts[action.cluster(&context.random)?.model.name ?? "?", default: 0] += 1 }
+    for _ in 0..<20_000 {
+      let entry = weights.choose(head, context) { nil }
+      counts[entry.target.find(head, context.clusterDirectory)?.model.name ?? "?", default: 0] += 1
+    }
     #expect(counts["none"] == nil && counts["?"] == nil)
     #expect((1700...2300).contains(counts["b"] ?? 0))
   }

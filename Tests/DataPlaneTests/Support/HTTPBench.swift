@@ -110,7 +110,7 @@ final class HTTPBench {
         ])
     ])
     var model = HTTPConnectionManager(statPrefix: "t", routes: routes)
-    model.generateRequestID = false
+    model.requestHeaders.generatesRequestID = false
     model.http1.enableTrailers = true
     manager = HTTPManager(
       model: model, listener: Listener(name: "l", statPrefix: "l", addresses: []), context: context,

@@ -6,7 +6,9 @@ import EnvoyConfiguration
 @testable import DataPlane
 
 enum FuzzTarget: String, CaseIterable {
-  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format
+  case request, response, chunked, proxyProtocol = "proxy-protocol", configuration, format,
+    path = "path-normalization", forwardedFor = "forwarded-for"
+  case pathTemplate = "path-template", parameters
 
   func run(_ input: UnsafeRawBufferPointer) {
     switch self {
@@ -15,6 +17,11 @@ enum FuzzTarget: String, CaseIterable {
     case .chunked: ChunkedFuzz.run(Array(input))
     case .proxyProtocol: ProxyProtocolFuzz.run(Array(input))
     case .configuration: ConfigurationFuzz.one(input)
+    case .pathTemplate: PathTemplateFuzz.run(Array(input))
+    case .parameters: ParametersFuzz.run(Array(input))
+    case .format: FormatFuzz.run(Array(input))
+    case .path: PathFuzz.run(Array(input))
+    case .forwardedFor: ForwardedForFuzz.run(Array(input))
     case .format: FormatFuzz.run(Array(input))
     }
   }

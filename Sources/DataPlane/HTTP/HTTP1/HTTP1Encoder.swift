@@ -5,7 +5,7 @@ enum HTTP1Encoder {
   /// How a body is framed on the wire.
   enum Framing { case none, contentLength, chunked, untilClose }
 
-  enum ConnectionField { case none, close, keepAlive }
+  enum ConnectionField { case none, close, keepAlive, upgrade }
 
   /// Fields that belong to one hop (RFC 9110 section 7.6.1) and are written anew or not at all.
   @inline(__always)
@@ -62,11 +62,20 @@ enum HTTP1Encoder {
     }
   }
 
+  /// `size(of:)` has counted the value.
+  private static func putUpgrade(_ head: MessageHead, _ out: inout UnsafeMutablePointer<UInt8>) {
+    guard let type = head.headers.first(.upgrade) else { return }
+    put("connection: upgrade\r\nupgrade: ", &out)
+    put(type, &out)
+    put("\r\n", &out)
+  }
+
   /// A request head. The authority is written as `host`, first, as RFC 9110 section 7.2 asks.
   /// - Returns: The bytes that belong to no field: the request line and the empty line.
   @discardableResult
   static func request(
-    _ head: MessageHead, framing: Framing, keepAlive: Bool, to queue: OutboundQueue
+    _ head: MessageHead, framing: Framing, keepAlive: Bool, properNames: Bool = false,
+    to queue: OutboundQueue
   ) -> Int {
     let bound = size(of: head) + head.methodText.count + head.path.count + head.authority.count + 128
     let start = queue.reserve(bound)
@@ -81,8 +90,15 @@ enum HTTP1Encoder {
     // With `Content-Length` the field itself is among the headers.
     putFields(head, skipping: .host, &out)
     if framing == .chunked { put("transfer-encoding: chunked\r\n", &out) }
-    if !keepAlive { put("connection: close\r\n", &out) }
+    if head.isTunnel {
+      putUpgrade(head, &out)
+    } else if !keepAlive {
+      put("connection: close\r\n", &out)
+    }
     put("\r\n", &out)
+    if properNames || head.originalText.count > 0 {
+      HeaderNameForm.apply(head, properOthers: properNames, start, out)
+    }
     queue.commit(out - start)
     return head.methodText.count + head.path.count + 14
   }
@@ -91,9 +107,10 @@ enum HTTP1Encoder {
   /// - Returns: The bytes that belong to no field: the status line and the empty line.
   @discardableResult
   static func response(
-    _ head: MessageHead, framing: Framing, connection: ConnectionField, to queue: OutboundQueue
+    _ head: MessageHead, framing: Framing, connection: ConnectionField, properNames: Bool = false,
+    to queue: OutboundQueue
   ) -> Int {
-    let bound = size(of: head) + 192
+    let bound = size(of: head) + head.reason.count + 192
     let start = queue.reserve(bound)
     var out = start
     put("HTTP/1.1 ", &out)
@@ -102,19 +119,23 @@ enum HTTP1Encoder {
     out[2] = 0x30 + UInt8(head.status % 10)
     out[3] = 0x20
     out += 4
-    let reason = HTTPStatus.reason(head.status)
-    put(reason, &out)
+    if head.reason.count > 0 { put(head.reason, &out) } else { put(HTTPStatus.reason(head.status), &out) }
     put("\r\n", &out)
+    let line = out - start
     putFields(head, skipping: framing == .contentLength ? .unknown : stripped(head, framing), &out)
     if framing == .chunked { put("transfer-encoding: chunked\r\n", &out) }
     switch connection {
     case .none: break
     case .close: put("connection: close\r\n", &out)
     case .keepAlive: put("connection: keep-alive\r\n", &out)
+    case .upgrade: putUpgrade(head, &out)
     }
     put("\r\n", &out)
+    if properNames || head.originalText.count > 0 {
+      HeaderNameForm.apply(head, properOthers: properNames, start, out)
+    }
     queue.commit(out - start)
-    return reason.utf8CodeUnitCount + 17
+    return line + 2
   }
 
   /// A Content-Length beside another framing is left out; on a response without a body (HEAD, 304)

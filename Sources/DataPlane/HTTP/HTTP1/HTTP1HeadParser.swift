@@ -16,7 +16,7 @@ enum HTTP1Error: UInt8 {
     badContentLength, repeatedContentLength, contentLengthWithTransferEncoding,
     repeatedTransferEncoding, unsupportedTransferEncoding, transferEncodingInHTTP10, badHost,
     missingHost, repeatedHost, badTarget, badChunk, headTooLarge, tooManyHeaders, badTrailer,
-    http10Disabled
+    http10Disabled, underscoreInName
 
   /// For logs.
   var text: StaticString {
@@ -43,6 +43,7 @@ enum HTTP1Error: UInt8 {
     case .tooManyHeaders: "too many headers"
     case .badTrailer: "invalid trailer"
     case .http10Disabled: "HTTP/1.0 not accepted"
+    case .underscoreInName: "underscore in a header name"
     }
   }
 
@@ -58,6 +59,7 @@ enum HTTP1Error: UInt8 {
     case .badHost, .badTarget: "http1.invalid_url"
     case .missingHost: "missing_host_header"
     case .http10Disabled: "low_version"
+    case .underscoreInName: "http1.unexpected_underscore"
     default: "http1.codec_error"
     }
   }
