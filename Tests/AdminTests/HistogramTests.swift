@@ -30,7 +30,7 @@ import Testing
       close(
         distribution.values(at: HistogramStatistic.quantiles),
         [23.5, 97.5, 165, 265, 295, 295, 295, 295, 295, 295]))
-    #expect(Distribution([]).values(at: [0.5]).allSatisfy(\.isNaN))
+    #expect(Distribution([]).values(at: [0.5])[0].isNaN)
   }
 
   @Test func ranksAreExact() {

@@ -166,7 +166,7 @@ def validate_rules(rules):
         return result
     for field, value in getattr(rules, kind).ListFields():
         name = field.name
-        if kind == "double":
+        if kind == "double" and name == "gt":
             # Our rules know whole numbers; the conversion checks this one (`buckets`).
             continue
         if kind == "duration" and name in ("gt", "gte", "lt", "lte"):

@@ -146,8 +146,7 @@ def counters(launch, upstreams):
     return proxy.stats()
 
 
-LATER = {"http.web.downstream_cx_ssl_total": "TLS", "cluster.up.upstream_rq_retry": "retries",
-         "http.web.downstream_rq_non_relative_path": "path normalisation"}
+LATER = {"http.web.downstream_cx_ssl_total": "TLS", "http.web.downstream_rq_non_relative_path": "path normalisation"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.later(LATER[name])) if name in LATER else name for name in EXPECTED])

@@ -359,7 +359,9 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   override func encodeHead(_ stream: HTTPStream, end: Bool) {
     let head = stream.response
     framing = chooseFraming(stream, end: end)
-    if !stream.closeAfterResponse, isDraining || manager.context.closesForDrain(isInbound: manager.isInbound) {
+    if !stream.closeAfterResponse,
+      isDraining || manager.context.closesForDrain(isInbound: manager.isInbound)
+    {
       manager.counters.add(.connectionDrainClose)
       stream.closeAfterResponse = true
     }

@@ -44,7 +44,6 @@ final class RouterRequest: UpstreamHandler {
   /// When the request was whole; 0 before that.
   private var requestCompleteAt: UInt64 = 0
   private var isCanary = false
-  private var isInternal = false
   private var earlyTrailers = false
 
   init(stream: HTTPStream) { self.stream = stream }
@@ -75,7 +74,6 @@ final class RouterRequest: UpstreamHandler {
     sending = false
     headReceived = false
     isCanary = false
-    isInternal = stream.request.headers.contains(.xEnvoyInternal)
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
     earlyTrailers = false
     guard let cluster = choose(action) else {
@@ -406,7 +404,8 @@ final class RouterRequest: UpstreamHandler {
     }
     if requestCompleteAt != 0, let cluster {
       cluster.responses.time(
-        from: requestCompleteAt, to: context.reactor.now, isInternal: isInternal, isCanary: isCanary)
+        from: requestCompleteAt, to: context.reactor.now, isInternal: stream.info.isInternal,
+        isCanary: isCanary)
     }
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
@@ -425,7 +424,7 @@ final class RouterRequest: UpstreamHandler {
 
   private func countResponse() {
     isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
-    cluster?.responses.count(response.status, isInternal: isInternal, isCanary: isCanary)
+    cluster?.responses.count(response.status, isInternal: stream.info.isInternal, isCanary: isCanary)
   }
 
   func finishCounts(success: Bool) {
@@ -493,7 +492,7 @@ final class RouterRequest: UpstreamHandler {
 
   /// Envoy counts the answers that the router makes among the cluster's.
   private func countLocal(_ status: Int) {
-    cluster?.responses.count(status, isInternal: isInternal, isCanary: false)
+    cluster?.responses.count(status, isInternal: stream.info.isInternal, isCanary: false)
   }
 
   /// Nobody waits for the response any more.

@@ -154,7 +154,7 @@ struct FormatProgramTests {
   }
 }
 
-struct AddressTextTests {
+struct FormatAddressTextTests {
   private func written(_ address: SocketAddress) -> String {
     let buffer = TextBuffer(capacity: 4)
     AddressText.write(address, to: buffer)
