@@ -13,7 +13,7 @@ import Testing
     #expect(names.find("location") == .location)
     #expect(names.find("http2-settings") == .http2Settings)
     #expect(names.find("x-envoy-internal") == .xEnvoyInternal)
-    #expect(names.find("x-envoy-decorator-operation") == .lastInternal)
+    #expect(names.find("x-envoy-decorator-operation") == .xEnvoyDecoratorOperation)
     #expect(names.find("hos") == .unknown)
     #expect(names.find("hostt") == .unknown)
     #expect(names.find("") == .unknown)
