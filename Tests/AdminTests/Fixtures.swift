@@ -13,6 +13,10 @@ final class Fixture: Sendable {
   let calls = Mutex<[String]>([])
   let levels = Mutex(["http": "info", "main": "info"])
 
+  let histograms: [HistogramStatistic]
+
+  init(histograms: [HistogramStatistic] = []) { self.histograms = histograms }
+
   private func note(_ call: String) { calls.withLock { $0.append(call) } }
 
   static let address = SocketAddress.ip(IPAddress(v4: 0x7f00_0001), port: 80)
@@ -30,7 +34,7 @@ final class Fixture: Sendable {
 
   /// Two values of 5, as Envoy has them of a connection with five requests.
   static let fives = HistogramStatistic.Distribution([.init(lower: 5, width: 0.1, count: 2)])
-  static let histograms = [
+  static let twoHistograms = [
     HistogramStatistic(
       StatisticName(root: "cluster", owner: .init("envoy_cluster_name", "svc.a"), name: "rq_time"),
       cumulative: fives, interval: .init([]), bounds: [0.5, 1, 5, 1_800_000]),
@@ -62,7 +66,7 @@ final class Fixture: Sendable {
     AdminSource(
       state: { self.state.withLock { $0 } },
       statistics: { Self.statistics },
-      histograms: { Self.histograms },
+      histograms: { self.histograms },
       listeners: {
         [
           ListenerReport(name: "web", addresses: [Self.address, Self.addressV6]),

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct HistogramTests {
   typealias Distribution = HistogramStatistic.Distribution
-  let fixture = Fixture()
+  let fixture = Fixture(histograms: Fixture.twoHistograms)
 
   private func close(_ left: [Double], _ right: [Double]) -> Bool {
     left.count == right.count && zip(left, right).allSatisfy { abs($0 - $1) < 1e-9 * max(1, abs($1)) }
