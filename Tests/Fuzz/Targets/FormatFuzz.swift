@@ -31,7 +31,7 @@ enum FormatFuzz {
     guard let reactor = try? Reactor() else { return }
     let worker = WorkerContext(
       index: 0, reactor: reactor, names: HeaderNameTable(), stats: StatRegistry(),
-      endpointStats: StatRegistry(), log: Log(level: .off, sink: { _, _, _ in }))
+      endpointStats: StatRegistry(), log: Log(threshold: LogThreshold(.off), sink: { _, _, _ in }))
     let program = FormatProgram(format, names: worker.names)
     let request = MessageHead()
     let response = MessageHead()
