@@ -74,7 +74,7 @@ class Peer:
         return found.group(0) if found else "of unknown version"
 
     def configuration(self, kind, ports, directory):
-        """The text of the file for `kind` (http, http-log, tcp, start) with its ports filled in."""
+        """The text of the file for `kind` (http, httplog, tcp, start) with its ports filled in."""
         if kind == "start" and self.folder == "envoy":
             text = QUICKSTART.read_text()
             fixed = {"9901": "ADMIN", "10000": "LISTEN", "10001": "SERVICE_V1", "10002": "SERVICE_V2"}

@@ -35,7 +35,7 @@ class Figure:
 class Row:
     name: str
     title: str
-    kind: str            # of configuration: http, http-log, tcp, start
+    kind: str            # of configuration: http, httplog, tcp, start
     measure: object      # (row, running, origin, seconds) -> sample; see below
     figures: tuple
     without: tuple = ()  # peers that take no part
@@ -191,7 +191,7 @@ def table_row(shape, count):
 ROWS = [
     load_row("http1-16", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections", "http", MOST, 16),
     load_row("http1-128", "HTTP/1.1 keep-alive GET, 70 bytes, 128 connections", "http", MOST, 128),
-    load_row("http1-log", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections, access log", "http-log", MOST, 16,
+    load_row("http1-log", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections, access log", "httplog", MOST, 16,
              without=("haproxy",)),
     load_row("post-64k", "HTTP/1.1 POST 64 KiB, 16 connections", "http", BULK, 16,
              ("http", "POST", "/post", 65536)),
