@@ -37,7 +37,7 @@ import Testing
         count += 1
       }
     }
-    #expect(count > 250)
+    #expect(count > 200)
   }
 
   @Test func everyValueOutsideOnly() throws {

@@ -191,7 +191,7 @@ import Testing
     #expect(
       errors(
         Piece.manager(
-          "route_config: {}, use_remote_address: true, access_log: [{}], merge_slashes: true, "
+          "route_config: {}, tracing: {}, proxy_status_config: {}, http3_protocol_options: {}, "
             + "http2_protocol_options: {}"
         )
       ).count == 4)

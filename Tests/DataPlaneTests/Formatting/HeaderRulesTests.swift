@@ -5,6 +5,8 @@ import Testing
 @testable import DataPlane
 
 struct HeaderRulesTests {
+  nonisolated(unsafe) private static var kept: [HeaderRules] = []
+
   private func addition(_ name: String, _ value: String, _ action: HeaderAddition.Action = .appendIfExistsOrAdd) throws -> HeaderAddition {
     var format = FormatString(.text(try FormatParser.parse(value)))
     format.omitEmptyValues = true
@@ -24,6 +26,8 @@ struct HeaderRulesTests {
     model.add = add
     model.remove = remove
     let rules = try #require(HeaderRules.compile(model, names: fixture.worker.names))
+    // Names point into the rules, as they do into a configuration.
+    Self.kept.append(rules)
     fixture.with { rules.apply(to: fixture.request, &$0) }
     #expect(fixture.worker.text.count == 0)
     return fixture

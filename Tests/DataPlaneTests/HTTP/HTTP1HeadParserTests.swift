@@ -293,6 +293,6 @@ import Testing
       texts.insert("\(error.text)")
       raw += 1
     }
-    #expect(raw == 22 && texts.count == 22)
+    #expect(raw == 23 && texts.count == 23)
   }
 }
