@@ -168,5 +168,7 @@ import Testing
     "envoy.config.listener.v3.FilterChain.transport_socket",
     // The upgrade puts it back where the name is known.
     "envoy.config.core.v3.TransportSocket.typed_config",
+    // There is one predicate, and its message has no fields: that it stands there is the effect.
+    "envoy.config.route.v3.RetryPolicy.RetryHostPredicate.typed_config",
   ]
 }

@@ -131,7 +131,11 @@ extension [UInt8] {
   @inline(__always)
   func withView<Result>(_ body: (ByteView) -> Result) -> Result {
     withUnsafeBufferPointer { buffer in
-      body(buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty)
+      guard let base = buffer.baseAddress else {
+        let nothing: StaticString = ""
+        return body(ByteView(nothing.utf8Start, 0))
+      }
+      return body(ByteView(base, buffer.count))
     }
   }
 }

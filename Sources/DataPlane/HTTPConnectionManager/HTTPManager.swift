@@ -53,6 +53,9 @@ final class HTTPManager: TerminalFactory {
   private var isRetired = false
   private static let maxSpare = 1024
 
+  /// For requests that ask for retries themselves, on routes without a policy.
+  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: context.names)
+
   init(
     model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
     logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],

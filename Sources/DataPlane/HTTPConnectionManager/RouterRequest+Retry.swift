@@ -48,12 +48,12 @@ extension RouterRequest {
     perTryIdleDeadline = .max
     if !tried.isEmpty { tried.removeAll(keepingCapacity: true) }
     let headers = stream.request.headers
-    guard action.retryPolicy != nil || headers.contains(.xEnvoyRetryOn) || headers.contains(.xEnvoyRetryGRPCOn)
-    else {
+    let asks = headers.contains(.xEnvoyRetryOn) || headers.contains(.xEnvoyRetryGRPCOn)
+    guard action.retryPolicy != nil || asks else {
       retry = RetryState()
       return
     }
-    retry.begin(action.retryPolicy, request: stream.request, fallback: context.defaultRetryPolicy)
+    retry.begin(action.retryPolicy, request: stream.request, fallback: stream.manager.defaultRetryPolicy)
     for id in [HeaderID.xEnvoyRetryOn, .xEnvoyRetryGRPCOn, .xEnvoyMaxRetries, .xEnvoyRetriableStatusCodes] {
       headers.remove(id)
     }

@@ -23,8 +23,6 @@ final class WorkerContext {
   var clusterDirectory = ClusterDirectory([:])
   /// For text that is put together and copied within one call.
   let scratch = ByteBuilder()
-  /// For requests that ask for retries themselves, on routes without a policy.
-  private(set) lazy var defaultRetryPolicy = RetryPolicyRuntime(model: RetryPolicy(), names: names)
   /// Who this proxy is, in the configuration that is being applied.
   var node = Node()
   /// `date` header of the current second.

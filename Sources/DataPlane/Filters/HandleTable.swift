@@ -4,7 +4,8 @@ import CMartletSystem
 
 final class HandleTable {
   let connections: Slab<Connection>
-  let httpFilters: Slab<HTTPFilterSlot>
+  /// Places in the filter chains of streams: all are `HTTPFilterSlot`, of a room above this one.
+  let httpFilters: Slab<TimerTarget>
 
   init(worker: Int) {
     connections = Slab(worker: worker, kind: 0)
@@ -23,10 +24,5 @@ final class HandleTable {
 
   static func connection(_ handle: UInt64) -> Connection? {
     current?.connections[Handle(rawValue: handle)]
-  }
-
-  @inline(__always)
-  static func httpFilter(_ handle: UInt64) -> HTTPFilterSlot? {
-    current?.httpFilters[Handle(rawValue: handle)]
   }
 }

@@ -2,6 +2,14 @@
 // MARTLET_E_GONE.
 import CMartletABI
 
+extension HandleTable {
+  @inline(__always)
+  fileprivate static func httpFilter(_ handle: UInt64) -> HTTPFilterSlot? {
+    // Nothing else is ever put into that slab.
+    current?.httpFilters[Handle(rawValue: handle)].map { unsafeDowncast($0, to: HTTPFilterSlot.self) }
+  }
+}
+
 private func view(_ bytes: martlet_bytes) -> ByteView {
   bytes.data.map { ByteView($0, bytes.size) } ?? MessageHead.empty
 }
