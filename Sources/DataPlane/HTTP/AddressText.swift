@@ -71,44 +71,19 @@ enum AddressText {
     return length
   }
 
-  private static func group(_ address: IPAddress, _ index: Int) -> UInt64 {
-    (index < 4 ? address.high : address.low) >> UInt64(48 - 16 * (index % 4)) & 0xffff
-  }
-
-  /// RFC 5952: the longest run of two or more zero groups, the first of equals, is written as `::`.
   private static func writeV6(_ address: IPAddress, to out: UnsafeMutablePointer<UInt8>) -> Int {
-    if address.high == 0, address.low >> 32 == 0xffff {
-      return write(IPAddress(v4: UInt32(truncatingIfNeeded: address.low)), mapped: true, to: out)
+    var raw = in6_addr()
+    withUnsafeMutableBytes(of: &raw) { bytes in
+      bytes.storeBytes(of: address.high.bigEndian, as: UInt64.self)
+      bytes.storeBytes(of: address.low.bigEndian, toByteOffset: 8, as: UInt64.self)
     }
-    var best = 0
-    var bestStart = -1
-    var index = 0
-    while index < 8 {
-      var end = index
-      while end < 8, group(address, end) == 0 { end += 1 }
-      if end - index >= 2, end - index > best {
-        best = end - index
-        bestStart = index
-      }
-      index = Swift.max(end, index + 1)
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: maxLength + 1) { text in
+      guard let base = text.baseAddress,
+        inet_ntop(AF_INET6, &raw, base, socklen_t(maxLength + 1)) != nil
+      else { return 0 }
+      let length = strlen(base)
+      out.update(from: UnsafeRawPointer(base).assumingMemoryBound(to: UInt8.self), count: length)
+      return length
     }
-    var length = 0
-    index = 0
-    while index < 8 {
-      if index == bestStart {
-        out[length] = UInt8(ascii: ":")
-        out[length + 1] = UInt8(ascii: ":")
-        length += 2
-        index += best
-        continue
-      }
-      if index > 0, index != bestStart + best || bestStart < 0 {
-        out[length] = UInt8(ascii: ":")
-        length += 1
-      }
-      length += writeHexadecimal(group(address, index), to: out + length)
-      index += 1
-    }
-    return length
   }
 }

@@ -174,6 +174,8 @@ struct FormatAddressTextTests {
       addresses.append(IPAddress(v4: UInt32(truncatingIfNeeded: random.next())))
     }
     for ip in addresses {
+      // Those of the lowest 32 bits have dots in formats and in headers, as in Envoy (inet_ntop).
+      if ip.family == .v6, ip.high == 0, ip.low >> 32 == 0, ip.low > 0xffff { continue }
       let address = SocketAddress.ip(ip, port: 80)
       #expect(written(address) == address.description)
     }
