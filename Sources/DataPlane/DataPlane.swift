@@ -83,6 +83,9 @@ public struct StatValue: Sendable, Hashable {
     case tcp(String)
     /// A network or listener filter's own: whole prefix (`proxy_proto.`), no tag.
     case other(String)
+    /// A member of a plugin's family: `http.<stat prefix>.` or nothing before the name, the values behind
+    /// it; the labels are tags.
+    case series(manager: String, labels: [String], values: [String])
   }
   public let scope: Scope
   /// `downstream_cx_total`; may hold further dots.

@@ -8,13 +8,27 @@ public enum NetworkFilter: Hashable, Sendable {
   case connectionLimit(ConnectionLimit)
   case tcpProxy(TCPProxy)
   case httpConnectionManager(HTTPConnectionManager)
+  case plugin(PluginNetworkFilter)
 
   /// True for the filters that must be last in a chain.
   public var isTerminal: Bool {
     switch self {
     case .connectionLimit: false
     case .echo, .directResponse, .tcpProxy, .httpConnectionManager: true
+    case .plugin(let filter): filter.isTerminal
     }
+  }
+}
+
+/// A network filter of a plugin.
+public struct PluginNetworkFilter: Hashable, Sendable {
+  public var name: String
+  public var binding: FilterBinding
+  public var isTerminal: Bool
+  public init(name: String, binding: FilterBinding, isTerminal: Bool) {
+    self.name = name
+    self.binding = binding
+    self.isTerminal = isTerminal
   }
 }
 

@@ -17,6 +17,8 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var mirrors: [MirrorPolicy] = []
   /// Headers, in lower case, that clients may not send unless they are internal ones.
   public var internalOnlyHeaders: [String] = []
+  /// `typed_per_filter_config`
+  public var filters: RouteFilters = [:]
   /// A route lets clients switch protocols.
   public var upgrades: Bool {
     virtualHosts.contains { host in
@@ -43,6 +45,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var requireTLS = TLSRequirement.none
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
+  public var filters: RouteFilters = [:]
 
   /// Which requests that came without TLS are sent to `https` instead.
   public enum TLSRequirement: Sendable { case none, externalOnly, all }
@@ -59,6 +62,7 @@ public struct Route: Hashable, Sendable {
   public var match: RouteMatch
   public var action: Action
   public var headerRules = HeaderRuleSet()
+  public var filters: RouteFilters = [:]
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)

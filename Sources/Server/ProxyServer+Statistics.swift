@@ -67,6 +67,15 @@ extension ProxyServer {
     case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
     case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))
     case .tcp(let prefix): return make("tcp", .init("envoy_tcp_prefix", prefix))
+    case .series(let manager, let labels, let values):
+      let owner = Statistic.Tag("envoy_http_conn_manager_prefix", manager)
+      let whole = ([name] + values).joined(separator: ".")
+      var result =
+        manager.isEmpty ? make("", nil, name: whole) : make("http", owner, name: whole)
+      for (label, value) in zip(labels, values) {
+        result = result.adding(.init(label, value), without: ".\(value)")
+      }
+      return result
     case .other(let prefix):
       let prefix = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
       if let (listener, worker) = Self.listenerWorker(prefix) {

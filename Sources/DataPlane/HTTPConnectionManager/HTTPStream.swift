@@ -44,6 +44,16 @@ final class HTTPStream {
   private unowned(unsafe) var replyFormat: FormatProgram?
   /// Nil where the connection manager has no filters, and before the head has come.
   private var filters: HTTPFilterChainInstance?
+  /// The route was looked for, and is this one (nil: there is none). Kept alive by the route table.
+  private var routeIsFound = false
+  private unowned(unsafe) var foundHost: VirtualHostRuntime?
+  private unowned(unsafe) var foundRoute: RouteRuntime?
+  /// What the route says about filters of the chain; kept alive by the route table.
+  private(set) unowned(unsafe) var routeFilters: RouteFilterTable?
+  /// A filter has chosen another cluster than the route's.
+  var clusterOverride: ClusterRuntime?
+  /// A filter has set another limit than the connection's.
+  var filterBufferLimit: Int?
   /// What the filters are told at the end.
   private(set) var result = MARTLET_STREAM_RESET
   private var requestPauses: PauseReasons = []
@@ -99,6 +109,12 @@ final class HTTPStream {
     repliesForRoute = false
     replyFormat = nil
     rules = nil
+    routeIsFound = false
+    foundHost = nil
+    foundRoute = nil
+    routeFilters = nil
+    clusterOverride = nil
+    filterBufferLimit = nil
     let now = manager.context.reactor.now
     beganAt = now
     lastActivity = now
@@ -124,8 +140,6 @@ final class HTTPStream {
       manager.counters.subtract(.connectionUpgradesActive)
     }
     counted = false
-    if manager.accessLogger != nil { log(.downstreamEnd) }
-    codec = nil
     if let filters { filters.end() } else { finishRelease() }
   }
 
@@ -137,6 +151,8 @@ final class HTTPStream {
 
   @inline(__always)
   private func finishRelease() {
+    if manager.accessLogger != nil { log(.downstreamEnd) }
+    codec = nil
     request.headers.clear()
     requestTrailers.headers.clear()
     router.release()
@@ -179,6 +195,7 @@ final class HTTPStream {
       return
     }
     if let chain = manager.filters {
+      findRoute()
       let filters = chain.take(for: self)
       self.filters = filters
       filters.requestHead(end: end)
@@ -255,17 +272,21 @@ final class HTTPStream {
   }
 
   func pauseResponse(_ reason: PauseReasons) {
-    if responsePauses.isEmpty { router.pauseResponse() }
+    if responsePauses.isEmpty {
+      router.pauseResponse()
+      filters?.backPressure(true)
+    }
     responsePauses.insert(reason)
   }
 
   func continueResponse(_ reason: PauseReasons) {
     guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
     router.continueResponse()
+    filters?.backPressure(false)
   }
 
   /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
-  var bufferLimit: Int { codec?.connection.bufferLimit ?? 0 }
+  var bufferLimit: Int { filterBufferLimit ?? codec?.connection.bufferLimit ?? 0 }
 
   /// Filters hold more of a message than the limit allows.
   func heldTooMuch(ofRequest: Bool) {
@@ -317,12 +338,46 @@ final class HTTPStream {
   func reroute() {
     routeDeadline = .max
     manager.counters.add(.requestTotal)
+    routeIsFound = false
     route()
+  }
+
+  /// Looks for the route, once: filters and what stands behind them go by the same.
+  private func findRoute() {
+    if routeIsFound { return }
+    routeIsFound = true
+    foundHost = manager.routes.virtualHost(for: request)
+    let route = foundHost?.route(for: request)
+    foundRoute = route
+    routeFilters = route?.filters
+    guard let route, let foundHost else { return }
+    info.virtualHostName = foundHost.nameText.view
+    info.routeName = route.nameText.view
+  }
+
+  /// `clear_route`: the request is another now.
+  func findRouteAgain() {
+    routeIsFound = false
+    findRoute()
+  }
+
+  /// The route's cluster, as far as it is known before the request goes there.
+  var clusterOfRoute: ClusterRuntime? {
+    if let cluster = clusterOverride ?? info.cluster { return cluster }
+    guard let route = foundRoute, case .cluster(let action) = route.action, action.weights == nil else { return nil }
+    return action.target.find(request, manager.context.clusterDirectory)
+  }
+
+  /// The route sends requests to a cluster.
+  var routeForwards: Bool {
+    if let foundRoute, case .cluster = foundRoute.action { return true }
+    return false
   }
 
   private func route() {
     manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
+    findRoute()
+    guard let host = foundHost else { return noRoute() }
     if host.mustBeSecure(request) {
       manager.counters.add(.requestDirectResponse)
       Redirection.writeSecure(request, into: manager.context.scratch)
@@ -331,11 +386,9 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
-    guard let route = host.route(for: request) else { return noRoute() }
+    guard let route = foundRoute else { return noRoute() }
     rules = route.headerRules
     repliesForRoute = true
-    info.virtualHostName = host.nameText.view
-    info.routeName = route.nameText.view
     switch route.action {
     case .directResponse(let response):
       logStart()
@@ -526,7 +579,17 @@ final class HTTPStream {
       }
     }
     info.details = answer.details.withView { request.headers.keep($0) }
-    answer.body.withView { finishReply($0) }
+    if answer.isStreamed { startReply() } else { answer.body.withView { finishReply($0) } }
+  }
+
+  /// The head of an answer whose body follows bit by bit.
+  private func startReply() {
+    let head = response
+    info.responseCode = head.status
+    let isBodiless = request.method == .head || head.status == 204 || head.status == 304
+    head.contentLength = -1
+    head.isChunked = !isBodiless
+    responseHead(end: isBodiless)
   }
 
   private func reply(_ status: Int, view: ByteView, location: ByteView?) {

@@ -19,6 +19,8 @@ final class RouteRuntime {
   let headerRules: RouteHeaderRules?
   /// Of a direct response's body (nil: as it is).
   private(set) var replyFormat: FormatProgram?
+  /// What it and what it belongs to say about filters of the chain (nil: nothing).
+  private(set) var filters: RouteFilterTable?
 
   /// `mirrors`: where the route has none itself; `outer`: the rules of the virtual host and of the
   /// route table.
@@ -42,6 +44,11 @@ final class RouteRuntime {
       replyFormat = response.bodyFormat.map { FormatProgram($0, names: context.names) }
     case .nonForwarding: action = .nonForwarding
     }
+  }
+
+  /// `outer`: of the virtual host and of the route table.
+  func compileFilters(_ model: Route, outer: [RouteFilters], chain: [String]) {
+    filters = RouteFilterTable(chain: chain, levels: [model.filters] + outer)
   }
 
   @inline(__always)

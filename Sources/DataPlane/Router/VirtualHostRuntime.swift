@@ -59,6 +59,12 @@ final class VirtualHostRuntime {
     index = owned.count > VirtualHostRuntime.fewRoutes ? VirtualHostRuntime.index(owned) : nil
   }
 
+  func compileFilters(_ model: VirtualHost, outer: RouteFilters, chain: [String]) {
+    for (route, own) in zip(owned, model.routes) {
+      route.compileFilters(own, outer: [model.filters, outer], chain: chain)
+    }
+  }
+
   deinit { routes.deallocate() }
 
   private static func index(_ routes: [RouteRuntime]) -> Index {

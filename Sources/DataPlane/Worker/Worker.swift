@@ -208,7 +208,7 @@ final class Worker: @unchecked Sendable {
         terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener, context: context, logs: logs, clusters: find)
+          model: model, listener: listener, context: context, logs: logs, handles: handles, clusters: find)
       }
     }
     return NetworkChain(

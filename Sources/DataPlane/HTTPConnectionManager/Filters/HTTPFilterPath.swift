@@ -51,6 +51,8 @@ final class HTTPFilterPath {
   private unowned let instance: HTTPFilterChainInstance
   /// What comes from the source, on its way into the first place.
   private let incoming: OutboundQueue
+  /// What a filter that stays stopped lets pass.
+  private let passed: OutboundQueue
   /// The message is not wanted any more.
   var isOver = false
   private(set) var hasBegun = false
@@ -73,6 +75,7 @@ final class HTTPFilterPath {
     self.places = places
     self.instance = instance
     incoming = OutboundQueue(pool: pool)
+    passed = OutboundQueue(pool: pool)
   }
 
   func reset() {
@@ -252,6 +255,31 @@ final class HTTPFilterPath {
     let next = unseen ? index : index + 1
     if !place.body.isEmpty || end { body(from: next, place.body, end: end) }
     if holdsTrailers, !isOver { trailers(from: next) }
+    if !isOver { checkHeld() }
+  }
+
+  /// The filter at a place has said that the first `count` bytes of what it holds may go on, while it
+  /// stays stopped.
+  func pass(_ index: Int, _ count: Int) {
+    let place = places[index]
+    guard !isOver, place.stop != MARTLET_CONTINUE, !place.inHook else { return }
+    let count = Swift.min(count, place.body.byteCount)
+    let last = count == place.body.byteCount && place.holdsEnd && !place.holdsTrailers
+    if last {
+      // Nothing is left to hold.
+      goOn(index)
+      return
+    }
+    if place.holdsHead {
+      place.holdsHead = false
+      head(from: index + 1, end: false)
+      if isOver { return }
+    }
+    if count > 0 {
+      passed.take(count, of: place.body)
+      body(from: index + 1, passed, end: false)
+      passed.removeAll()
+    }
     if !isOver { checkHeld() }
   }
 
