@@ -43,6 +43,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var requireTLS = TLSRequirement.none
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
+  public var metadata = Metadata()
 
   /// Which requests that came without TLS are sent to `https` instead.
   public enum TLSRequirement: Sendable { case none, externalOnly, all }
@@ -59,6 +60,7 @@ public struct Route: Hashable, Sendable {
   public var match: RouteMatch
   public var action: Action
   public var headerRules = HeaderRuleSet()
+  public var metadata = Metadata()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)
