@@ -8,20 +8,21 @@
 //   1. Buffers                 chunks, slices, queues of bytes
 //   2. Stats                   counters that workers write and the control side reads
 //   3. Matching                matchers of text, regular expressions, radix trees
-//   4. Runtime                 values that change while the proxy runs
-//   5. Reactor                 event loop, timers, mailboxes, slabs, sockets
-//   6. Transport               what stands between a socket and a codec (plain; TLS later)
-//   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
-//   8. Upstream                clusters, load balancing, pools
-//   9. Formatting              format strings, header rules, what is known of a request
-//  10. Router                  route tables and their lookup
-//  11. AccessLogs              filters, loggers, files written behind the workers' backs
-//  12. Filters                 chains of C function tables, the built-in network filters
-//  13. TCPProxy                the TCP proxy, a terminal network filter
-//  14. HTTPConnectionManager   streams, the router filter, local replies
-//  15. Listener                sockets, listener filters, filter-chain matching
-//  16. Resolution              names of endpoints, on a thread of its own
-//  17. Worker                  one thread with all of the above, and what the control side asks of it
+//   4. Metadata                trees of values: of the configuration, and what filters store
+//   5. Runtime                 values that change while the proxy runs
+//   6. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   7. Transport               what stands between a socket and a codec (plain; TLS later)
+//   8. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   9. Upstream                clusters, load balancing, pools
+//  10. Formatting              format strings, header rules, what is known of a request
+//  11. Router                  route tables and their lookup
+//  12. AccessLogs              filters, loggers, files written behind the workers' backs
+//  13. Filters                 chains of C function tables, the built-in network filters
+//  14. TCPProxy                the TCP proxy, a terminal network filter
+//  15. HTTPConnectionManager   streams, the router filter, local replies
+//  16. Listener                sockets, listener filters, filter-chain matching
+//  17. Resolution              names of endpoints, on a thread of its own
+//  18. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.

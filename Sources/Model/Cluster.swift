@@ -26,6 +26,7 @@ public struct Cluster: Hashable, Sendable {
   /// `max_response_headers_kb`, in bytes here.
   public var maxResponseHeadersBytes: Int = 60 << 10
   public var http1 = HTTP1Options()
+  public var metadata = Metadata()
 
   public init(name: String, endpoints: [Endpoint]) {
     self.name = name
@@ -64,6 +65,7 @@ public struct Endpoint: Hashable, Sendable {
   /// 0...128; 0 is taken first.
   public var priority = 0
   public var health = Health.healthy
+  public var metadata = Metadata()
   public init(address: SocketAddress) { self.address = address }
 
   public var zone: String { locality.zone }

@@ -39,8 +39,7 @@ public struct ConnectionLimit: Hashable, Sendable {
   public var maxConnections: UInt64
   /// How long a connection over the limit is held before it is closed (nil: closed at once).
   public var delay: Duration?
-  /// `runtime_enabled`'s default value.
-  public var enabled = true
+  public var enabled = RuntimeFlag(defaultValue: true)
   public init(statPrefix: String, maxConnections: UInt64) {
     self.statPrefix = statPrefix
     self.maxConnections = maxConnections

@@ -46,6 +46,7 @@ public struct VirtualHost: Hashable, Sendable {
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
   public var filters: RouteFilters = [:]
+  public var metadata = Metadata()
 
   /// Which requests that came without TLS are sent to `https` instead.
   public enum TLSRequirement: Sendable { case none, externalOnly, all }
@@ -63,6 +64,7 @@ public struct Route: Hashable, Sendable {
   public var action: Action
   public var headerRules = HeaderRuleSet()
   public var filters: RouteFilters = [:]
+  public var metadata = Metadata()
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)

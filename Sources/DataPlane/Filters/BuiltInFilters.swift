@@ -105,11 +105,19 @@ final class ConnectionLimitFilter: BuiltInFilter {
     let model: ConnectionLimit
     let active: SharedCount
     let counters: Counters<ConnectionLimitStat>
-    init(model: ConnectionLimit, active: SharedCount, counters: Counters<ConnectionLimitStat>) {
+    private let runtime: RuntimeTable
+    private let enabled: RuntimeSlot
+    init(
+      model: ConnectionLimit, active: SharedCount, counters: Counters<ConnectionLimitStat>,
+      runtime: RuntimeTable
+    ) {
       self.model = model
+      self.runtime = runtime
+      enabled = runtime.slot(model.enabled.key)
       self.active = active
       self.counters = counters
     }
+    var isEnabled: Bool { runtime.boolean(enabled, model.enabled.defaultValue) }
   }
   private let config: Config
   private var counted = false
@@ -130,7 +138,7 @@ final class ConnectionLimitFilter: BuiltInFilter {
   }
 
   override func newConnection() -> martlet_filter_status {
-    guard config.model.enabled else { return MARTLET_CONTINUE }
+    guard config.isEnabled else { return MARTLET_CONTINUE }
     if config.active.increment(limit: config.model.maxConnections) {
       counted = true
       config.counters.add(.active)

@@ -12,6 +12,8 @@ import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Of its listener. Nil: there is none.
+  var metadata: MetadataTree? { nil }
   /// Its listener's traffic direction is inbound.
   var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
@@ -123,6 +125,8 @@ final class Connection: DescribedConnection {
     addresses.directLocal = local
     return local
   }
+  override var filterChainMetadata: MetadataTree? { chainOfFormats?.metadata }
+  override var listenerMetadata: MetadataTree? { owner.metadata }
   override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
   /// Local addresses cannot be asked for when the socket is gone.
   func rememberAddresses() {

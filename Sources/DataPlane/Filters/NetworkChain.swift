@@ -6,6 +6,7 @@
 // Re-entrancy: hooks may write, close and continue. `close` and `continue` take effect when the
 // outermost callback has returned; so does the end of the filters.
 import CMartletABI
+import Model
 
 /// One filter of a chain: a table and what its `create` is given.
 struct NetworkFilterFactory {
@@ -18,13 +19,15 @@ final class NetworkChain {
   let terminal: TerminalFactory?
   let hasWriteHook: Bool
   let nameText: OwnedText
+  let metadata: MetadataTree?
   /// Keeps the configurations of the built-in filters alive.
   private let owners: [AnyObject]
 
   init(
     filters: [NetworkFilterFactory], terminal: TerminalFactory?, name: String = "",
-    owners: [AnyObject] = []
+    metadata: Metadata = Metadata(), owners: [AnyObject] = []
   ) {
+    self.metadata = MetadataTree(metadata)
     nameText = OwnedText(name)
     self.filters = filters
     self.terminal = terminal

@@ -34,6 +34,10 @@ class DescribedConnection: SocketHandler {
   /// Of the socket, whatever a listener filter said.
   var directLocalAddress: SocketAddress? { nil }
   var filterChainName: ByteView { MessageHead.empty }
+  var filterChainMetadata: MetadataTree? { nil }
+  var listenerMetadata: MetadataTree? { nil }
+  /// What filters have stored about it. Nil: nothing.
+  var stored: StoredData?
 }
 
 struct FormatContext {
@@ -44,12 +48,14 @@ struct FormatContext {
   unowned(unsafe) let trailers: MessageHead?
   unowned(unsafe) let connection: DescribedConnection?
   let info: UnsafeMutablePointer<StreamInfo>
+  var stored: StoredView
   var localReplyBody = MessageHead.empty
   var logType = AccessLogType.notSet
 
   init(
     worker: WorkerContext, request: MessageHead?, response: MessageHead?, trailers: MessageHead?,
-    connection: DescribedConnection?, info: UnsafeMutablePointer<StreamInfo>
+    connection: DescribedConnection?, info: UnsafeMutablePointer<StreamInfo>,
+    stored: StoredData? = nil
   ) {
     self.worker = worker
     self.request = request
@@ -57,6 +63,8 @@ struct FormatContext {
     self.trailers = trailers
     self.connection = connection
     self.info = info
+    self.stored = StoredView(
+      stream: stored, connection: connection?.stored, isStream: request != nil)
   }
 }
 

@@ -42,6 +42,7 @@ extension FormatStep {
     case .accessLogType: out.append(context.logType.name)
     case .localReplyBody: out.append(context.localReplyBody)
     case .coalesce: return writeFirst(&context, to: out)
+    case .metadata, .filterState: return writeStored(context, to: out)
     case .absent, .absentNumber: return false
     default: return writeName(&context, to: out)
     }

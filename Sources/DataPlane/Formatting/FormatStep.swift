@@ -15,6 +15,7 @@ struct FormatStep {
     case address, upstreamHost, upstreamCluster, upstreamAttempts
     case routeName, filterChainName, connectionID, upstreamConnectionID, streamID, uniqueID
     case localReplyBody, accessLogType, coalesce
+    case metadata, filterState
     case absent, absentNumber
   }
   /// Where a field is found: by its number, or among the parts of the start line.

@@ -54,6 +54,8 @@ struct StreamInfo {
   // given back.
   var virtualHostName = MessageHead.empty
   var routeName = MessageHead.empty
+  unowned(unsafe) var virtualHostMetadata: MetadataTree?
+  unowned(unsafe) var routeMetadata: MetadataTree?
   unowned(unsafe) var cluster: ClusterRuntime?
   unowned(unsafe) var endpoint: EndpointRuntime?
   /// Of the connection that carried the request; only where a format asks (`FormatNeeds`).

@@ -70,6 +70,8 @@ final class HTTPStream {
   var closeAfterResponse = false
   /// The next local reply says that a circuit breaker is open.
   var isOverloaded = false
+  /// What the next local reply says to a gRPC client (nil: what its status stands for).
+  private var grpcReplyStatus: Int?
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -82,6 +84,8 @@ final class HTTPStream {
   private var beganAt: UInt64 = 0
   /// When the last byte of the stream came or went.
   var lastActivity: UInt64 = 0
+  /// What filters have stored about the request; made at the first such, kept for the next request.
+  private var stored: StoredData?
 
   init(manager: HTTPManager) {
     self.manager = manager
@@ -104,6 +108,7 @@ final class HTTPStream {
     counted = false
     closeAfterResponse = false
     isOverloaded = false
+    grpcReplyStatus = nil
     wasReset = false
     isUpgraded = false
     repliesForRoute = false
@@ -154,6 +159,7 @@ final class HTTPStream {
     if manager.accessLogger != nil { log(.downstreamEnd) }
     codec = nil
     request.headers.clear()
+    if let stored, !stored.isEmpty { stored.clear() }
     requestTrailers.headers.clear()
     router.release()
     manager.giveBack(self)
@@ -347,12 +353,14 @@ final class HTTPStream {
     if routeIsFound { return }
     routeIsFound = true
     foundHost = manager.routes.virtualHost(for: request)
-    let route = foundHost?.route(for: request)
+    let route = foundHost?.route(for: request, stored: storedView)
     foundRoute = route
     routeFilters = route?.filters
     guard let route, let foundHost else { return }
     info.virtualHostName = foundHost.nameText.view
     info.routeName = route.nameText.view
+    info.virtualHostMetadata = foundHost.metadata
+    info.routeMetadata = route.metadata
   }
 
   /// `clear_route`: the request is another now.
@@ -394,7 +402,15 @@ final class HTTPStream {
       logStart()
       manager.counters.add(.requestDirectResponse)
       replyFormat = route.replyFormat
-      reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
+      var location: ByteView?
+      // RFC 9110 section 10.2.2: what was made, or where else it is.
+      if response.status == 201 || response.status / 100 == 3 {
+        Redirection.writeOwn(request, into: manager.context.scratch)
+        location = manager.context.scratch.view
+      }
+      reply(
+        response.status, bytes: response.body, details: ResponseDetails.directResponse,
+        location: location)
     case .redirect(let redirect):
       logStart()
       manager.counters.add(.requestDirectResponse)
@@ -551,13 +567,14 @@ final class HTTPStream {
   }
 
   func reply(
-    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString
+    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString,
+    location: ByteView? = nil
   ) {
     info.note(flags, details: details)
     bytes.withUnsafeBufferPointer { buffer in
       reply(
         status, view: buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty,
-        location: nil)
+        location: location)
     }
   }
 
@@ -628,6 +645,12 @@ final class HTTPStream {
     if isOverloaded {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
+    }
+    if request.isGRPCRequest {
+      GRPCReply.rewrite(
+        head, body, grpcStatus: grpcReplyStatus, withMessage: request.method != .head,
+        names: manager.context.names)
+      body = MessageHead.empty
     }
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
@@ -704,13 +727,27 @@ final class HTTPStream {
     withFormatContext { rules.applyToRequest(request, &$0) }
   }
 
+  // MARK: What filters store
+
+  var storedView: StoredView {
+    StoredView(stream: stored, connection: codec?.connection.stored, isStream: true)
+  }
+
+  /// Where filters store. It is empty again when the next request begins.
+  func storedForWriting() -> StoredData {
+    if let stored { return stored }
+    let made = StoredData()
+    stored = made
+    return made
+  }
+
   // MARK: Formats and access logs
 
   func withFormatContext(_ body: (inout FormatContext) -> Void) {
     withUnsafeMutablePointer(to: &info) { info in
       var context = FormatContext(
         worker: manager.context, request: request, response: response,
-        trailers: router.responseTrailers, connection: codec?.connection, info: info)
+        trailers: router.responseTrailers, connection: codec?.connection, info: info, stored: stored)
       body(&context)
     }
   }
@@ -771,6 +808,7 @@ final class HTTPStream {
     if now >= durationDeadline {
       durationDeadline = .max
       counters.add(.requestMaxDuration)
+      grpcReplyStatus = GRPCStatus.deadlineExceeded
       expire(
         requestComplete ? 504 : 408, "downstream duration timeout", flags: .durationTimeout,
         details: ResponseDetails.maxDuration, close: !requestComplete)

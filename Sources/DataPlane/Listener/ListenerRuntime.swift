@@ -26,6 +26,7 @@ final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
   let handles: HandleTable
   private(set) var model: Listener
+  private var tree: MetadataTree?
   let counters: Counters<ListenerStat>
   let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
@@ -46,6 +47,7 @@ final class ListenerRuntime: ConnectionOwner {
     chains: ListenerChains, logs: AccessLogWriters
   ) {
     self.model = model
+    tree = MetadataTree(model.metadata)
     self.logs = logs
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
@@ -77,6 +79,7 @@ final class ListenerRuntime: ConnectionOwner {
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
+    if model.metadata != self.model.metadata { tree = MetadataTree(model.metadata) }
     self.model = model
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
@@ -210,6 +213,7 @@ final class ListenerRuntime: ConnectionOwner {
     releaseLimits()
   }
 
+  override var metadata: MetadataTree? { tree }
   override var keepsInfo: Bool { accessLogger != nil }
 
   /// The line at the end of a connection.

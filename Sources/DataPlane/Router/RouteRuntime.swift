@@ -12,6 +12,7 @@ final class RouteRuntime {
 
   let name: String
   let nameText: OwnedText
+  let metadata: MetadataTree?
   let path: PathMatcher
   private let conditions: RouteConditions?
   let action: Action
@@ -32,6 +33,7 @@ final class RouteRuntime {
       [model.headerRules] + outer, mostSpecificWins: mostSpecificWins, names: context.names)
     name = model.name
     nameText = OwnedText(model.name)
+    metadata = MetadataTree(model.metadata)
     path = PathMatcher(model.match.path, caseSensitive: model.match.caseSensitive)
     conditions = RouteConditions(model.match, context: context)
     switch model.action {

@@ -15,6 +15,7 @@ final class VirtualHostRuntime {
   private let requireTLS: VirtualHost.TLSRequirement
   private let internalHeader: HeaderID
   let nameText: OwnedText
+  let metadata: MetadataTree?
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
@@ -41,6 +42,7 @@ final class VirtualHostRuntime {
   ) {
     name = model.name
     nameText = OwnedText(model.name)
+    metadata = MetadataTree(model.metadata)
     requireTLS = model.requireTLS
     internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
@@ -92,8 +94,11 @@ final class VirtualHostRuntime {
   }
 
   /// The route that takes a request.
-  func route(for head: MessageHead) -> RouteRuntime? {
-    var lookup = RouteLookup(head: head, ignorePathParameters: ignoresPathParameters, context: context)
+  func route(
+    for head: MessageHead, stored: StoredView = StoredView(isStream: true)
+  ) -> RouteRuntime? {
+    var lookup = RouteLookup(
+      head: head, ignorePathParameters: ignoresPathParameters, context: context, stored: stored)
     var best = Int32.max
     if let index, head.method != .connect {
       if let tree = index.sensitive { search(tree, &lookup, &best) }

@@ -105,6 +105,8 @@ final class ClusterRuntime {
   let maxConnectionDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
   let properNames: Bool
+  /// Nil: there is none.
+  let metadata: MetadataTree?
   let socketOptions: UpstreamSocketOptions
   /// ORIGINAL_DST: endpoints are made as they are asked for. Nil for all other clusters.
   private(set) var destinations: OriginalDestinations?
@@ -114,6 +116,7 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    metadata = MetadataTree(model.metadata)
     nameText = OwnedText(model.name)
     statNameText = OwnedText(model.statName)
     counters = context.stats.counters(

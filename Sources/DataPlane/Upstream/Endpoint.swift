@@ -9,6 +9,8 @@ final class EndpointRuntime {
   private(set) var model: Endpoint
   let counters: Counters<EndpointStat>
   let hostnameText: OwnedText
+  /// Nil: there is none.
+  let metadata: MetadataTree?
   /// When it was made, in the reactor's time: slow start counts from here.
   let born: UInt64
   /// One address, or (in the order in which they are tried) several.
@@ -27,6 +29,7 @@ final class EndpointRuntime {
     guard !addresses.isEmpty else { return nil }
     self.model = model
     hostnameText = OwnedText(model.hostname)
+    metadata = MetadataTree(model.metadata)
     self.cluster = cluster
     let context = cluster.context
     let scope = ClusterRuntime.endpointScope(cluster.model, model)

@@ -199,7 +199,7 @@ final class Worker: @unchecked Sendable {
           model: model, active: shared.counts.named("connection_limit/\(path)/\(index)"),
           counters: context.stats.counters(
             ConnectionLimitStat.self, scope: .other("connection_limit.\(model.statPrefix)."),
-            worker: self.index))
+            worker: self.index), runtime: context.runtime)
         owners.append(config)
         filters.append(
           NetworkFilterFactory(
@@ -212,7 +212,8 @@ final class Worker: @unchecked Sendable {
       }
     }
     return NetworkChain(
-      filters: filters, terminal: terminal, name: chain.name, owners: owners)
+      filters: filters, terminal: terminal, name: chain.name, metadata: chain.metadata,
+      owners: owners)
   }
 
   /// The listener that stands for a destination: its very address, or its port on any address.

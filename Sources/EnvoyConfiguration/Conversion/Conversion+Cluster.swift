@@ -21,6 +21,7 @@ extension Conversion {
 
   private func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at place: Place) -> Cluster {
     var cluster = Cluster(name: message.name, endpoints: [])
+    cluster.metadata = metadata(message.metadata, at: place.field("metadata"))
     readDiscovery(message, into: &cluster, at: place)
     readLoadBalancing(message, into: &cluster, at: place)
     cluster.circuitBreakers = circuitBreakers(

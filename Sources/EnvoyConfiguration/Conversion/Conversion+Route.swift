@@ -66,6 +66,7 @@ extension Conversion {
     }
     var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.metadata = metadata(message.metadata, at: place.field("metadata"))
     host.requireTLS =
       switch message.requireTls {
       case .externalOnly: .externalOnly
@@ -112,6 +113,7 @@ extension Conversion {
     }
     guard let match, let action else { return nil }
     var route = Route(name: message.name, match: match, action: action)
+    route.metadata = metadata(message.metadata, at: place.field("metadata"))
     route.headerRules.request = headerMutations(
       add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
     route.headerRules.response = headerMutations(

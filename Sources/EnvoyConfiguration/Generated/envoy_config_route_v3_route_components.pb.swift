@@ -59,6 +59,7 @@ package nonisolated struct Envoy_Config_Route_V3_VirtualHost: Sendable {
   /// Absent: those of the route table.
   package var requestMirrorPolicies: [Envoy_Config_Route_V3_RouteAction.RequestMirrorPolicy] = []
 
+  /// For formats.
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_metadata = newValue}
@@ -191,6 +192,7 @@ package nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._action = .nonForwardingAction(newValue)}
   }
 
+  /// For formats.
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_uniqueStorage()._metadata = newValue}
@@ -440,6 +442,12 @@ package nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
   package var hasTlsContext: Bool {self._tlsContext != nil}
   /// Clears the value of `tlsContext`. Subsequent reads from it will return its default value.
   package mutating func clearTlsContext() {self._tlsContext = nil}
+
+  /// Of the request; what is known of the connection is not looked at.
+  package var dynamicMetadata: [Envoy_Type_Matcher_V3_MetadataMatcher] = []
+
+  /// Of the request or, where it has none of the key, of the connection.
+  package var filterState: [Envoy_Type_Matcher_V3_FilterStateMatcher] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1998,7 +2006,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
 
 nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteMatch"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{3}tls_context\0\u{3}connect_matcher\0\u{4}\u{2}path_separated_prefix\0\u{3}path_match_policy\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{3}tls_context\0\u{3}connect_matcher\0\u{3}dynamic_metadata\0\u{3}path_separated_prefix\0\u{3}path_match_policy\0\u{3}filter_state\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2054,6 +2062,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
           self.pathSpecifier = .connectMatcher(v)
         }
       }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.dynamicMetadata) }()
       case 14: try {
         var v: String?
         try decoder.decodeSingularStringField(value: &v)
@@ -2075,6 +2084,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
           self.pathSpecifier = .pathMatchPolicy(v)
         }
       }()
+      case 16: try { try decoder.decodeRepeatedMessageField(value: &self.filterState) }()
       default: break
       }
     }
@@ -2117,11 +2127,13 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     try { if let v = self._tlsContext {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
-    switch self.pathSpecifier {
-    case .connectMatcher?: try {
-      guard case .connectMatcher(let v)? = self.pathSpecifier else { preconditionFailure() }
+    try { if case .connectMatcher(let v)? = self.pathSpecifier {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    }()
+    } }()
+    if !self.dynamicMetadata.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.dynamicMetadata, fieldNumber: 13)
+    }
+    switch self.pathSpecifier {
     case .pathSeparatedPrefix?: try {
       guard case .pathSeparatedPrefix(let v)? = self.pathSpecifier else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 14)
@@ -2131,6 +2143,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     default: break
+    }
+    if !self.filterState.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.filterState, fieldNumber: 16)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2143,6 +2158,8 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     if lhs.queryParameters != rhs.queryParameters {return false}
     if lhs._grpc != rhs._grpc {return false}
     if lhs._tlsContext != rhs._tlsContext {return false}
+    if lhs.dynamicMetadata != rhs.dynamicMetadata {return false}
+    if lhs.filterState != rhs.filterState {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

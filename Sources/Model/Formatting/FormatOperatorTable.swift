@@ -327,14 +327,18 @@ enum FormatOperatorTable {
       return .metadata(
         source, namespace: parts.count > 1 ? parts[1] : "", path: Array(parts.dropFirst(2)))
     }
-    for (name, isUpstream) in [("FILTER_STATE", false), ("UPSTREAM_FILTER_STATE", true)] {
-      table[name] = Entry(parameter: .required, takesLength: true) { (text) throws(FormatError) in
-        try filterState(text, isUpstream: isUpstream)
-      }
+    table["FILTER_STATE"] = Entry(parameter: .required, takesLength: true) {
+      (text) throws(FormatError) in try filterState(text)
+    }
+    // No filter stands between here and an upstream.
+    table["UPSTREAM_FILTER_STATE"] = Entry(parameter: .required, takesLength: true) {
+      (text) throws(FormatError) in
+      _ = try filterState(text)
+      return .absent(.text)
     }
     // The old form of headers: %PER_REQUEST_STATE(key)%.
     table["PER_REQUEST_STATE"] = Entry(parameter: .required) { (text) throws(FormatError) in
-      .filterState(key: text, upstream: false)
+      .filterState(key: text, .text)
     }
     return table
   }()
@@ -349,9 +353,7 @@ enum FormatOperatorTable {
     }
   }
 
-  private static func filterState(
-    _ text: String, isUpstream: Bool
-  ) throws(FormatError) -> FormatOperator {
+  private static func filterState(_ text: String) throws(FormatError) -> FormatOperator {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     let kind = parts.count > 1 ? parts[1] : ""
     guard let key = parts.first, !key.isEmpty else {
@@ -363,7 +365,11 @@ enum FormatOperatorTable {
     guard (kind == "FIELD") == (parts.count > 2 && !parts[2].isEmpty) else {
       throw FormatError(message: "FIELD needs the name of a field, and only FIELD takes one")
     }
-    return .filterState(key: String(key), upstream: isUpstream)
+    switch kind {
+    case "PLAIN": return .filterState(key: String(key), .text)
+    case "FIELD": return .filterState(key: String(key), .field(String(parts[2])))
+    default: return .filterState(key: String(key), .typed)
+    }
   }
 
   // MARK: What is never there on plain connections

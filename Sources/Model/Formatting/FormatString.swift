@@ -111,9 +111,10 @@ public indirect enum FormatOperator: Hashable, Sendable {
   /// The first of them that has a value that is not empty.
   case coalesce([FormatValue])
 
-  /// Data that filters store. Nothing here stores any yet: never a value.
+  /// Dynamic metadata that filters store, or what stands in the configuration.
   case metadata(MetadataSource, namespace: String, path: [String])
-  case filterState(key: String, upstream: Bool)
+  /// Objects that filters store.
+  case filterState(key: String, FilterStateFace)
 
   /// What only TLS, QUIC, tracing or a filter would know: never a value on plain connections.
   case absent(AbsentKind)
@@ -154,6 +155,12 @@ public indirect enum FormatOperator: Hashable, Sendable {
   }
   public enum MetadataSource: Hashable, Sendable {
     case dynamic, cluster, route, upstreamHost, listener, listenerFilterChain, virtualHost
+  }
+  public enum FilterStateFace: Hashable, Sendable {
+    case text
+    /// As JSON.
+    case typed
+    case field(String)
   }
   public enum AbsentKind: Hashable, Sendable { case text, number }
 }
