@@ -158,6 +158,8 @@ public final class DataPlane: Sendable {
       counts: SharedCounts(),
       connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
+    PluginTables.use(shared.log.threshold)
+    PluginTables.add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
     self.workers = workers

@@ -249,6 +249,7 @@ typedef struct martlet_host_config {
   martlet_status (*stat_prefix)(martlet_handle config, martlet_bytes *out);
 
   /* Who this proxy is: `node.id`, `node.cluster` and the locality's zone. */
+  /* Each may be NULL. */
   /* [control] out: borrowed(config) -> MARTLET_OK | MARTLET_E_GONE */
   martlet_status (*node)(martlet_handle config, martlet_bytes *id, martlet_bytes *cluster,
                          martlet_bytes *zone);
@@ -437,6 +438,11 @@ typedef struct martlet_host_stream_info {
   /* [worker] [no-alloc] -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT | MARTLET_E_NOT_FOUND */
   martlet_status (*number)(martlet_handle handle, martlet_number_attribute attribute,
                            uint64_t *out);
+
+  /* Adds one of Envoy's response flags, for access logs (%RESPONSE_FLAGS%): "DI" (delay injected), "FI"
+   * (fault injected), "RL" (rate limited), "RLSE", "UAEX", "RFCF" or "DO". */
+  /* [worker] [no-alloc] flag: borrowed(call) -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT */
+  martlet_status (*add_response_flag)(martlet_handle handle, martlet_bytes flag);
 
   /* [worker] name_space: copied key: copied value: copied -> MARTLET_OK | MARTLET_E_GONE |
    * MARTLET_E_ARGUMENT | MARTLET_E_LIMIT */

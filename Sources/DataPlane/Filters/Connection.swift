@@ -246,9 +246,13 @@ final class Connection: DescribedConnection {
     socket.continueReading()
   }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
-  func requestContinue() { chain?.requestContinue() }
-  func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
-    chain?.setTimer(filter, milliseconds: milliseconds)
+  func requestContinue(_ slot: NetworkFilterSlot) { chain?.requestContinue(slot) }
+  /// What has come goes to the terminal, for the filters have let it through.
+  func deliver(end: Bool) {
+    guard started, !isClosed else { return }
+    if !inbound.isEmpty { terminal?.received() }
+    guard end, !isClosed else { return }
+    if let terminal { terminal.ended() } else { close() }
   }
 
   // MARK: From the socket
@@ -291,7 +295,6 @@ final class Connection: DescribedConnection {
     let last = terminal
     terminal = nil
     last?.closed(byPeer: byPeer)
-    // The handle goes before the filters' on_close: nothing can be asked of the connection there.
     // The owner's access log still speaks of what the terminal kept alive.
     withExtendedLifetime(last) { owner.connectionClosed(self) }
     chain?.close()

@@ -32,6 +32,19 @@ class FilterScope {
   func timerDue(_ timer: UInt32) {}
   func woken(_ token: UInt64) {}
 
+  // Facts. A filter's worker scope has none.
+  /// False: there is no such fact.
+  func text(_ attribute: martlet_text_attribute, to out: TextBuffer) -> Bool { false }
+  func number(_ attribute: martlet_number_attribute) -> UInt64? { nil }
+  var storedView: StoredView { StoredView() }
+  func storedForWriting() -> StoredData? { nil }
+  /// False: there is nothing that has flags.
+  func note(_ flag: ResponseFlags) -> Bool { false }
+  /// False: there is nothing to write a format of.
+  func withFormatContext(_ body: (inout FormatContext) -> Void) -> Bool { false }
+  /// A copy that lasts as long as the stream or connection.
+  func keep(_ view: ByteView) -> ByteView { view }
+
   /// `set_timer`.
   final func setTimer(_ number: UInt32, milliseconds: UInt64) -> martlet_status {
     guard number < FilterScope.timerCount, milliseconds <= FilterScope.longestTimer else { return MARTLET_E_ARGUMENT }

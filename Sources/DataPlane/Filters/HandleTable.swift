@@ -8,6 +8,8 @@ final class HandleTable {
   let connections: Slab<Connection>
   /// Filters on this worker, and their places in the chains of streams and connections.
   let filters: Slab<FilterScope>
+  /// Nil until the worker has one.
+  var context: WorkerContext?
   private var plugins: [ObjectIdentifier: WeakPlugin] = [:]
   private var scopes: [ObjectIdentifier: WeakScope] = [:]
 
@@ -18,6 +20,9 @@ final class HandleTable {
     connections = Slab(worker: worker, kind: 0)
     filters = Slab(worker: worker, kind: 1)
   }
+
+  /// The time of the worker's present turn.
+  var now: UInt64? { context?.reactor.now }
 
   /// Makes this the table of the calling thread, which must be its worker's.
   func install() { martlet_set_thread_pointer(Unmanaged.passUnretained(self).toOpaque()) }

@@ -193,19 +193,7 @@ extension FormatStep {
   }
 
   private func writeFlags(_ flags: ResponseFlags, to out: TextBuffer) {
-    if flags.isEmpty {
-      out.append(UInt8(ascii: "-"))
-      return
-    }
-    var rest = flags.rawValue
-    var isFirst = true
-    while rest != 0 {
-      let index = rest.trailingZeroBitCount
-      rest &= rest &- 1
-      if !isFirst { out.append(UInt8(ascii: ",")) }
-      isFirst = false
-      out.append(ResponseFlags.name(index, long: kind == 1))
-    }
+    if flags.isEmpty { out.append(UInt8(ascii: "-")) } else { flags.write(long: kind == 1, to: out) }
   }
 
   // MARK: Addresses and names

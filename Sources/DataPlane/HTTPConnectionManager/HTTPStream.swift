@@ -114,6 +114,7 @@ final class HTTPStream {
     repliesForRoute = false
     replyFormat = nil
     rules = nil
+    isLocalReply = false
     routeIsFound = false
     foundHost = nil
     foundRoute = nil
@@ -236,6 +237,20 @@ final class HTTPStream {
     } else {
       forwardEnd(trailers: trailers)
     }
+  }
+
+  /// A filter gives a message trailers. False: it has some.
+  func makeTrailers(ofRequest: Bool) -> Bool {
+    if ofRequest {
+      if requestHasTrailers { return false }
+      requestHasTrailers = true
+      requestTrailers.reset()
+    } else {
+      if responseHasTrailers { return false }
+      responseHasTrailers = true
+      responseTrailers.reset()
+    }
+    return true
   }
 
   // MARK: The request, behind the filters
@@ -375,6 +390,9 @@ final class HTTPStream {
     guard let route = foundRoute, case .cluster(let action) = route.action, action.weights == nil else { return nil }
     return action.target.find(request, manager.context.clusterDirectory)
   }
+
+  /// The answer is the proxy's own.
+  private(set) var isLocalReply = false
 
   /// The route sends requests to a cluster.
   var routeForwards: Bool {
@@ -625,6 +643,7 @@ final class HTTPStream {
       reset()
       return false
     }
+    isLocalReply = true
     router.cancel()
     filters?.stopRequest()
     routeDeadline = .max

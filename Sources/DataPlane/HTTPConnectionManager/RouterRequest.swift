@@ -76,7 +76,7 @@ final class RouterRequest: UpstreamHandler {
     isCanary = false
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
     earlyTrailers = false
-    guard let cluster = choose(action) else {
+    guard let cluster = stream.clusterOverride ?? choose(action) else {
       stream.manager.counters.add(.noCluster)
       stream.logStart()
       stream.reply(

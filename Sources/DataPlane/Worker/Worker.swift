@@ -87,7 +87,9 @@ final class Worker: @unchecked Sendable {
       files: shared.logFiles, reactor: reactor,
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
+    handles.context = context
     handles.install()
+    WorkerDoors.shared.open(index) { [weak self] message in self?.post { _ in message() } }
     _ = context.stats.counters(
       ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     mailbox.attach(to: reactor)
@@ -206,6 +208,8 @@ final class Worker: @unchecked Sendable {
             table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
       case .tcpProxy(let model):
         terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
+      case .plugin(let model):
+        filters.append(NetworkFilterFactory(model, handles, context))
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
           model: model, listener: listener, context: context, logs: logs, handles: handles, clusters: find)

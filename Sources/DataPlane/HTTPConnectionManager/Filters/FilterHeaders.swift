@@ -73,6 +73,18 @@ struct FilterHeaders {
     return head.headers.count - hidden
   }
 
+  /// Calls `body` with each field and its index; gives how many there are.
+  func forEach(_ body: (Int, HeaderEntry) -> Void) -> Int {
+    var index = 0
+    for position in 0..<head.headers.count {
+      let entry = head.headers.entries[position]
+      if isRequest, !isTrailers, entry.id == .host { continue }
+      body(index, entry)
+      index += 1
+    }
+    return index
+  }
+
   func field(at position: Int) -> HeaderEntry? {
     var left = position
     for index in 0..<head.headers.count {
