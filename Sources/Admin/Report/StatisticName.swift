@@ -69,6 +69,17 @@ public struct StatisticName: Sendable, Hashable {
     return Self(text: text, tagged: name, tags: tags + [tag])
   }
 
+  /// The same with a tag whose value stands behind `label` in the name, and is taken out of it.
+  public func adding(_ tag: Tag, behind label: String) -> Self {
+    let tag = Tag(tag.name, Self.sanitized(tag.value))
+    guard let range = tagged.firstRange(of: "\(label).\(tag.value).") else { return self }
+    // Envoy's order: the owner is the outermost and stands last.
+    let tags = self.tags.dropLast() + [tag] + self.tags.suffix(1)
+    var name = tagged
+    name.replaceSubrange(range, with: "\(label).")
+    return Self(text: text, tagged: name, tags: Array(tags))
+  }
+
   /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that
   /// `127.0.0.1:80` is `127.0.0.1_80`, and `://` and `:/` are one underscore.
   private static func sanitized(_ value: String) -> String {

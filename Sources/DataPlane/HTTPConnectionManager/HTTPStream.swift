@@ -357,7 +357,7 @@ final class HTTPStream {
       if action.streamDuration != nil { applyStreamDuration(action) }
       if request.isTunnel, !beginTunnel(action) { return }
       info.upstreamRequestStart = manager.context.reactor.now
-      router.start(action, of: route)
+      router.start(action, of: route, in: host)
     }
   }
 
@@ -559,6 +559,7 @@ final class HTTPStream {
     var body = body
     if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
+    if repliesForRoute { router.writeAttempts(into: head) }
     let status = head.status
     // As Envoy: whoever sends what is answered so may have lost count of its messages.
     if status == 400 { closeAfterResponse = true }
@@ -636,6 +637,9 @@ final class HTTPStream {
     withFormatContext { rules.applyToResponse(response, &$0) }
   }
 
+  /// Of a weighted cluster; kept alive by the route table.
+  func use(_ rules: RouteHeaderRules) { self.rules = rules }
+
   func applyRequestRules() {
     guard let rules else { return }
     withFormatContext { rules.applyToRequest(request, &$0) }
@@ -643,10 +647,11 @@ final class HTTPStream {
 
   // MARK: Formats and access logs
 
-  func withFormatContext(_ body: (inout FormatContext) -> Void) {
+  /// `copy`: a head that stands for the request's.
+  func withFormatContext(_ copy: MessageHead? = nil, _ body: (inout FormatContext) -> Void) {
     withUnsafeMutablePointer(to: &info) { info in
       var context = FormatContext(
-        worker: manager.context, request: request, response: response,
+        worker: manager.context, request: copy ?? request, response: response,
         trailers: router.responseTrailers, connection: codec?.connection, info: info)
       body(&context)
     }

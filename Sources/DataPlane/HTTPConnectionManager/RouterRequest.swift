@@ -15,6 +15,12 @@ final class RouterRequest: UpstreamHandler {
   var connection: HTTP1ClientConnection?
   var action: RouteActionRuntime?
   private var route: RouteRuntime?
+  var statistics = RequestStatistics()
+  /// Attempts that go on beside the present one.
+  var hedges: [HedgedAttempt] = []
+  var hedgesOnPerTryTimeout = false
+  /// The attempt that comes is made because one has timed out.
+  var isTimeoutRetry = false
   /// Copies of the request to which more of its body has to go.
   private var shadows: [ShadowRequest] = []
   /// The response that ends is a redirect, and the request goes on by it.
@@ -23,7 +29,7 @@ final class RouterRequest: UpstreamHandler {
   /// The connection is standing and the head is written.
   var sending = false
   var headReceived = false
-  private var sentAt: UInt64 = 0
+  var sentAt: UInt64 = 0
   /// What has come of the request before the connection was ready; with `keepsBody`, all of it.
   var early: OutboundQueue?
   /// The request may be sent again: its body stays in `early`.
@@ -33,14 +39,24 @@ final class RouterRequest: UpstreamHandler {
   var tried: [ObjectIdentifier] = []
   /// The answer that is being read to its end is not for the client.
   var retryWait: UInt64?
+  /// Nor is this one, and other attempts go on.
+  var dropsAnswer = false
   // Deadlines in the reactor's time; `.max`: none.
   var retryAt: UInt64 = .max
   var perTryDeadline: UInt64 = .max
   var perTryIdleDeadline: UInt64 = .max
+  /// Of the attempt (`max_stream_duration` of the cluster).
+  var streamDeadline: UInt64 = .max
   // Nanoseconds; 0: none.
   var timeout: UInt64 = 0
   var perTryTimeout: UInt64 = 0
   var timeoutIs204 = false
+  /// The request's own; nil: the cluster's.
+  var streamDuration: UInt64?
+  /// A weighted cluster has given the request its host, which the route's rewrite leaves alone.
+  private var hasWeightedHost = false
+  /// Answers tell how often the request was sent.
+  private var answersAttempts = false
   /// When the request was whole; 0 before that.
   private var requestCompleteAt: UInt64 = 0
   private var isCanary = false
@@ -59,6 +75,7 @@ final class RouterRequest: UpstreamHandler {
     if !shadows.isEmpty { endShadows(complete: false) }
     redirects.clear()
     if retry.isRetry { endRetry() }
+    answersAttempts = false
     action = nil
     route = nil
     cluster = nil
@@ -67,15 +84,21 @@ final class RouterRequest: UpstreamHandler {
 
   // MARK: The request
 
-  func start(_ action: RouteActionRuntime, of route: RouteRuntime) {
+  func start(_ action: RouteActionRuntime, of route: RouteRuntime, in host: VirtualHostRuntime) {
     self.action = action
     self.route = route
+    statistics.route = route.statistics
+    statistics.virtualCluster = host.virtualClusters?.find(stream.request)
+    answersAttempts = false
+    isTimeoutRetry = false
+    hasWeightedHost = false
     redirecting = false
     sending = false
     headReceived = false
     isCanary = false
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
-    earlyTrailers = false
+    // Of a request that a redirect has brought here whole.
+    earlyTrailers = stream.requestForwarded && stream.requestHasTrailers && hasBody
     guard let cluster = choose(action) else {
       stream.manager.counters.add(.noCluster)
       stream.logStart()
@@ -90,6 +113,8 @@ final class RouterRequest: UpstreamHandler {
     stream.info.attempts = 0
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     readTimeouts(action)
+    answersAttempts = action.attemptHeaders.countsInResponse
+    if action.attemptHeaders.countsInRequest { countAttempt(1) }
     stream.applyRequestRules()
     rewrite(action, route)
     if !action.mirrors.isEmpty { mirror(action) }
@@ -104,6 +129,7 @@ final class RouterRequest: UpstreamHandler {
     headReceived = false
     retryWait = nil
     stream.info.attempts &+= 1
+    if stream.info.attempts > 1 { describeRetry(action) }
     guard let endpoint = tried.isEmpty ? pick(cluster) : pickUntried(cluster) else {
       countLocal(503)
       stream.reply(
@@ -113,7 +139,7 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
-    if let host = action.hostRewriter, host.waitsForEndpoint {
+    if let host = action.hostRewriter, host.waitsForEndpoint, !hasWeightedHost {
       host.rewrite(
         stream.request, endpoint: endpoint.model.hostname, again: stream.info.attempts > 1,
         tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
@@ -158,7 +184,9 @@ final class RouterRequest: UpstreamHandler {
       return action.target.find(stream.request, context.clusterDirectory)
     }
     let entry = weights.choose(stream.request, context) { hash(action) }
+    if let rules = entry.rules { stream.use(rules) }
     if !entry.host.isEmpty {
+      hasWeightedHost = true
       context.scratch.clear()
       context.scratch.append(entry.host)
       stream.request.authority = stream.request.headers.keep(context.scratch.view)
@@ -176,10 +204,18 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func mirror(_ action: RouteActionRuntime) {
+    // A body that is there already came with a redirected request.
+    let isWhole = stream.requestForwarded && (early?.isEmpty ?? true)
     for mirror in action.mirrors where mirror.isTaken(context) {
       let shadow = stream.manager.shadows.begin(
-        mirror, stream.request, timeout: action.timeout, isComplete: stream.requestForwarded)
-      if let shadow, !stream.requestForwarded { shadows.append(shadow) }
+        mirror, stream, timeout: action.timeout, isComplete: isWhole)
+      guard let shadow, !isWhole else { continue }
+      if stream.requestForwarded {
+        early?.forEachSlice { shadow.data($0) }
+        shadow.end()
+      } else {
+        shadows.append(shadow)
+      }
     }
   }
 
@@ -191,23 +227,73 @@ final class RouterRequest: UpstreamHandler {
   private func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
     let request = stream.request
     let tellsOrigin = !stream.manager.suppressEnvoyHeaders
-    action.hostRewriter?.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
+    if let host = action.hostRewriter, !hasWeightedHost {
+      if let format = host.format {
+        let made = evaluate(format)
+        if made.count > 0, HTTP1Characters.isValidAuthority(made) { host.set(request, made, tellsOrigin) }
+      } else {
+        host.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
+      }
+    }
     if let rewriter = action.pathRewriter {
       let old = request.path
-      context.scratch.clear()
-      if rewriter.rewrite(old, matchedBy: route.path, into: context.scratch) {
-        request.path = request.headers.keep(context.scratch.view)
+      if let made = rewrite(old, by: rewriter, route) {
+        request.path = made
         if tellsOrigin {
           request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
         }
       }
     }
-    let expected = (perTryTimeout > 0 ? perTryTimeout : timeout) / 1_000_000
-    if expected > 0, !stream.manager.suppressEnvoyHeaders {
-      if request.headers.contains(.xEnvoyExpectedTimeout) { request.headers.remove(.xEnvoyExpectedTimeout) }
-      request.headers.add(.xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", decimal: expected)
-    }
+    writeExpectedTimeout(elapsed: 0)
   }
+
+  /// What the upstream may take for its answer, `elapsed` nanoseconds after the end of the request.
+  private func writeExpectedTimeout(elapsed: UInt64) {
+    // With hedging an attempt is not given up when its own time is over.
+    var expected = perTryTimeout > 0 && !hedgesOnPerTryTimeout ? perTryTimeout : timeout
+    if expected == 0 || stream.manager.suppressEnvoyHeaders { return }
+    if timeout > 0 { expected = Swift.min(expected, timeout > elapsed ? timeout &- elapsed : 0) }
+    let headers = stream.request.headers
+    if headers.contains(.xEnvoyExpectedTimeout) { headers.remove(.xEnvoyExpectedTimeout) }
+    // Zero would be no limit.
+    headers.add(
+      .xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms",
+      decimal: Swift.max(expected / 1_000_000, 1))
+  }
+
+  /// Nil: the path stays as it is.
+  private func rewrite(_ path: ByteView, by rewriter: PathRewriter, _ route: RouteRuntime) -> ByteView? {
+    if let format = rewriter.format {
+      let made = evaluate(format)
+      // What a header has brought may be no path.
+      guard made.count > 0, HTTP1Characters.isValidTarget(made) else { return nil }
+      let query = path.dropFirst(path.withoutQuery.count)
+      return query.count == 0 ? made : join(made, query)
+    }
+    context.scratch.clear()
+    guard rewriter.rewrite(path, matchedBy: route.path, into: context.scratch) else { return nil }
+    return stream.request.headers.keep(context.scratch.view)
+  }
+
+  private func join(_ first: ByteView, _ second: ByteView) -> ByteView {
+    context.scratch.clear()
+    context.scratch.append(first)
+    context.scratch.append(second)
+    return stream.request.headers.keep(context.scratch.view)
+  }
+
+  /// In memory of the request.
+  private func evaluate(_ format: FormatProgram) -> ByteView {
+    let text = context.text
+    let start = text.count
+    stream.withFormatContext { format.write(&$0, to: text) }
+    let made = ByteView(UnsafePointer(text.base + start), text.count - start)
+    let kept = stream.request.headers.keep(made)
+    text.truncate(to: start)
+    return kept
+  }
+
+  private var hasBody: Bool { stream.request.isChunked || stream.request.contentLength > 0 }
 
   private func startRouteTimer() {
     if timeout == 0 || stream.request.isTunnel { return }
@@ -229,6 +315,7 @@ final class RouterRequest: UpstreamHandler {
     cluster?.counters.add(.requestActive)
     endpoint?.counters.add(.requestTotal)
     endpoint?.counters.add(.requestActive)
+    statistics.add(.total)
     sentAt = context.reactor.now
     stream.info.poolReady = sentAt
     stream.info.firstUpstreamSent = sentAt
@@ -253,6 +340,7 @@ final class RouterRequest: UpstreamHandler {
       }
     }
     if hasPerTryTimeout { startPerTry() }
+    startStreamTimer()
     if stream.requestForwarded {
       finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
     }
@@ -283,7 +371,7 @@ final class RouterRequest: UpstreamHandler {
     let queue = early ?? OutboundQueue(pool: context.reactor.pool)
     early = queue
     queue.append(slice)
-    if keepsBody, queue.byteCount > stream.bufferLimit { stopKeeping() }
+    if keepsBody, queue.byteCount > bodyLimit { stopKeeping() }
   }
 
   func requestEnd(trailers: MessageHead?) {
@@ -326,7 +414,9 @@ final class RouterRequest: UpstreamHandler {
       stream.info.upstream.headReceived = WireBytes.received(response)
     }
     if retry.isEnabled, retriesAnswer(end: end) { return }
+    if !hedges.isEmpty { dropHedges() }
     headReceived = true
+    perTryDeadline = .max
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if let redirect = action?.internalRedirect, redirect.handles(response.status),
@@ -342,6 +432,7 @@ final class RouterRequest: UpstreamHandler {
         .xEnvoyUpstreamServiceTime, "x-envoy-upstream-service-time", decimal: milliseconds)
     }
     stream.applyResponseRules()
+    writeAttempts(into: response)
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
     if !end { stream.responseHead(end: false) }
@@ -353,7 +444,7 @@ final class RouterRequest: UpstreamHandler {
     guard let route else { return false }
     let refusal = redirect.follow(
       response, stream.request, from: route, in: stream.manager.routes, memory: &redirects,
-      isComplete: stream.requestForwarded)
+      isComplete: stream.requestForwarded, keepsBody: !hasBody || keepsBody)
     if let refusal {
       cluster?.counters.add(.redirectFailed)
       switch refusal {
@@ -381,7 +472,8 @@ final class RouterRequest: UpstreamHandler {
   private func goOn() {
     redirecting = false
     if retry.isRetry { endRetry() }
-    early?.removeAll()
+    // It has become a GET, or what is kept of the body is the body.
+    if !hasBody { early?.removeAll() }
     stream.reroute()
   }
 
@@ -397,15 +489,23 @@ final class RouterRequest: UpstreamHandler {
     connection = nil
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     if let wait = retryWait {
       finishCounts(success: false)
       retryLater(wait)
+      return
+    }
+    if dropsAnswer {
+      dropsAnswer = false
+      finishCounts(success: false)
+      sending = false
       return
     }
     if requestCompleteAt != 0, let cluster {
       cluster.responses.time(
         from: requestCompleteAt, to: context.reactor.now, isInternal: stream.info.isInternal,
         isCanary: isCanary)
+      statistics.time(from: requestCompleteAt, to: context.reactor.now)
     }
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
@@ -425,6 +525,7 @@ final class RouterRequest: UpstreamHandler {
   private func countResponse() {
     isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
     cluster?.responses.count(response.status, isInternal: stream.info.isInternal, isCanary: isCanary)
+    statistics.count(response.status)
   }
 
   func finishCounts(success: Bool) {
@@ -452,6 +553,7 @@ final class RouterRequest: UpstreamHandler {
     if retry.isEnabled, !headReceived, retries(failure, wasPending: wasPending) { return }
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
       stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
@@ -461,16 +563,24 @@ final class RouterRequest: UpstreamHandler {
     }
     let status = UpstreamFailureText.status(failure)
     countLocal(status)
+    sending = false
+    // Another attempt is still on its way.
+    if !hedges.isEmpty { return }
+    replyFailed(failure)
+  }
+
+  func replyFailed(_ failure: UpstreamFailure) {
+    let status = UpstreamFailureText.status(failure)
     if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
     stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
     stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
     stream.reply(status, view: UpstreamFailureText.body(failure, stream))
   }
 
-  /// The route's timeout.
+  /// The route's timeout. Counted for each attempt that is on its way.
   func timedOut() {
-    cluster?.counters.add(.requestTimeout)
-    endpoint?.counters.add(.requestTimeout)
+    if connection != nil || waitsIn != nil { countTimeout(endpoint, answered: headReceived) }
+    for hedge in hedges { countTimeout(hedge.endpoint, answered: false) }
     stream.routeDeadline = .max
     if headReceived {
       stream.info.flags.formUnion(.upstreamRequestTimeout)
@@ -481,18 +591,50 @@ final class RouterRequest: UpstreamHandler {
     }
   }
 
+  private func countTimeout(_ endpoint: EndpointRuntime?, answered: Bool) {
+    cluster?.counters.add(.requestTimeout)
+    endpoint?.counters.add(.requestTimeout)
+    statistics.add(.timeout)
+    if !answered { countLocal(timeoutIs204 ? 204 : 504) }
+  }
+
   func replyTimeout(details: StaticString) {
     if timeoutIs204 {
       stream.reply(204, body: nil, flags: .upstreamRequestTimeout, details: details)
       return
     }
-    countLocal(504)
     stream.reply(504, body: "upstream request timeout", flags: .upstreamRequestTimeout, details: details)
   }
 
   /// Envoy counts the answers that the router makes among the cluster's.
-  private func countLocal(_ status: Int) {
+  func countLocal(_ status: Int) {
     cluster?.responses.count(status, isInternal: stream.info.isInternal, isCanary: false)
+    statistics.count(status)
+  }
+
+  // MARK: Attempts, as headers tell them
+
+  private func countAttempt(_ number: UInt32) {
+    stream.request.headers.set(.xEnvoyAttemptCount, "x-envoy-attempt-count", decimal: UInt64(number))
+  }
+
+  private func describeRetry(_ action: RouteActionRuntime) {
+    let headers = stream.request.headers
+    if requestCompleteAt > 0 { writeExpectedTimeout(elapsed: context.reactor.now &- requestCompleteAt) }
+    if action.attemptHeaders.countsInRequest { countAttempt(stream.info.attempts) }
+    guard action.attemptHeaders.tellsTimeouts else { return }
+    headers.remove(.xEnvoyIsTimeoutRetry)
+    headers.add(
+      .xEnvoyIsTimeoutRetry, "x-envoy-is-timeout-retry", value: isTimeoutRetry ? "true" : "false")
+  }
+
+  /// Of an answer, the upstream's or the router's.
+  @inline(__always)
+  func writeAttempts(into head: MessageHead) {
+    guard answersAttempts else { return }
+    head.headers.set(
+      .xEnvoyAttemptCount, "x-envoy-attempt-count",
+      decimal: UInt64(Swift.max(stream.info.attempts, 1)))
   }
 
   /// Nobody waits for the response any more.
@@ -500,6 +642,7 @@ final class RouterRequest: UpstreamHandler {
   func cancel() {
     if connection != nil || waitsIn != nil { cancelUpstream() }
     if retryAt != .max { retryAt = .max }
+    if !hedges.isEmpty { dropHedges() }
   }
 
   func cancelUpstream() {
@@ -511,6 +654,7 @@ final class RouterRequest: UpstreamHandler {
     pendingEnd = false
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     connection?.cancel()
   }
 

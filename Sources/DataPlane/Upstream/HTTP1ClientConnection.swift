@@ -80,6 +80,10 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     begin()
   }
 
+  /// The request in flight is another owner's from now on; what has come of its response's head is
+  /// the owners' own affair.
+  func handOver(to owner: UpstreamHandler) { self.owner = owner }
+
   private func begin() {
     state = .busy
     deadline = .max

@@ -111,6 +111,8 @@ extension Conversion {
     }
     cluster.maxConnectionDuration = timeout(
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
+    cluster.maxStreamDuration = timeout(
+      options.maxStreamDuration, isSet: options.hasMaxStreamDuration)
   }
 
   func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions, at place: Place)

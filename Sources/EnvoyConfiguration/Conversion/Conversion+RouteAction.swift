@@ -30,6 +30,7 @@ extension Conversion {
     if message.hasRetryPolicy {
       action.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
     }
+    action.hedgesOnPerTryTimeout = message.hedgePolicy.hedgeOnPerTryTimeout
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
