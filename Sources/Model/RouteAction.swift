@@ -26,6 +26,15 @@ public struct RouteAction: Hashable, Sendable {
   public var clusterNotFoundStatus: Int = 503
   /// `upgrade_configs`: protocols in lower case, and whether they are let through here.
   public var upgrades: [String: Bool] = [:]
+  /// `connect_config` (nil: CONNECT is forwarded like any other request).
+  public var connect: ConnectTermination?
+
+  /// A CONNECT ends here: what follows it goes to an endpoint of the cluster as plain bytes.
+  public struct ConnectTermination: Hashable, Sendable {
+    /// The body of a POST goes there as well, and what comes back is the body of its answer.
+    public var takesPost = false
+    public init() {}
+  }
   /// Nil: the connection manager's.
   public var streamDuration: StreamDuration?
 

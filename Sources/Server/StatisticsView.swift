@@ -49,7 +49,9 @@ final class StatisticsView: Sendable {
   ) -> StatisticName {
     let whole = inner.map { "\($0.label).\($0.tag.value).\(name)" } ?? name
     var result = StatisticName(root: root, owner: owner, name: whole) { uses($0) }
-    if let (label, tag) = inner, uses(tag.name) { result = result.adding(tag, behind: label) }
+    if let (label, tag) = inner, uses(tag.name) {
+      result = result.adding(tag, behind: label, inside: label != "route")
+    }
     for (tag, expression) in expressions {
       guard let (first, second) = expression.groups(in: result.text), let first else { continue }
       result = result.adding(.init(tag, second ?? first), without: first)

@@ -70,11 +70,12 @@ public struct StatisticName: Sendable, Hashable {
   }
 
   /// The same with a tag whose value stands behind `label` in the name, and is taken out of it.
-  public func adding(_ tag: Tag, behind label: String) -> Self {
+  /// `inside`: before the tag of the owner, as Envoy writes all of them but a route's.
+  public func adding(_ tag: Tag, behind label: String, inside: Bool) -> Self {
     let tag = Tag(tag.name, Self.sanitized(tag.value))
     guard let range = tagged.firstRange(of: "\(label).\(tag.value).") else { return self }
-    // Envoy's order: the owner is the outermost and stands last.
-    let tags = self.tags.dropLast() + [tag] + self.tags.suffix(1)
+    let owner = inside ? 1 : 0
+    let tags = self.tags.dropLast(owner) + [tag] + self.tags.suffix(owner)
     var name = tagged
     name.replaceSubrange(range, with: "\(label).")
     return Self(text: text, tagged: name, tags: Array(tags))

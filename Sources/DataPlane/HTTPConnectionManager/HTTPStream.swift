@@ -166,14 +166,6 @@ final class HTTPStream {
       info.lastDownstreamReceived = manager.context.reactor.now
     }
     guard manager.sanitizer.prepare(self) else { return }
-    if request.method == .connect {
-      // CONNECT needs a route that says so; none can yet.
-      closeAfterResponse = true
-      manager.counters.add(.requestRouted)
-      manager.counters.add(.noRoute)
-      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
-      return
-    }
     if request.hasUpgrade, request.connectionUpgrade, !request.isTunnel, !isUpgradeToHTTP2() {
       refuseUpgrade()
       return
@@ -286,17 +278,25 @@ final class HTTPStream {
   /// False: the route does not let the protocol through. Nothing of it is sent before the upstream
   /// has agreed.
   private func beginTunnel(_ action: RouteActionRuntime) -> Bool {
-    guard let type = request.headers.first(.upgrade),
-      action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
-    else {
-      refuseUpgrade()
-      return false
+    // That a CONNECT may be was asked when its route was found.
+    if request.method != .connect {
+      guard let type = request.headers.first(.upgrade),
+        action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
+      else {
+        refuseUpgrade()
+        return false
+      }
     }
     countedUpgrade = true
     manager.counters.add(.connectionUpgradesTotal)
     manager.counters.add(.connectionUpgradesActive)
     pauseRequest(.upgrade)
     return true
+  }
+
+  private func allowsConnect(_ action: RouteRuntime.Action) -> Bool {
+    if case .cluster(let action) = action, let allows = action.upgrades.allowsConnect { return allows }
+    return manager.upgrades.allowsConnect ?? false
   }
 
   /// The route's word on how long the request may last.
@@ -321,9 +321,9 @@ final class HTTPStream {
   }
 
   private func route() {
-    manager.counters.add(.requestRouted)
     guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
     if host.mustBeSecure(request) {
+      manager.counters.add(.requestRouted)
       manager.counters.add(.requestDirectResponse)
       Redirection.writeSecure(request, into: manager.context.scratch)
       reply(
@@ -332,6 +332,11 @@ final class HTTPStream {
       return
     }
     guard let route = host.route(for: request) else { return noRoute() }
+    if request.method == .connect, !allowsConnect(route.action) {
+      refuseUpgrade()
+      return
+    }
+    manager.counters.add(.requestRouted)
     rules = route.headerRules
     repliesForRoute = true
     info.virtualHostName = host.nameText.view
@@ -362,6 +367,7 @@ final class HTTPStream {
   }
 
   private func noRoute() {
+    manager.counters.add(.requestRouted)
     manager.counters.add(.noRoute)
     reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
   }
@@ -399,12 +405,12 @@ final class HTTPStream {
     addResponseHeaders()
     countResponse()
     // What the client has sent behind its head is of a protocol that the upstream does not speak.
-    if request.isTunnel, response.status != 101 { closeAfterResponse = true }
+    if request.isTunnel, !opensTunnel { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
-    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
-      log(.downstreamTunnelEstablished)
+    if opensTunnel {
+      if let logger = manager.accessLogger, logger.logsTunnel { log(.downstreamTunnelEstablished) }
+      beginUpgraded()
     }
-    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
   }
 
@@ -414,9 +420,8 @@ final class HTTPStream {
     continueRequest(.upgrade)
   }
 
-  private var isTunnelAnswer: Bool {
-    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
-  }
+  /// The answer at hand opens the tunnel that the request asked for.
+  var opensTunnel: Bool { router.opensTunnel }
 
   func sendInformational() { codec?.encodeInformational(self) }
 

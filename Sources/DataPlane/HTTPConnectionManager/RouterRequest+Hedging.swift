@@ -33,7 +33,7 @@ extension RouterRequest {
     let isBad = retry.isEnabled && policy.map { retry.wants(.headers, attempt.response, $0) } == true
     if isBad, isUnderWay || hedges.count > 1 {
       hedges.removeAll { $0 === attempt }
-      attempt.end(success: false)
+      attempt.end(isError: true)
       return
     }
     adopt(attempt)
@@ -48,7 +48,7 @@ extension RouterRequest {
 
   fileprivate func failed(_ attempt: HedgedAttempt, _ failure: UpstreamFailure) {
     hedges.removeAll { $0 === attempt }
-    attempt.end(success: false)
+    attempt.end(isError: true)
     cluster?.counters.add(.requestReceiveReset)
     countLocal(UpstreamFailureText.status(failure))
     if isUnderWay || !hedges.isEmpty { return }
@@ -76,7 +76,7 @@ extension RouterRequest {
   func dropHedges() {
     let all = hedges
     hedges.removeAll(keepingCapacity: true)
-    for attempt in all { attempt.end(success: false) }
+    for attempt in all { attempt.end(isError: false) }
   }
 }
 
@@ -102,10 +102,10 @@ final class HedgedAttempt: UpstreamHandler {
   }
 
   /// No longer counted as active; its connection, if it has one, is closed.
-  func end(success: Bool) {
+  func end(isError: Bool) {
     endpoint.cluster.counters.subtract(.requestActive)
     endpoint.counters.subtract(.requestActive)
-    if !success { endpoint.counters.add(.requestError) }
+    if isError { endpoint.counters.add(.requestError) }
     let connection = connection
     self.connection = nil
     connection?.cancel()

@@ -54,11 +54,15 @@ final class RouterRequest: UpstreamHandler {
   /// The request's own; nil: the cluster's.
   var streamDuration: UInt64?
   /// A weighted cluster has given the request its host, which the route's rewrite leaves alone.
-  private var hasWeightedHost = false
+  var hasWeightedHost = false
+  /// The upstream has agreed to the tunnel that the request asks for.
+  private(set) var opensTunnel = false
+  /// The bytes of the request's body are the upstream's, without a head: `connect_config`.
+  private var isRaw = false
   /// Answers tell how often the request was sent.
-  private var answersAttempts = false
+  var answersAttempts = false
   /// When the request was whole; 0 before that.
-  private var requestCompleteAt: UInt64 = 0
+  var requestCompleteAt: UInt64 = 0
   private var isCanary = false
   private var earlyTrailers = false
 
@@ -76,6 +80,7 @@ final class RouterRequest: UpstreamHandler {
     redirects.clear()
     if retry.isRetry { endRetry() }
     answersAttempts = false
+    opensTunnel = false
     action = nil
     route = nil
     cluster = nil
@@ -90,6 +95,8 @@ final class RouterRequest: UpstreamHandler {
     statistics.route = route.statistics
     statistics.virtualCluster = host.virtualClusters?.find(stream.request)
     answersAttempts = false
+    opensTunnel = false
+    isRaw = takesRaw(action)
     isTimeoutRetry = false
     hasWeightedHost = false
     redirecting = false
@@ -117,7 +124,7 @@ final class RouterRequest: UpstreamHandler {
     if action.attemptHeaders.countsInRequest { countAttempt(1) }
     stream.applyRequestRules()
     rewrite(action, route)
-    if !action.mirrors.isEmpty { mirror(action) }
+    if !action.mirrors.isEmpty, stream.request.method != .connect { mirror(action) }
     if stream.requestForwarded { startRouteTimer() }
     beginRetries(action)
     attempt(action, cluster)
@@ -144,7 +151,7 @@ final class RouterRequest: UpstreamHandler {
         stream.request, endpoint: endpoint.model.hostname, again: stream.info.attempts > 1,
         tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
     }
-    switch endpoint.acquire(self, priority: action.priority) {
+    switch endpoint.acquire(self, priority: action.priority, raw: isRaw) {
     case .ready(let connection):
       self.connection = connection
       send(connection)
@@ -224,75 +231,6 @@ final class RouterRequest: UpstreamHandler {
     shadows.removeAll(keepingCapacity: true)
   }
 
-  private func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
-    let request = stream.request
-    let tellsOrigin = !stream.manager.suppressEnvoyHeaders
-    if let host = action.hostRewriter, !hasWeightedHost {
-      if let format = host.format {
-        let made = evaluate(format)
-        if made.count > 0, HTTP1Characters.isValidAuthority(made) { host.set(request, made, tellsOrigin) }
-      } else {
-        host.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
-      }
-    }
-    if let rewriter = action.pathRewriter {
-      let old = request.path
-      if let made = rewrite(old, by: rewriter, route) {
-        request.path = made
-        if tellsOrigin {
-          request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
-        }
-      }
-    }
-    writeExpectedTimeout(elapsed: 0)
-  }
-
-  /// What the upstream may take for its answer, `elapsed` nanoseconds after the end of the request.
-  private func writeExpectedTimeout(elapsed: UInt64) {
-    // With hedging an attempt is not given up when its own time is over.
-    var expected = perTryTimeout > 0 && !hedgesOnPerTryTimeout ? perTryTimeout : timeout
-    if expected == 0 || stream.manager.suppressEnvoyHeaders { return }
-    if timeout > 0 { expected = Swift.min(expected, timeout > elapsed ? timeout &- elapsed : 0) }
-    let headers = stream.request.headers
-    if headers.contains(.xEnvoyExpectedTimeout) { headers.remove(.xEnvoyExpectedTimeout) }
-    // Zero would be no limit.
-    headers.add(
-      .xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms",
-      decimal: Swift.max(expected / 1_000_000, 1))
-  }
-
-  /// Nil: the path stays as it is.
-  private func rewrite(_ path: ByteView, by rewriter: PathRewriter, _ route: RouteRuntime) -> ByteView? {
-    if let format = rewriter.format {
-      let made = evaluate(format)
-      // What a header has brought may be no path.
-      guard made.count > 0, HTTP1Characters.isValidTarget(made) else { return nil }
-      let query = path.dropFirst(path.withoutQuery.count)
-      return query.count == 0 ? made : join(made, query)
-    }
-    context.scratch.clear()
-    guard rewriter.rewrite(path, matchedBy: route.path, into: context.scratch) else { return nil }
-    return stream.request.headers.keep(context.scratch.view)
-  }
-
-  private func join(_ first: ByteView, _ second: ByteView) -> ByteView {
-    context.scratch.clear()
-    context.scratch.append(first)
-    context.scratch.append(second)
-    return stream.request.headers.keep(context.scratch.view)
-  }
-
-  /// In memory of the request.
-  private func evaluate(_ format: FormatProgram) -> ByteView {
-    let text = context.text
-    let start = text.count
-    stream.withFormatContext { format.write(&$0, to: text) }
-    let made = ByteView(UnsafePointer(text.base + start), text.count - start)
-    let kept = stream.request.headers.keep(made)
-    text.truncate(to: start)
-    return kept
-  }
-
   private var hasBody: Bool { stream.request.isChunked || stream.request.contentLength > 0 }
 
   private func startRouteTimer() {
@@ -324,11 +262,22 @@ final class RouterRequest: UpstreamHandler {
       stream.info.upstreamLocal = connection.findLocalAddress()
     }
     let request = stream.request
+    if isRaw {
+      sendRaw(connection)
+      return
+    }
+    if request.method == .connect { setTarget(request) }
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     // An internal client's wishes have been read.
     if stream.info.isInternal { request.headers.remove(RequestSanitizer.consumed) }
     connection.encodeHead(request, framing: framing)
+    sendBody(connection)
+  }
+
+  /// What there is of the body, and the end if it has come.
+  @inline(__always)
+  private func sendBody(_ connection: HTTP1ClientConnection) {
     if let early, !early.isEmpty {
       if keepsBody {
         early.forEachSlice { slice in
@@ -344,6 +293,22 @@ final class RouterRequest: UpstreamHandler {
     if stream.requestForwarded {
       finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
     }
+  }
+
+  /// A CONNECT, or a POST in its place, that ends here.
+  private func takesRaw(_ action: RouteActionRuntime) -> Bool {
+    guard let connect = action.connect else { return false }
+    let method = stream.request.method
+    return method == .connect || (connect.takesPost && method == .post)
+  }
+
+  /// The upstream speaks no HTTP: that its connection stands is the answer.
+  private func sendRaw(_ connection: HTTP1ClientConnection) {
+    connection.beginRaw()
+    sendBody(connection)
+    response.reset()
+    response.status = 200
+    upstreamHead(end: false)
   }
 
   /// Owns the slice. The request is paused until the connection is ready; what filters had held
@@ -424,8 +389,11 @@ final class RouterRequest: UpstreamHandler {
     {
       return
     }
-    if !stream.manager.suppressEnvoyHeaders {
-      let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
+    if stream.request.isTunnel {
+      opensTunnel = response.status == 101 || (stream.request.method == .connect && response.status / 100 == 2)
+    }
+    if requestCompleteAt != 0, !stream.manager.suppressEnvoyHeaders {
+      let milliseconds = (context.reactor.now &- requestCompleteAt) / 1_000_000
       let headers = response.headers
       if headers.contains(.xEnvoyUpstreamServiceTime) { headers.remove(.xEnvoyUpstreamServiceTime) }
       headers.add(
@@ -462,7 +430,7 @@ final class RouterRequest: UpstreamHandler {
       // The connection is given back first: `upstreamEnd` follows.
       redirecting = true
     } else {
-      cancelUpstream()
+      cancelUpstream(isError: false)
       goOn()
     }
     return true
@@ -528,14 +496,15 @@ final class RouterRequest: UpstreamHandler {
     statistics.count(response.status)
   }
 
-  func finishCounts(success: Bool) {
+  /// `success`: nil where the attempt came to nothing that could be either.
+  func finishCounts(success: Bool?) {
     guard sending else {
-      endpoint?.counters.add(.requestError)
+      if success == false { endpoint?.counters.add(.requestError) }
       return
     }
     cluster?.counters.subtract(.requestActive)
     endpoint?.counters.subtract(.requestActive)
-    endpoint?.counters.add(success ? .requestSuccess : .requestError)
+    if let success { endpoint?.counters.add(success ? .requestSuccess : .requestError) }
   }
 
   // MARK: Ends
@@ -595,7 +564,9 @@ final class RouterRequest: UpstreamHandler {
     cluster?.counters.add(.requestTimeout)
     endpoint?.counters.add(.requestTimeout)
     statistics.add(.timeout)
-    if !answered { countLocal(timeoutIs204 ? 204 : 504) }
+    if answered { return }
+    endpoint?.counters.add(.requestError)
+    countLocal(timeoutIs204 ? 204 : 504)
   }
 
   func replyTimeout(details: StaticString) {
@@ -612,45 +583,21 @@ final class RouterRequest: UpstreamHandler {
     statistics.count(status)
   }
 
-  // MARK: Attempts, as headers tell them
-
-  private func countAttempt(_ number: UInt32) {
-    stream.request.headers.set(.xEnvoyAttemptCount, "x-envoy-attempt-count", decimal: UInt64(number))
-  }
-
-  private func describeRetry(_ action: RouteActionRuntime) {
-    let headers = stream.request.headers
-    if requestCompleteAt > 0 { writeExpectedTimeout(elapsed: context.reactor.now &- requestCompleteAt) }
-    if action.attemptHeaders.countsInRequest { countAttempt(stream.info.attempts) }
-    guard action.attemptHeaders.tellsTimeouts else { return }
-    headers.remove(.xEnvoyIsTimeoutRetry)
-    headers.add(
-      .xEnvoyIsTimeoutRetry, "x-envoy-is-timeout-retry", value: isTimeoutRetry ? "true" : "false")
-  }
-
-  /// Of an answer, the upstream's or the router's.
-  @inline(__always)
-  func writeAttempts(into head: MessageHead) {
-    guard answersAttempts else { return }
-    head.headers.set(
-      .xEnvoyAttemptCount, "x-envoy-attempt-count",
-      decimal: UInt64(Swift.max(stream.info.attempts, 1)))
-  }
-
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil || waitsIn != nil { cancelUpstream() }
+    if connection != nil || waitsIn != nil { cancelUpstream(isError: false) }
     if retryAt != .max { retryAt = .max }
     if !hedges.isEmpty { dropHedges() }
   }
 
-  func cancelUpstream() {
+  /// `isError`: the endpoint is to blame.
+  func cancelUpstream(isError: Bool = true) {
     reportBytes()
     waitsIn?.cancel(self)
     let connection = connection
     self.connection = nil
-    finishCounts(success: false)
+    finishCounts(success: isError ? false : nil)
     pendingEnd = false
     perTryDeadline = .max
     perTryIdleDeadline = .max

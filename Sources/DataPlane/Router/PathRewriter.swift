@@ -11,6 +11,7 @@ final class PathRewriter {
   /// What makes the path where no text does. Nil: `rewrite` does.
   let format: FormatProgram?
 
+  /// `names`: nil where there can be no format, as in redirects.
   init(_ model: PathRewrite, names: HeaderNameTable? = nil) {
     var format: FormatProgram?
     switch model {

@@ -91,6 +91,8 @@ final class RouteActionRuntime {
   let retryPolicy: RetryPolicyRuntime?
   let hedgesOnPerTryTimeout: Bool
   let attemptHeaders: AttemptHeaders
+  /// Nil: CONNECT is forwarded.
+  let connect: RouteAction.ConnectTermination?
   /// Nil: what the listener lets one connection hold.
   let bodyLimit: UInt64?
   let formatNeeds: FormatNeeds
@@ -103,6 +105,7 @@ final class RouteActionRuntime {
     pathRewriter = model.pathRewrite.map { PathRewriter($0, names: context.names) }
     hedgesOnPerTryTimeout = model.hedgesOnPerTryTimeout
     attemptHeaders = model.attemptHeaders
+    connect = model.connect
     bodyLimit = model.bodyLimit
     hostRewriter = model.hostRewrite.map {
       HostRewriter($0, appendsForwardedHost: model.appendsForwardedHost, names: context.names)

@@ -113,6 +113,11 @@ extension Conversion {
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
     cluster.maxStreamDuration = timeout(
       options.maxStreamDuration, isSet: options.hasMaxStreamDuration)
+    if options.headersWithUnderscoresAction != .allow {
+      error(
+        "it is supported in a connection manager only, not in a cluster",
+        at: place.field("headers_with_underscores_action"))
+    }
   }
 
   func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions, at place: Place)
