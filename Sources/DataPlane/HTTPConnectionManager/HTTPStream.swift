@@ -9,6 +9,7 @@
 // in, `send...` on the way out. Streams are used again: nothing of the last request is left after
 // `begin`.
 import CMartletABI
+import CMartletSystem
 import Model
 
 final class HTTPStream {
@@ -48,6 +49,8 @@ final class HTTPStream {
   private(set) var result = MARTLET_STREAM_RESET
   private var requestPauses: PauseReasons = []
   private var responsePauses: PauseReasons = []
+  /// The request is paused because too much waits for the upstream.
+  private var isBackedUp = false
   /// We have ended the stream, not the client.
   private var wasReset = false
   /// The request was counted as active.
@@ -76,6 +79,8 @@ final class HTTPStream {
   var lastActivity: UInt64 = 0
   /// What filters have stored about the request; made at the first such, kept for the next request.
   private var stored: StoredData?
+  /// As `stored`.
+  private var attempted: AttemptList?
 
   init(manager: HTTPManager) {
     self.manager = manager
@@ -94,6 +99,7 @@ final class HTTPStream {
     responseStarted = false
     requestPauses = []
     responsePauses = []
+    isBackedUp = false
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
@@ -144,6 +150,7 @@ final class HTTPStream {
   private func finishRelease() {
     request.headers.clear()
     if let stored, !stored.isEmpty { stored.clear() }
+    if info.attempted != nil { attempted?.clear() }
     requestTrailers.headers.clear()
     router.release()
     manager.giveBack(self)
@@ -261,13 +268,37 @@ final class HTTPStream {
   }
 
   func pauseResponse(_ reason: PauseReasons) {
-    if responsePauses.isEmpty { router.pauseResponse() }
+    if responsePauses.isEmpty {
+      info.cluster?.counters.add(.flowPaused)
+      router.pauseResponse()
+    }
     responsePauses.insert(reason)
   }
 
   func continueResponse(_ reason: PauseReasons) {
     guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    info.cluster?.counters.add(.flowResumed)
     router.continueResponse()
+  }
+
+  /// More of the request waits for the upstream than its limit.
+  func upstreamBackedUp() {
+    if !isBackedUp {
+      isBackedUp = true
+      info.cluster?.counters.add(.flowBackedUp)
+      manager.counters.add(.flowPaused)
+    }
+    pauseRequest(.upstream)
+  }
+
+  /// It has taken all.
+  func upstreamDrained() {
+    if isBackedUp {
+      isBackedUp = false
+      info.cluster?.counters.add(.flowDrained)
+      manager.counters.add(.flowResumed)
+    }
+    continueRequest(.upstream)
   }
 
   /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
@@ -279,6 +310,7 @@ final class HTTPStream {
       manager.counters.add(.requestTooLarge)
       reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
     } else {
+      manager.counters.add(.responseTooLarge)
       reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
     }
   }
@@ -328,6 +360,8 @@ final class HTTPStream {
 
   private func route() {
     manager.counters.add(.requestRouted)
+    info.routeResolutions &+= 1
+    let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
     guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
     if host.mustBeSecure(request) {
       manager.counters.add(.requestDirectResponse)
@@ -337,7 +371,9 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
-    guard let route = host.route(for: request, stored: storedView) else { return noRoute() }
+    let found = host.route(for: request, stored: storedView)
+    if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
+    guard let route = found else { return noRoute() }
     rules = route.headerRules
     repliesForRoute = true
     info.virtualHostName = host.nameText.view
@@ -664,6 +700,16 @@ final class HTTPStream {
     withFormatContext { rules.applyToRequest(request, &$0) }
   }
 
+  /// The request is sent on the connection that `info` names.
+  @inline(never)
+  func noteAttempt() {
+    let list = attempted ?? AttemptList()
+    attempted = list
+    info.attempted = list
+    if let endpoint = info.endpoint { list.add(endpoint) }
+    list.add(connection: info.upstreamConnectionID)
+  }
+
   // MARK: What filters store
 
   var storedView: StoredView {
@@ -713,6 +759,7 @@ final class HTTPStream {
   /// The response cannot be completed.
   func reset() {
     wasReset = true
+    if responseStarted { manager.counters.add(.resetAfterResponseStarted) }
     router.cancel()
     codec?.reset(self)
   }

@@ -236,6 +236,7 @@ final class RouterRequest: UpstreamHandler {
     if stream.manager.formatNeeds.contains(.upstreamLocal) {
       stream.info.upstreamLocal = connection.findLocalAddress()
     }
+    if stream.manager.formatNeeds.contains(.attempts) { stream.noteAttempt() }
     let request = stream.request
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
@@ -271,7 +272,7 @@ final class RouterRequest: UpstreamHandler {
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      stream.pauseRequest(.upstream)
+      stream.upstreamBackedUp()
     }
   }
 
@@ -309,7 +310,7 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { stream.continueRequest(.upstream) }
+  override func upstreamDrained() { stream.upstreamDrained() }
 
   // MARK: The response
 
