@@ -156,6 +156,13 @@ static inline int32_t martlet_socket_error(int32_t fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : error;
 }
 
+/* The smoothed round trip of a TCP connection in microseconds, or -errno. */
+static inline int64_t martlet_round_trip(int32_t fd) {
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ? -errno : (int64_t)info.tcpi_rtt;
+}
+
 static inline int32_t martlet_local_address(int32_t fd, struct sockaddr_storage *address,
                                             socklen_t *length) {
   return getsockname(fd, (struct sockaddr *)address, length) < 0 ? -errno : 0;

@@ -8,15 +8,21 @@
 //
 // Threading: belongs to its worker.
 import CMartletABI
+import CMartletSystem
+import Glibc
 import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
   /// Of its listener. Nil: there is none.
   var metadata: MetadataTree? { nil }
+  /// Of its listener.
+  var nameText: ByteView { MessageHead.empty }
   /// Its listener's traffic direction is inbound.
   var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
+  /// Of the owner's access log.
+  var formatNeeds: FormatNeeds { [] }
   /// Connections keep a `StreamInfo` for the owner's access log.
   var keepsInfo: Bool { false }
 }
@@ -53,7 +59,18 @@ final class ConnectionInfo {
   /// The terminal filter counts the bytes in `info`; otherwise they are the socket's.
   var countsOwnBytes = false
 
+  private var attempted: AttemptList?
+
   init(start: UInt64) { info = StreamInfo(start: start) }
+
+  /// The list of them, made at first asking.
+  func attempts() -> AttemptList {
+    if let attempted { return attempted }
+    let made = AttemptList()
+    attempted = made
+    info.attempted = made
+    return made
+  }
 
   /// An upstream connection could not be made (errno; 0: in time).
   func noteFailure(_ code: Int32) {
@@ -75,6 +92,9 @@ final class Connection: DescribedConnection {
   private unowned(unsafe) var chainOfFormats: NetworkChain?
   /// Nil where no access log asks for it.
   var record: ConnectionInfo?
+  /// For the last line of an access log.
+  private var lastRoundTrip: UInt64?
+  private var reset = ConnectionReset.nobody
   /// In the worker's slab, while open.
   var handle = Handle.none
   /// The reactor's time when it was accepted.
@@ -125,6 +145,13 @@ final class Connection: DescribedConnection {
     addresses.directLocal = local
     return local
   }
+  override var listenerName: ByteView { owner.nameText }
+  override var roundTripTime: UInt64? {
+    guard socket != nil, !socket.isClosed else { return lastRoundTrip }
+    let found = martlet_round_trip(socket.descriptor)
+    return found < 0 ? nil : UInt64(found)
+  }
+  override var resetBy: ConnectionReset { reset }
   override var filterChainMetadata: MetadataTree? { chainOfFormats?.metadata }
   override var listenerMetadata: MetadataTree? { owner.metadata }
   override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
@@ -202,6 +229,8 @@ final class Connection: DescribedConnection {
   func close(reset: Bool = false) {
     guard !isClosed else { return }
     isClosed = true
+    if reset { self.reset = .proxy }
+    if record != nil { lastRoundTrip = roundTripTime }
     socket.close(reset: reset)
     finish(byPeer: false)
   }
@@ -281,6 +310,7 @@ final class Connection: DescribedConnection {
   override func socketFailed(_ code: Int32) {
     guard !isClosed else { return }
     isClosed = true
+    if code == ECONNRESET { reset = .peer }
     finish(byPeer: true)
   }
 

@@ -136,6 +136,19 @@ struct FormatCompiler {
     case .upstreamHost(let part):
       let kinds: [FormatOperator.UpstreamHostPart] = [.address, .addressWithoutPort, .name, .nameWithoutPort]
       return make(.upstreamHost, UInt8(kinds.firstIndex(of: part) ?? 0))
+    case .listenerName: return FormatStep(.listenerName)
+    case .routeResolutions: return FormatStep(.routeResolutions)
+    case .routeResolutionTime:
+      needs.insert(.routeTime)
+      return FormatStep(.routeResolutionTime)
+    case .roundTripTime: return FormatStep(.roundTripTime)
+    case .downstreamCloseType: return FormatStep(.downstreamCloseType)
+    case .attempted(let part):
+      needs.insert(.attempts)
+      let kinds: [FormatOperator.AttemptPart] = [
+        .address, .addressWithoutPort, .name, .nameWithoutPort, .connectionID,
+      ]
+      return make(.attempted, UInt8(kinds.firstIndex(of: part) ?? 0))
     case .upstreamCluster(let raw): return make(.upstreamCluster, raw ? 1 : 0)
     case .upstreamAttempts: return FormatStep(.upstreamAttempts)
     case .routeName: return FormatStep(.routeName)

@@ -21,6 +21,9 @@ enum AccessLogType: UInt8 {
   }
 }
 
+/// How a connection ended, or nobody's reset: in order, or not yet.
+enum ConnectionReset: UInt8 { case nobody, peer, proxy }
+
 /// What formats ask of a downstream connection; `Connection` is one.
 class DescribedConnection: SocketHandler {
   /// Unlike all others of the process.
@@ -34,6 +37,11 @@ class DescribedConnection: SocketHandler {
   /// Of the socket, whatever a listener filter said.
   var directLocalAddress: SocketAddress? { nil }
   var filterChainName: ByteView { MessageHead.empty }
+  var listenerName: ByteView { MessageHead.empty }
+  /// Microseconds. May cost a system call.
+  var roundTripTime: UInt64? { nil }
+  /// Who ended it with a reset.
+  var resetBy: ConnectionReset { .nobody }
   var filterChainMetadata: MetadataTree? { nil }
   var listenerMetadata: MetadataTree? { nil }
   /// What filters have stored about it. Nil: nothing.
@@ -77,4 +85,8 @@ struct FormatNeeds: OptionSet {
   static let headBytes = FormatNeeds(rawValue: 2)
   /// Where clients connected to: a system call a connection, and not to be had when it has ended.
   static let downstreamLocal = FormatNeeds(rawValue: 4)
+  /// The endpoints of all attempts: a list.
+  static let attempts = FormatNeeds(rawValue: 8)
+  /// How long it takes to find a route: two clock reads a request.
+  static let routeTime = FormatNeeds(rawValue: 16)
 }

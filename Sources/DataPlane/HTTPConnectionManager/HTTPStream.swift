@@ -9,6 +9,7 @@
 // in, `send...` on the way out. Streams are used again: nothing of the last request is left after
 // `begin`.
 import CMartletABI
+import CMartletSystem
 import Model
 
 final class HTTPStream {
@@ -58,6 +59,8 @@ final class HTTPStream {
   private(set) var result = MARTLET_STREAM_RESET
   private var requestPauses: PauseReasons = []
   private var responsePauses: PauseReasons = []
+  /// The request is paused because too much waits for the upstream.
+  private var isBackedUp = false
   /// We have ended the stream, not the client.
   private var wasReset = false
   /// The request was counted as active.
@@ -86,6 +89,8 @@ final class HTTPStream {
   var lastActivity: UInt64 = 0
   /// What filters have stored about the request; made at the first such, kept for the next request.
   private var stored: StoredData?
+  /// As `stored`.
+  private var attempted: AttemptList?
 
   init(manager: HTTPManager) {
     self.manager = manager
@@ -104,6 +109,7 @@ final class HTTPStream {
     responseStarted = false
     requestPauses = []
     responsePauses = []
+    isBackedUp = false
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
@@ -161,6 +167,7 @@ final class HTTPStream {
     codec = nil
     request.headers.clear()
     if let stored, !stored.isEmpty { stored.clear() }
+    if info.attempted != nil { attempted?.clear() }
     requestTrailers.headers.clear()
     router.release()
     manager.giveBack(self)
@@ -286,6 +293,7 @@ final class HTTPStream {
 
   func pauseResponse(_ reason: PauseReasons) {
     if responsePauses.isEmpty {
+      info.cluster?.counters.add(.flowPaused)
       router.pauseResponse()
       filters?.backPressure(true)
     }
@@ -294,8 +302,29 @@ final class HTTPStream {
 
   func continueResponse(_ reason: PauseReasons) {
     guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    info.cluster?.counters.add(.flowResumed)
     router.continueResponse()
     filters?.backPressure(false)
+  }
+
+  /// More of the request waits for the upstream than its limit.
+  func upstreamBackedUp() {
+    if !isBackedUp {
+      isBackedUp = true
+      info.cluster?.counters.add(.flowBackedUp)
+      manager.counters.add(.flowPaused)
+    }
+    pauseRequest(.upstream)
+  }
+
+  /// It has taken all.
+  func upstreamDrained() {
+    if isBackedUp {
+      isBackedUp = false
+      info.cluster?.counters.add(.flowDrained)
+      manager.counters.add(.flowResumed)
+    }
+    continueRequest(.upstream)
   }
 
   /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
@@ -307,6 +336,7 @@ final class HTTPStream {
       manager.counters.add(.requestTooLarge)
       reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
     } else {
+      manager.counters.add(.responseTooLarge)
       reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
     }
   }
@@ -401,8 +431,15 @@ final class HTTPStream {
   }
 
   private func route() {
+<<<<<<< HEAD
     findRoute()
     guard let host = foundHost else { return noRoute() }
+=======
+    manager.counters.add(.requestRouted)
+    info.routeResolutions &+= 1
+    let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
+    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
+>>>>>>> routes
     if host.mustBeSecure(request) {
       manager.counters.add(.requestRouted)
       manager.counters.add(.requestDirectResponse)
@@ -412,12 +449,18 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
+<<<<<<< HEAD
     guard let route = foundRoute else { return noRoute() }
     if request.method == .connect, !allowsConnect(route.action) {
       refuseUpgrade()
       return
     }
     manager.counters.add(.requestRouted)
+=======
+    let found = host.route(for: request, stored: storedView)
+    if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
+    guard let route = found else { return noRoute() }
+>>>>>>> routes
     rules = route.headerRules
     repliesForRoute = true
     switch route.action {
@@ -755,6 +798,16 @@ final class HTTPStream {
     withFormatContext { rules.applyToRequest(request, &$0) }
   }
 
+  /// The request is sent on the connection that `info` names.
+  @inline(never)
+  func noteAttempt() {
+    let list = attempted ?? AttemptList()
+    attempted = list
+    info.attempted = list
+    if let endpoint = info.endpoint { list.add(endpoint) }
+    list.add(connection: info.upstreamConnectionID)
+  }
+
   // MARK: What filters store
 
   var storedView: StoredView {
@@ -805,6 +858,7 @@ final class HTTPStream {
   /// The response cannot be completed.
   func reset() {
     wasReset = true
+    if responseStarted { manager.counters.add(.resetAfterResponseStarted) }
     router.cancel()
     codec?.reset(self)
   }

@@ -261,6 +261,7 @@ final class RouterRequest: UpstreamHandler {
     if stream.manager.formatNeeds.contains(.upstreamLocal) {
       stream.info.upstreamLocal = connection.findLocalAddress()
     }
+    if stream.manager.formatNeeds.contains(.attempts) { stream.noteAttempt() }
     let request = stream.request
     if isRaw {
       sendRaw(connection)
@@ -324,7 +325,7 @@ final class RouterRequest: UpstreamHandler {
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      stream.pauseRequest(.upstream)
+      stream.upstreamBackedUp()
     }
   }
 
@@ -362,7 +363,7 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { stream.continueRequest(.upstream) }
+  override func upstreamDrained() { stream.upstreamDrained() }
 
   // MARK: The response
 

@@ -152,11 +152,15 @@ final class ListenerFilterSession: SocketHandler {
   }
 
   override func socketEnded() {
-    if !finished { end() }
+    guard !finished else { return }
+    listener.counters.add(.listenerFilterRemoteClose)
+    end()
   }
 
   override func socketFailed(_ code: Int32) {
-    if !finished { end() }
+    guard !finished else { return }
+    listener.counters.add(.listenerFilterError)
+    end()
   }
 
   override func timerFired(now: UInt64) {

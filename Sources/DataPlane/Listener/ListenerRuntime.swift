@@ -27,6 +27,7 @@ final class ListenerRuntime: ConnectionOwner {
   let handles: HandleTable
   private(set) var model: Listener
   private var tree: MetadataTree?
+  private let name: OwnedText
   let counters: Counters<ListenerStat>
   let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
@@ -48,6 +49,7 @@ final class ListenerRuntime: ConnectionOwner {
   ) {
     self.model = model
     tree = MetadataTree(model.metadata)
+    name = OwnedText(model.name)
     self.logs = logs
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
@@ -214,6 +216,8 @@ final class ListenerRuntime: ConnectionOwner {
   }
 
   override var metadata: MetadataTree? { tree }
+  override var nameText: ByteView { name.view }
+  override var formatNeeds: FormatNeeds { accessLogger?.needs ?? [] }
   override var keepsInfo: Bool { accessLogger != nil }
 
   /// The line at the end of a connection.

@@ -113,7 +113,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       return
     }
     do {
-      socket = try cluster.socketOptions.connect(
+      socket = try cluster.openSocket(
         to: endpoint.addresses[0], self, reactor: reactor)
     } catch {
       failLater(error.code)

@@ -53,9 +53,17 @@ enum FormatOperatorTable {
   private static let refused: [String: String] = [
     "CEL": "CEL expressions are not in this version",
     "TYPED_CEL": "CEL expressions are not in this version",
+    "DOWNSTREAM_LOCAL_CLOSE_REASON": closeReason,
+    "UPSTREAM_LOCAL_CLOSE_REASON": closeReason,
+    "UPSTREAM_DETECTED_CLOSE_TYPE":
+      "how upstream connections end is not kept; %RESPONSE_CODE_DETAILS% has it where it matters",
     "FILE_CONTENT": "it belongs to a formatter extension, and there are none in this version",
     "SECRET": "it belongs to a formatter extension, and there are none in this version",
   ]
+
+  private static let closeReason =
+    "why connections are closed is not kept in Envoy's words; "
+    + "%CONNECTION_TERMINATION_DETAILS% and %RESPONSE_FLAGS% say it"
 
   private static let entries: [String: Entry] = {
     var all = heads
@@ -268,6 +276,16 @@ enum FormatOperatorTable {
       "UPSTREAM_REQUEST_ATTEMPT_COUNT": plain(.upstreamAttempts),
       "ROUTE_NAME": plain(.routeName),
       "FILTER_CHAIN_NAME": plain(.filterChainName),
+      "LISTENER_NAME": plain(.listenerName),
+      "ROUTE_RESOLUTION_COUNT": plain(.routeResolutions),
+      "ROUTE_RESOLUTION_TIME_US": plain(.routeResolutionTime),
+      "DOWNSTREAM_CX_RTT": plain(.roundTripTime),
+      "DOWNSTREAM_DETECTED_CLOSE_TYPE": plain(.downstreamCloseType),
+      "UPSTREAM_CONNECTION_IDS_ATTEMPTED": plain(.attempted(.connectionID)),
+      "UPSTREAM_HOSTS_ATTEMPTED": plain(.attempted(.address)),
+      "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT": plain(.attempted(.addressWithoutPort)),
+      "UPSTREAM_HOST_NAMES_ATTEMPTED": plain(.attempted(.name)),
+      "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT": plain(.attempted(.nameWithoutPort)),
       "CONNECTION_ID": plain(.connectionID),
       "UPSTREAM_CONNECTION_ID": plain(.upstreamConnectionID),
       "STREAM_ID": plain(.streamID),

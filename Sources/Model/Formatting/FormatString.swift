@@ -96,8 +96,18 @@ public indirect enum FormatOperator: Hashable, Sendable {
   /// `alt_stat_name` where the cluster has one, unless `raw`.
   case upstreamCluster(raw: Bool)
   case upstreamAttempts
+  /// Of every connection that the request was sent on (TCP: that was tried), with commas between them.
+  case attempted(AttemptPart)
   case routeName
   case filterChainName
+  case listenerName
+  /// How often a route was looked for, and how long that took in all, in microseconds.
+  case routeResolutions
+  case routeResolutionTime
+  /// Of the client's connection, in milliseconds.
+  case roundTripTime
+  /// How the client's connection was ended: `Normal`, `RemoteReset`, `LocalReset`.
+  case downstreamCloseType
   case connectionID
   case upstreamConnectionID
   case streamID
@@ -152,6 +162,9 @@ public indirect enum FormatOperator: Hashable, Sendable {
   }
   public enum UpstreamHostPart: Hashable, Sendable {
     case address, addressWithoutPort, name, nameWithoutPort
+  }
+  public enum AttemptPart: Hashable, Sendable {
+    case connectionID, address, addressWithoutPort, name, nameWithoutPort
   }
   public enum MetadataSource: Hashable, Sendable {
     case dynamic, cluster, route, upstreamHost, listener, listenerFilterChain, virtualHost
