@@ -138,7 +138,7 @@ final class HTTPFilterSlot: FilterScope {
 
   override func withFormatContext(_ body: (inout FormatContext) -> Void) -> Bool {
     guard let stream = instance.stream else { return false }
-    stream.withFormatContext(body)
+    stream.withFormatContext(nil, body)
     return true
   }
 
