@@ -66,7 +66,7 @@ package nonisolated struct Envoy_Type_Matcher_V3_ValueMatcher: @unchecked Sendab
     set {_uniqueStorage()._matchPattern = .boolMatch(newValue)}
   }
 
-  /// Whether there is a value at all.
+  /// There is a value, which is no list and no struct. False never matches.
   package var presentMatch: Bool {
     get {
       if case .presentMatch(let v)? = _storage._matchPattern {return v}
@@ -98,7 +98,7 @@ package nonisolated struct Envoy_Type_Matcher_V3_ValueMatcher: @unchecked Sendab
     case doubleMatch(Envoy_Type_Matcher_V3_DoubleMatcher)
     case stringMatch(Envoy_Type_Matcher_V3_StringMatcher)
     case boolMatch(Bool)
-    /// Whether there is a value at all.
+    /// There is a value, which is no list and no struct. False never matches.
     case presentMatch(Bool)
     case listMatch(Envoy_Type_Matcher_V3_ListMatcher)
     case orMatch(Envoy_Type_Matcher_V3_OrMatcher)
