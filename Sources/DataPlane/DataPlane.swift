@@ -124,12 +124,15 @@ public struct ClusterStatus: Sendable, Hashable {
     /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
     /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
+    public let model: Model.Endpoint
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
   public let circuitBreakers: CircuitBreakers
+  /// Percent.
+  public let overprovisioningFactor: UInt32
 }
 
 /// The data plane of this process.
@@ -406,8 +409,9 @@ public final class DataPlane: Sendable {
             locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
-            })
-        }, circuitBreakers: cluster.circuitBreakers)
+            }, model: endpoint)
+        }, circuitBreakers: cluster.circuitBreakers,
+        overprovisioningFactor: cluster.loadBalancing.overprovisioningFactor)
     }
   }
 }

@@ -90,8 +90,10 @@ extension ProxyServer {
         ClusterReport.Endpoint(
           address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
           counters: endpoint.counters.map { .init(name: "\($0.name)", value: $0.value) },
-          locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health)
-      }, circuitBreakers: cluster.circuitBreakers)
+          locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
+          model: endpoint.model)
+      }, circuitBreakers: cluster.circuitBreakers,
+      overprovisioningFactor: cluster.overprovisioningFactor)
   }
 
   private func serverInformation() -> ServerInformation {

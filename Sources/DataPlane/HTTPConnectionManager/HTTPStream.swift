@@ -713,7 +713,8 @@ final class HTTPStream {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
     }
-    if request.isGRPCRequest {
+    let isGRPC = request.isGRPCRequest
+    if isGRPC {
       GRPCReply.rewrite(
         head, body, grpcStatus: grpcReplyStatus, withMessage: request.method != .head,
         names: manager.context.names)
@@ -722,7 +723,7 @@ final class HTTPStream {
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
     if body.count == 0 {
-      if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
+      if !isGRPC, head.headers.contains(.contentType) { head.headers.remove(.contentType) }
     } else if !head.headers.contains(.contentType) {
       head.headers.add(.contentType, "content-type", value: "text/plain")
     }
