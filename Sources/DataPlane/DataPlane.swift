@@ -163,10 +163,8 @@ public final class DataPlane: Sendable {
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
       foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
+      connections: SharedCount(), log: Log(threshold: PluginTables.threshold ?? LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
-    PluginTables.use(shared.log.threshold)
-    PluginTables.add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
     self.workers = workers
@@ -413,5 +411,13 @@ public final class DataPlane: Sendable {
         }, circuitBreakers: cluster.circuitBreakers,
         overprovisioningFactor: cluster.loadBalancing.overprovisioningFactor)
     }
+  }
+}
+
+extension PluginTables {
+  /// Before any plugin is opened, once a process: all tables are there, and plugins log from this level on.
+  public static func prepare(logLevel: LogLevel) {
+    use(LogThreshold(logLevel))
+    add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
   }
 }
