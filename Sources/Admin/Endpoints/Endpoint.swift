@@ -74,7 +74,8 @@ enum Endpoint: String, CaseIterable {
   var parameters: [(name: String, help: String)] {
     switch self {
     case .home, .help, .quit, .ready, .serverInfo, .certs, .healthCheckFail, .healthCheckOK,
-      .hotRestartVersion, .memory, .reopenLogs, .resetCounters, .runtime, .runtimeModify:
+      .hotRestartVersion, .memory, .plugins, .pluginsReload, .reopenLogs, .resetCounters, .runtime,
+      .runtimeModify:
       []
     case .configDump:
       [
