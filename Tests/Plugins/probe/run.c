@@ -162,8 +162,8 @@ static void run_step(call *call, const json *step, uint64_t visit) {
   }
   if (!applies(call, step, visit)) return;
   const char *name = json_text(step, "do", "");
-  if (set_return(call, name)) return;
   const action *found = find_action(call->scope, name);
+  if (!found && set_return(call, name)) return;
   if (!found) {
     say(call->scope, MARTLET_LOG_ERROR, "WRONG %s: there is no step %s", call->hook, name);
     return;
