@@ -276,7 +276,8 @@ def test_back_pressure(start):
 
 def test_facts_of_a_connection(start):
     proxy = start(probe(new_connection=[do("text", attribute=0, **{"as": "peer"}), do("text", attribute=1, **{"as": "direct"}),
-                                        do("text", attribute=2, **{"as": "own"}), do("number", attribute=0), do("number", attribute=1), do("say", text="${peer} ${direct} ${own}"),
+                                        do("text", attribute=2, **{"as": "own"}), do("number", attribute=0), do("number", attribute=1),
+                                        do("say", text="${peer} ${direct} ${own}"),
                                         do("text", attribute=16, status_as="s"), do("number", attribute=16, status_as="s")]), k.echo())
     with Client(proxy.address()) as client:
         client.send("hello").read(5)

@@ -322,6 +322,12 @@ def test_the_bytes_of_the_response(ask, upstream):
                       do("text", attribute=20, **{"as": "d"}), check("${d}", "via_upstream")]})
 
 
+@pytest.mark.parametrize("flag", ["DI", "FI", "RL", "RLSE", "UAEX", "RFCF", "DO"])
+def test_response_flags(ask, flag):
+    ask({"request_headers": [do("add_response_flag", flag=flag), do("add_response_flag", flag="XX", expect="ARGUMENT")],
+         "response_headers": [do("text", attribute=21, **{"as": "f"}), check("${f}", flag)]})
+
+
 def test_metadata_and_filter_state(ask):
     ask({"request_headers": [
         do("metadata", namespace="my.space", key="k", expect="NOT_FOUND"), do("filter_state", key="my.state", expect="NOT_FOUND"),

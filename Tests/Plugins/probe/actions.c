@@ -272,6 +272,10 @@ ACTION(number) {
   return status;
 }
 
+ACTION(add_response_flag) {
+  return probe.stream_info->add_response_flag(handle_of(call, step), text_of(call, step, "flag"));
+}
+
 ACTION(set_metadata) {
   const json *value = json_member(step, "value");
   martlet_handle handle = handle_of(call, step);
@@ -334,6 +338,7 @@ const action common_actions[] = {
     {"shared_remove", shared_remove},
     {"text", text},
     {"number", number},
+    {"add_response_flag", add_response_flag},
     {"set_metadata", set_metadata},
     {"metadata", metadata},
     {"set_filter_state", set_filter_state},
