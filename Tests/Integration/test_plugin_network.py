@@ -117,7 +117,7 @@ def test_stopped_data_goes_on_from_a_timer(start):
 
 
 def test_a_connection_is_held_back_from_those_behind(start):
-    proxy = start(probe(new_connection=[do("set_timer", milliseconds=50), "stop"], timer=[do("continue")]), probe("b"), terminal(**ECHO))
+    proxy = start(probe(new_connection=[do("set_timer", milliseconds=50), "stop"], data=["stop"], timer=[do("continue")]), probe("b"), terminal(**ECHO))
     with Client(proxy.address()) as client:
         begin = time.monotonic()
         assert client.send("hello").read(5) == b"hello"

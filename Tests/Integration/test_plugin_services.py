@@ -105,7 +105,7 @@ def test_log_lines_have_the_filters_name(ask, proxy):
     ask({"request_headers": [do("log", text="of the stream", level=3, **{"as": "on"}), check("${on}", "1"),
                              do("log", text="not written", level=0, **{"as": "on"}), check("${on}", "0"),
                              do("log", text="no level", level=6, expect="ARGUMENT"), do("log", text="of the plugin", handle="plugin"),
-                             do("log", text="of the worker", handle="worker"), do("log", text="of nobody", handle="zero", status_as="s")]})
+                             do("log", text="of the worker", handle="worker"), do("log", text="of nobody", handle="zero", expect="ARGUMENT")]})
     lines = proxy.output().splitlines()
     for owner in ("stream", "plugin", "worker"):
         (line,) = [line for line in lines if f"of the {owner}" in line]
@@ -156,10 +156,13 @@ def test_wake_from_a_thread(ask):
 
 
 def test_wake_after_the_end(ask, proxy):
+    """Nothing happens, and nothing of the stream is to be had."""
     before = len(proxy.output())
-    ask({"request_headers": [do("wake_from_thread", token=4242, milliseconds=100, act=True)]})
-    assert wait_for(lambda: "wake 4242 gave" in proxy.output()[before:])
-    assert "wake 4242 gave GONE" in proxy.output()[before:]
+    ask({"request_headers": [do("wake_from_thread", token=4242, milliseconds=100, act=True), do("wake_from_thread", token=4243, milliseconds=100)],
+         "wake": [do("say", text="woke")]})
+    assert wait_for(lambda: "wake 4242 gave" in proxy.output()[before:] and "wake 4243 gave" in proxy.output()[before:])
+    ask({})
+    assert "said woke" not in proxy.output()[before:]
 
 
 def test_wake_of_a_worker_and_a_config(ask, proxy):
@@ -311,7 +314,7 @@ def test_facts(ask, kind, attribute, expected):
 
 @pytest.mark.parametrize("kind, attribute, status", [
     ("text", 4, "ARGUMENT"), ("text", 99, "ARGUMENT"), ("text", -1, "ARGUMENT"), ("number", 3, "ARGUMENT"), ("number", 99, "ARGUMENT"),
-    ("text", 19, "NOT_FOUND"), ("text", 20, "NOT_FOUND"), ("text", 3, "NOT_FOUND")])
+    ("text", 19, "NOT_FOUND"), ("text", 20, "NOT_FOUND"), ("text", 21, "NOT_FOUND")])
 def test_facts_that_there_are_not(ask, kind, attribute, status):
     ask({"request_headers": [do(kind, attribute=attribute, expect=status)]})
 
@@ -361,7 +364,7 @@ def test_metadata_in_access_logs(ask, access, hook):
     do("set_metadata", namespace="a", key="b", value=1),
     do("set_metadata", namespace="a", key="b", value=True), do("metadata", namespace="a", key="b"), do("set_filter_state", key="a", value="b"),
     do("filter_state", key="a"), do("add", metric="calls"), do("format", format="plain"), do("replace", regex="ab", text="a", substitution="b"),
-    do("set_timer", milliseconds=1), do("wake")], ids=lambda step: step["do"])
+    do("set_timer", milliseconds=1)], ids=lambda step: step["do"])
 def test_a_handle_of_nothing(ask, step):
     ask({"request_headers": [do("remember")]})
     time.sleep(0.02)
