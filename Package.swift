@@ -58,7 +58,7 @@ let package = Package(
     .target(
       name: "Admin",
       dependencies: [
-        "Model",
+        "Model", "CMartletRegex",
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

@@ -23,6 +23,8 @@ extension ProxyServer {
           .sorted { $0.0 < $1.0 }
       },
       setLogLevel: { [self] in setLogLevel($0, $1) },
+      // One way for both: the main thread has the admin's own access log as well.
+      reopenLogs: { SignalMask.reopenLogs() },
       resetCounters: { [self] in resetCounters() },
       setHealthCheckFailed: { [self] failed in
         dataPlane.setHealthCheckFailed(failed)

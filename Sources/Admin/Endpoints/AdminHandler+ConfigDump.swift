@@ -22,7 +22,7 @@ extension AdminHandler {
     var pattern: NamePattern?
     if let expression = request.parameter("name_regex"), !expression.isEmpty {
       do {
-        pattern = try NamePattern("^(\(expression))$")
+        pattern = try NamePattern(expression, isWhole: true)
       } catch {
         return .badRequest("Error while parsing name_regex from \(expression): \(error.text)\n")
       }

@@ -53,6 +53,9 @@ public struct AdminHandler: Sendable {
     case .hotRestartVersion: return AdminResponse(body: "disabled")
     case .logging: return logging(request)
     case .memory: return memory()
+    case .reopenLogs:
+      source.reopenLogs()
+      return AdminResponse(body: "OK\n")
     case .resetCounters:
       source.resetCounters()
       return AdminResponse(body: "OK\n")

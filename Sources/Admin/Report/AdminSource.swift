@@ -27,6 +27,8 @@ public struct AdminSource: Sendable {
   public var logLevels: @Sendable () -> [(component: String, level: String)]
   /// Sets the level of a component, or of all where it is nil. False: there is none of that name.
   public var setLogLevel: @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome
+  /// Opens the log files again, shortly after it returns.
+  public var reopenLogs: @Sendable () -> Void
   /// Counters begin at zero again.
   public var resetCounters: @Sendable () -> Void
   /// Fail health checks (or pass them again): `/ready` is not ready, and answers close.
@@ -48,6 +50,7 @@ public struct AdminSource: Sendable {
     configuration: @escaping @Sendable () -> ConfigurationReport,
     logLevels: @escaping @Sendable () -> [(component: String, level: String)],
     setLogLevel: @escaping @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome,
+    reopenLogs: @escaping @Sendable () -> Void,
     resetCounters: @escaping @Sendable () -> Void,
     setHealthCheckFailed: @escaping @Sendable (Bool) -> Void,
     drainListeners: @escaping @Sendable (DrainRequest) -> Void,
@@ -65,6 +68,7 @@ public struct AdminSource: Sendable {
     self.configuration = configuration
     self.logLevels = logLevels
     self.setLogLevel = setLogLevel
+    self.reopenLogs = reopenLogs
     self.resetCounters = resetCounters
     self.setHealthCheckFailed = setHealthCheckFailed
     self.drainListeners = drainListeners

@@ -8,13 +8,21 @@
 //
 // Threading: belongs to its worker.
 import CMartletABI
+import CMartletSystem
+import Glibc
 import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Of its listener. Nil: there is none.
+  var metadata: MetadataTree? { nil }
+  /// Of its listener.
+  var nameText: ByteView { MessageHead.empty }
   /// Its listener's traffic direction is inbound.
   var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
+  /// Of the owner's access log.
+  var formatNeeds: FormatNeeds { [] }
   /// Connections keep a `StreamInfo` for the owner's access log.
   var keepsInfo: Bool { false }
 }
@@ -51,7 +59,18 @@ final class ConnectionInfo {
   /// The terminal filter counts the bytes in `info`; otherwise they are the socket's.
   var countsOwnBytes = false
 
+  private var attempted: AttemptList?
+
   init(start: UInt64) { info = StreamInfo(start: start) }
+
+  /// The list of them, made at first asking.
+  func attempts() -> AttemptList {
+    if let attempted { return attempted }
+    let made = AttemptList()
+    attempted = made
+    info.attempted = made
+    return made
+  }
 
   /// An upstream connection could not be made (errno; 0: in time).
   func noteFailure(_ code: Int32) {
@@ -73,6 +92,9 @@ final class Connection: DescribedConnection {
   private unowned(unsafe) var chainOfFormats: NetworkChain?
   /// Nil where no access log asks for it.
   var record: ConnectionInfo?
+  /// For the last line of an access log.
+  private var lastRoundTrip: UInt64?
+  private var reset = ConnectionReset.nobody
   /// In the worker's slab, while open.
   var handle = Handle.none
   /// The reactor's time when it was accepted.
@@ -123,6 +145,15 @@ final class Connection: DescribedConnection {
     addresses.directLocal = local
     return local
   }
+  override var listenerName: ByteView { owner.nameText }
+  override var roundTripTime: UInt64? {
+    guard socket != nil, !socket.isClosed else { return lastRoundTrip }
+    let found = martlet_round_trip(socket.descriptor)
+    return found < 0 ? nil : UInt64(found)
+  }
+  override var resetBy: ConnectionReset { reset }
+  override var filterChainMetadata: MetadataTree? { chainOfFormats?.metadata }
+  override var listenerMetadata: MetadataTree? { owner.metadata }
   override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
   /// Local addresses cannot be asked for when the socket is gone.
   func rememberAddresses() {
@@ -198,6 +229,8 @@ final class Connection: DescribedConnection {
   func close(reset: Bool = false) {
     guard !isClosed else { return }
     isClosed = true
+    if reset { self.reset = .proxy }
+    if record != nil { lastRoundTrip = roundTripTime }
     socket.close(reset: reset)
     finish(byPeer: false)
   }
@@ -242,9 +275,13 @@ final class Connection: DescribedConnection {
     socket.continueReading()
   }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
-  func requestContinue() { chain?.requestContinue() }
-  func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
-    chain?.setTimer(filter, milliseconds: milliseconds)
+  func requestContinue(_ slot: NetworkFilterSlot) { chain?.requestContinue(slot) }
+  /// What has come goes to the terminal, for the filters have let it through.
+  func deliver(end: Bool) {
+    guard started, !isClosed else { return }
+    if !inbound.isEmpty { terminal?.received() }
+    guard end, !isClosed else { return }
+    if let terminal { terminal.ended() } else { close() }
   }
 
   // MARK: From the socket
@@ -273,6 +310,7 @@ final class Connection: DescribedConnection {
   override func socketFailed(_ code: Int32) {
     guard !isClosed else { return }
     isClosed = true
+    if code == ECONNRESET { reset = .peer }
     finish(byPeer: true)
   }
 
@@ -287,7 +325,6 @@ final class Connection: DescribedConnection {
     let last = terminal
     terminal = nil
     last?.closed(byPeer: byPeer)
-    // The handle goes before the filters' on_close: nothing can be asked of the connection there.
     // The owner's access log still speaks of what the terminal kept alive.
     withExtendedLifetime(last) { owner.connectionClosed(self) }
     chain?.close()

@@ -65,3 +65,18 @@ struct ResponseFlags: OptionSet, Hashable {
     self.init(rawValue: 1 << UInt32(index))
   }
 }
+
+extension ResponseFlags {
+  /// The codes, or the long names, separated by commas.
+  func write(long: Bool, to out: TextBuffer) {
+    var rest = rawValue
+    var isFirst = true
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      if !isFirst { out.append(UInt8(ascii: ",")) }
+      isFirst = false
+      out.append(ResponseFlags.name(index, long: long))
+    }
+  }
+}

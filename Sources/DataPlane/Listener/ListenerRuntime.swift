@@ -26,6 +26,8 @@ final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
   let handles: HandleTable
   private(set) var model: Listener
+  private var tree: MetadataTree?
+  private let name: OwnedText
   let counters: Counters<ListenerStat>
   let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
@@ -46,6 +48,8 @@ final class ListenerRuntime: ConnectionOwner {
     chains: ListenerChains, logs: AccessLogWriters
   ) {
     self.model = model
+    tree = MetadataTree(model.metadata)
+    name = OwnedText(model.name)
     self.logs = logs
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
@@ -77,6 +81,7 @@ final class ListenerRuntime: ConnectionOwner {
 
   /// Takes a changed model over; connections that stand keep the chain they began with.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
+    if model.metadata != self.model.metadata { tree = MetadataTree(model.metadata) }
     self.model = model
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
@@ -210,6 +215,9 @@ final class ListenerRuntime: ConnectionOwner {
     releaseLimits()
   }
 
+  override var metadata: MetadataTree? { tree }
+  override var nameText: ByteView { name.view }
+  override var formatNeeds: FormatNeeds { accessLogger?.needs ?? [] }
   override var keepsInfo: Bool { accessLogger != nil }
 
   /// The line at the end of a connection.

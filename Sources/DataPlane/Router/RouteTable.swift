@@ -17,7 +17,11 @@ final class RouteTable {
   /// What the header rules of all routes need to be recorded.
   let formatNeeds: FormatNeeds
 
-  init(model: RouteConfiguration, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  /// `chain`: names of the filters that routes may speak of.
+  init(
+    model: RouteConfiguration, chain: [String] = [], context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
     name = model.name
     ignoresPort = model.ignorePortInHostMatching
     hostHeader =
@@ -27,6 +31,11 @@ final class RouteTable {
       VirtualHostRuntime(
         model: $0, ignorePathParameters: model.ignorePathParameters, table: model, context: context,
         clusters: clusters)
+    }
+    if !chain.isEmpty {
+      for (host, own) in zip(hosts, model.virtualHosts) {
+        host.compileFilters(own, outer: model.filters, chain: chain)
+      }
     }
     formatNeeds = hosts.reduce([]) { $0.union($1.formatNeeds) }
     var forward = RadixTree.Builder(folds: true)

@@ -39,6 +39,16 @@ final class StatRegistry: Sendable {
     var histogramEntries: [HistogramEntry] = []
     /// The entry of a scope's first histogram; the others of its schema follow.
     var histogramEntryOf: [Key: Int] = [:]
+    var words: [NameKey: StatBlock] = [:]
+    var wordEntryOf: [NameKey: Int] = [:]
+    var namedHistograms: [NameKey: HistogramTables] = [:]
+    var namedHistogramEntryOf: [NameKey: Int] = [:]
+  }
+  /// A statistic that no schema has: a plugin's.
+  private struct NameKey: Hashable {
+    let scope: StatValue.Scope
+    let name: String
+    let worker: Int
   }
   private let state = Locked(State())
 
@@ -73,7 +83,7 @@ final class StatRegistry: Sendable {
     let schema = ObjectIdentifier(ResponseCodeGroup.self)
     // One map for all groups: the group stands where a worker's number does, far away from them.
     return state.withLock { state in
-      let key = Key(scope: scope, schema: schema, worker: worker << 2 | group.rawValue)
+      let key = Key(scope: scope, schema: schema, worker: worker << 3 | group.rawValue)
       if let codes = state.codes[key] { return codes }
       let codes = ResponseCodes()
       state.codes[key] = codes
@@ -114,6 +124,47 @@ final class StatRegistry: Sendable {
         }
       }
       return Histograms(tables)
+    }
+  }
+
+  /// The worker's word for a counter or gauge by name, made at first asking.
+  func word(
+    _ name: String, kind: StatValue.Kind, scope: StatValue.Scope, worker: Int
+  ) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    let scope = scope.sanitized
+    return state.withLock { state in
+      let key = NameKey(scope: scope, name: name, worker: worker)
+      if let block = state.words[key] { return block.words }
+      let block = StatBlock(count: 1)
+      state.words[key] = block
+      let entryKey = NameKey(scope: scope, name: name, worker: -1)
+      if let index = state.wordEntryOf[entryKey] {
+        state.entries[index].blocks.append(block)
+      } else {
+        state.wordEntryOf[entryKey] = state.entries.count
+        state.entries.append(Entry(scope: scope, names: [(name, kind)], blocks: [block]))
+      }
+      return block.words
+    }
+  }
+
+  /// The worker's histogram by name, made at first asking.
+  func histogram(_ name: String, scope: StatValue.Scope, worker: Int) -> PagedCounts {
+    let scope = scope.sanitized
+    return state.withLock { state in
+      let key = NameKey(scope: scope, name: name, worker: worker)
+      if let tables = state.namedHistograms[key] { return tables[0] }
+      let tables = HistogramTables(count: 1)
+      state.namedHistograms[key] = tables
+      let entryKey = NameKey(scope: scope, name: name, worker: -1)
+      if let index = state.namedHistogramEntryOf[entryKey] {
+        state.histogramEntries[index].workers.append(tables[0])
+      } else {
+        state.namedHistogramEntryOf[entryKey] = state.histogramEntries.count
+        state.histogramEntries.append(
+          HistogramEntry(scope: scope, name: name, isHiddenUnused: true, workers: [tables[0]]))
+      }
+      return tables[0]
     }
   }
 
@@ -203,7 +254,11 @@ extension StatValue.Scope {
       return .listenerHTTP(listener: listener.replacingColons, http: http.replacingColons)
     case .cluster(let name): return .cluster(name.replacingColons)
     case .tcp(let name): return .tcp(name.replacingColons)
-    case .other: return self
+    case .virtualCluster(let host, let name):
+      return .virtualCluster(host: host.replacingColons, name: name.replacingColons)
+    case .route(let host, let name):
+      return .route(host: host.replacingColons, name: name.replacingColons)
+    case .other, .series: return self
     }
   }
 }

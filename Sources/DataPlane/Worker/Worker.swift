@@ -87,7 +87,9 @@ final class Worker: @unchecked Sendable {
       files: shared.logFiles, reactor: reactor,
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
+    handles.context = context
     handles.install()
+    WorkerDoors.shared.open(index) { [weak self] message in self?.post { _ in message() } }
     _ = context.stats.counters(
       ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     mailbox.attach(to: reactor)
@@ -199,20 +201,23 @@ final class Worker: @unchecked Sendable {
           model: model, active: shared.counts.named("connection_limit/\(path)/\(index)"),
           counters: context.stats.counters(
             ConnectionLimitStat.self, scope: .other("connection_limit.\(model.statPrefix)."),
-            worker: self.index))
+            worker: self.index), runtime: context.runtime)
         owners.append(config)
         filters.append(
           NetworkFilterFactory(
             table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
       case .tcpProxy(let model):
         terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
+      case .plugin(let model):
+        filters.append(NetworkFilterFactory(model, handles, context))
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener, context: context, logs: logs, clusters: find)
+          model: model, listener: listener, context: context, logs: logs, handles: handles, clusters: find)
       }
     }
     return NetworkChain(
-      filters: filters, terminal: terminal, name: chain.name, owners: owners)
+      filters: filters, terminal: terminal, name: chain.name, metadata: chain.metadata,
+      owners: owners)
   }
 
   /// The listener that stands for a destination: its very address, or its port on any address.

@@ -36,9 +36,11 @@ extension Conversion {
   private func filterChain(_ chain: Envoy_Config_Listener_V3_FilterChain, at place: Place)
     -> FilterChain
   {
-    FilterChain(
+    var made = FilterChain(
       name: chain.name, match: match(chain.filterChainMatch, at: place.field("filter_chain_match")),
       filters: networkFilters(chain.filters, at: place.field("filters")))
+    made.metadata = metadata(chain.metadata, at: place.field("metadata"))
+    return made
   }
 
   private func networkFilters(
