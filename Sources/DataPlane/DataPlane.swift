@@ -124,12 +124,15 @@ public struct ClusterStatus: Sendable, Hashable {
     /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
     /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
+    public let model: Model.Endpoint
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
   public let circuitBreakers: CircuitBreakers
+  /// Percent.
+  public let overprovisioningFactor: UInt32
 }
 
 /// The data plane of this process.
@@ -160,10 +163,8 @@ public final class DataPlane: Sendable {
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
       foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
+      connections: SharedCount(), log: Log(threshold: PluginTables.threshold ?? LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
-    PluginTables.use(shared.log.threshold)
-    PluginTables.add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
     self.workers = workers
@@ -406,8 +407,17 @@ public final class DataPlane: Sendable {
             locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
-            })
-        }, circuitBreakers: cluster.circuitBreakers)
+            }, model: endpoint)
+        }, circuitBreakers: cluster.circuitBreakers,
+        overprovisioningFactor: cluster.loadBalancing.overprovisioningFactor)
     }
+  }
+}
+
+extension PluginTables {
+  /// Before any plugin is opened, once a process: all tables are there, and plugins log from this level on.
+  public static func prepare(logLevel: LogLevel) {
+    use(LogThreshold(logLevel))
+    add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
   }
 }

@@ -81,6 +81,8 @@ public struct ClusterWeights: Hashable, Sendable {
     public var hostRewrite: String?
     /// Before the route's.
     public var headerRules = HeaderRuleSet()
+    /// `typed_per_filter_config`
+    public var filters: RouteFilters = [:]
     public init(_ cluster: Target, weight: UInt32) {
       self.cluster = cluster
       self.weight = weight

@@ -60,22 +60,22 @@ enum HostCoreServices {
         },
         allocate: { plugin, size in
           let memory = malloc(size)
-          if let memory { count(plugin, martlet_malloc_size(memory)) }
+          if let memory { HostCoreServices.count(plugin, martlet_malloc_size(memory)) }
           return memory
         },
         reallocate: { plugin, memory, size in
           let before = memory.map { martlet_malloc_size($0) } ?? 0
           let moved = realloc(memory, size)
           if let moved {
-            count(plugin, martlet_malloc_size(moved) - before)
+            HostCoreServices.count(plugin, martlet_malloc_size(moved) - before)
           } else if size == 0 {
-            count(plugin, -before)
+            HostCoreServices.count(plugin, -before)
           }
           return moved
         },
         release: { plugin, memory in
           guard let memory else { return }
-          count(plugin, -martlet_malloc_size(memory))
+          HostCoreServices.count(plugin, -martlet_malloc_size(memory))
           free(memory)
         }))
     return UnsafePointer(table)

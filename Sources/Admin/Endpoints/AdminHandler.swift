@@ -41,6 +41,8 @@ public struct AdminHandler: Sendable {
       var response = AdminResponse(body: "OK\n")
       response.afterwards = .quit
       return response
+    case .plugins: return plugins()
+    case .pluginsReload: return reloadPlugins()
     case .runtime: return runtime()
     case .runtimeModify: return modifyRuntime(request)
     case .certs: return certificates()

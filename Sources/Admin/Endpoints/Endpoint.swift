@@ -15,6 +15,8 @@ enum Endpoint: String, CaseIterable {
   case listeners = "/listeners"
   case logging = "/logging"
   case memory = "/memory"
+  case plugins = "/plugins"
+  case pluginsReload = "/plugins/reload"
   case quit = "/quitquitquit"
   case ready = "/ready"
   case reopenLogs = "/reopen_logs"
@@ -28,8 +30,8 @@ enum Endpoint: String, CaseIterable {
   /// Changes something: POST only.
   var mutates: Bool {
     switch self {
-    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .quit, .reopenLogs,
-      .resetCounters, .runtimeModify:
+    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .pluginsReload, .quit,
+      .reopenLogs, .resetCounters, .runtimeModify:
       true
     default: false
     }
@@ -55,6 +57,8 @@ enum Endpoint: String, CaseIterable {
     case .resetCounters: "reset all counters to zero"
     case .help: "print out list of admin commands"
     case .listeners: "print listener info"
+    case .plugins: "print loaded plugins"
+    case .pluginsReload: "reload the configuration file and plugins"
     case .quit: "exit the server"
     case .ready: "print server state, return 200 if LIVE, otherwise return 503"
     case .runtime: "print runtime values"
@@ -70,7 +74,8 @@ enum Endpoint: String, CaseIterable {
   var parameters: [(name: String, help: String)] {
     switch self {
     case .home, .help, .quit, .ready, .serverInfo, .certs, .healthCheckFail, .healthCheckOK,
-      .hotRestartVersion, .memory, .reopenLogs, .resetCounters, .runtime, .runtimeModify:
+      .hotRestartVersion, .memory, .plugins, .pluginsReload, .reopenLogs, .resetCounters, .runtime,
+      .runtimeModify:
       []
     case .configDump:
       [

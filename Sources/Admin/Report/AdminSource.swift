@@ -34,6 +34,11 @@ public struct AdminSource: Sendable {
   /// Fail health checks (or pass them again): `/ready` is not ready, and answers close.
   public var setHealthCheckFailed: @Sendable (Bool) -> Void
   public var drainListeners: @Sendable (DrainRequest) -> Void
+  /// Every loaded version of every plugin.
+  public var plugins: @Sendable () -> [PluginInformation]
+  /// Loads configuration file and plugins again. What stands in the way; empty: it is done. May take as
+  /// long as names take to be resolved.
+  public var reloadPlugins: @Sendable () -> [String]
   /// End the process (POST /quitquitquit). Called after the answer was handed to the socket.
   public var quit: @Sendable () -> Void
 
@@ -54,6 +59,8 @@ public struct AdminSource: Sendable {
     resetCounters: @escaping @Sendable () -> Void,
     setHealthCheckFailed: @escaping @Sendable (Bool) -> Void,
     drainListeners: @escaping @Sendable (DrainRequest) -> Void,
+    plugins: @escaping @Sendable () -> [PluginInformation] = { [] },
+    reloadPlugins: @escaping @Sendable () -> [String] = { [] },
     quit: @escaping @Sendable () -> Void
   ) {
     self.state = state
@@ -72,6 +79,8 @@ public struct AdminSource: Sendable {
     self.resetCounters = resetCounters
     self.setHealthCheckFailed = setHealthCheckFailed
     self.drainListeners = drainListeners
+    self.plugins = plugins
+    self.reloadPlugins = reloadPlugins
     self.quit = quit
   }
 }

@@ -89,7 +89,8 @@ final class Connection: DescribedConnection {
   let bufferLimit: Int
   private let id: UInt64
   private let start: UInt64
-  private unowned(unsafe) var chainOfFormats: NetworkChain?
+  /// The chain that it was given; nil before that.
+  private(set) var filterChain: NetworkChain?
   /// Nil where no access log asks for it.
   var record: ConnectionInfo?
   /// For the last line of an access log.
@@ -152,9 +153,9 @@ final class Connection: DescribedConnection {
     return found < 0 ? nil : UInt64(found)
   }
   override var resetBy: ConnectionReset { reset }
-  override var filterChainMetadata: MetadataTree? { chainOfFormats?.metadata }
+  override var filterChainMetadata: MetadataTree? { filterChain?.metadata }
   override var listenerMetadata: MetadataTree? { owner.metadata }
-  override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
+  override var filterChainName: ByteView { filterChain?.nameText.view ?? MessageHead.empty }
   /// Local addresses cannot be asked for when the socket is gone.
   func rememberAddresses() {
     _ = localAddressForFormats
@@ -165,7 +166,7 @@ final class Connection: DescribedConnection {
   /// offered at once.
   func start(socket: StreamSocket, chain factory: NetworkChain) {
     self.socket = socket
-    chainOfFormats = factory
+    filterChain = factory
     socket.replaceHandler(self)
     if record != nil { rememberAddresses() }
     if !factory.filters.isEmpty {
@@ -246,6 +247,17 @@ final class Connection: DescribedConnection {
     if let terminal { terminal.drain() }
   }
 
+  /// A new configuration has another chain in the place of this one's. False: the connection keeps the old
+  /// one to its end.
+  func succeed(by next: NetworkChain) -> Bool {
+    guard let old = filterChain, old.hasSameFilters(as: next), let terminal, let factory = next.terminal,
+      terminal.succeed(by: factory)
+    else { return false }
+    // Filters in front of the terminal keep the chain that they were made of alive.
+    if chain == nil { filterChain = next }
+    return true
+  }
+
   // MARK: For the host services of the C interface
 
   /// What is being written, inside an on_write hook; nil elsewhere.
@@ -259,7 +271,7 @@ final class Connection: DescribedConnection {
     socket.scheduleFlush()
     guard socket.outbound.byteCount > bufferLimit, !heldForOutput else { return }
     heldForOutput = true
-    socket.pauseReading()
+    socket.pauseReading(.output)
     socket.notifyWhenDrained()
   }
   /// A filter that stops without draining must not be able to fill the memory either: over the
@@ -267,12 +279,12 @@ final class Connection: DescribedConnection {
   private func holdInput() {
     guard !isClosed, !heldForInput, socket.inbound.count >= bufferLimit else { return }
     heldForInput = true
-    socket.pauseReading()
+    socket.pauseReading(.input)
   }
   func releaseInput() {
     guard heldForInput, !isClosed, socket.inbound.count < bufferLimit else { return }
     heldForInput = false
-    socket.continueReading()
+    socket.continueReading(.input)
   }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
   func requestContinue(_ slot: NetworkFilterSlot) { chain?.requestContinue(slot) }
@@ -302,7 +314,7 @@ final class Connection: DescribedConnection {
   override func socketDrained() {
     if heldForOutput {
       heldForOutput = false
-      socket.continueReading()
+      socket.continueReading(.output)
     }
     terminal?.drained()
   }

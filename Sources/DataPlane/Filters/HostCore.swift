@@ -47,7 +47,7 @@ public enum PluginTables {
   }
   /// Of the process's data plane; what is logged off the workers goes by it too. Set before any plugin is
   /// opened, never again.
-  nonisolated(unsafe) private static var threshold: LogThreshold?
+  nonisolated(unsafe) private(set) static var threshold: LogThreshold?
   static func use(_ log: LogThreshold) { if threshold == nil { threshold = log } }
 
   public static let log: @convention(c) (martlet_handle, martlet_log_level, martlet_bytes) -> martlet_status = {

@@ -90,7 +90,11 @@ enum HostNetworkServices {
         },
         disable_reading: { handle, disable in
           with(handle) { _, connection in
-            if disable { connection.socket.pauseReading() } else { connection.socket.continueReading() }
+            if disable {
+              connection.socket.pauseReading(.filter)
+            } else {
+              connection.socket.continueReading(.filter)
+            }
             return MARTLET_OK
           }
         }))

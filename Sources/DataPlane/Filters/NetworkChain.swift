@@ -62,6 +62,12 @@ final class NetworkChain {
 
   /// The last connection is gone, and the listener's chains.
   deinit { for filter in filters { filter.scope?.release() } }
+
+  /// Whether connections of both have the same filters in front of their terminal.
+  func hasSameFilters(as other: NetworkChain) -> Bool {
+    filters.count == other.filters.count
+      && zip(filters, other.filters).allSatisfy { $0.table == $1.table && $0.scope === $1.scope && $0.scope != nil }
+  }
 }
 
 /// A filter's place in the chain of one connection.

@@ -24,6 +24,8 @@ final class PluginRuntime {
   private var words: [UnsafeMutablePointer<Atomic<UInt64>>?] = []
   private var histograms: [PagedCounts?] = []
   private var series: [UnsafeMutablePointer<Atomic<UInt64>>] = []
+  /// Of the members, in the order of `series`.
+  private var seriesKinds: [PluginMetric.Kind] = []
   private var families: [Int: Family] = [:]
 
   private struct Family {
@@ -92,7 +94,9 @@ final class PluginRuntime {
   }
 
   func isGauge(_ metric: UInt32) -> Bool {
-    Int(metric) < metrics.count ? metrics[Int(metric)].kind == .gauge : metric >= PluginRuntime.seriesBase
+    if Int(metric) < metrics.count { return metrics[Int(metric)].kind == .gauge }
+    let index = Int(metric) - Int(PluginRuntime.seriesBase)
+    return index >= 0 && index < seriesKinds.count && seriesKinds[index] == .gauge
   }
 
   func histogram(_ metric: UInt32) -> PagedCounts? {
@@ -123,6 +127,7 @@ final class PluginRuntime {
   }
 
   private func make(_ metric: PluginMetric, _ values: [String]) -> UInt32 {
+    seriesKinds.append(metric.kind)
     series.append(
       context.stats.word(
         metric.name, kind: metric.statKind,

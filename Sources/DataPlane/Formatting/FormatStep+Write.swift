@@ -284,7 +284,8 @@ extension FormatStep {
   /// As `kind` says: its address or its name, with (even) or without the port.
   private func write(_ endpoint: EndpointRuntime, to out: TextBuffer) {
     if kind >= 2, endpoint.hostnameText.view.count > 0 {
-      out.append(endpoint.hostnameText.view)
+      let name = endpoint.hostnameText.view
+      out.append(kind & 1 == 1 ? name.withoutPort : name)
     } else if kind & 1 == 1 {
       AddressText.writeWithoutPort(endpoint.model.address, prefix: -1, to: out)
     } else {

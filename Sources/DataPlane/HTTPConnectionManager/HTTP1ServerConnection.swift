@@ -12,7 +12,9 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private enum Phase { case head, body, responding, closing }
   private enum Body { case none, length(UInt64), chunked, trailers, tunnel }
 
-  private let manager: HTTPManager
+  private var manager: HTTPManager
+  /// Takes the manager's place with the next request.
+  private var successor: HTTPManager?
   private var phase = Phase.head
   private var stream: HTTPStream?
   private var parser = HTTP1HeadParser(.request)
@@ -148,6 +150,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   private func beginStream() -> HTTPStream {
+    if let successor { adopt(successor) }
     let stream = manager.takeStream()
     self.stream = stream
     stream.begin(codec: self)
@@ -478,6 +481,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   private func becomeIdle(_ now: UInt64) {
+    if let successor { adopt(successor) }
     idleDeadline = manager.idleTimeout == 0 ? .max : now &+ manager.idleTimeout
     armTimer()
   }
@@ -586,6 +590,20 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.leave()
     }
     stream.release()
+  }
+
+  override func succeed(by factory: TerminalFactory) -> Bool {
+    guard let next = factory as? HTTPManager, phase != .closing, !isDraining, manager.canGoOn(as: next) else {
+      return false
+    }
+    successor = next
+    if phase == .head, stream == nil { adopt(next) }
+    return true
+  }
+
+  private func adopt(_ next: HTTPManager) {
+    manager = next
+    successor = nil
   }
 
   override func drain() {

@@ -12,6 +12,7 @@ final class HTTPManager: TerminalFactory {
   let isInbound: Bool
   /// Nil: the router alone.
   let filters: HTTPFilterChain?
+  let statPrefix: String
   let requestLimits: HTTP1HeadParser.Limits
   let requestRules: HTTP1RequestRules
   let defaultHost: [UInt8]
@@ -62,6 +63,7 @@ final class HTTPManager: TerminalFactory {
     clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    statPrefix = model.statPrefix
     shadows = ShadowPool(context: context)
     // Routes' configurations may have defined more than their filters: first all of it, then the chains.
     if let handles {
@@ -121,6 +123,10 @@ final class HTTPManager: TerminalFactory {
   override func make(_ connection: Connection) -> TerminalFilter {
     HTTP1ServerConnection(connection: connection, manager: self)
   }
+
+  /// Connections of this manager can go on under another: what they count in and how they keep names is the
+  /// same.
+  func canGoOn(as next: HTTPManager) -> Bool { statPrefix == next.statPrefix && http1Names == next.http1Names }
 
   @inline(__always)
   func takeStream() -> HTTPStream { spare.popLast() ?? HTTPStream(manager: self) }

@@ -51,6 +51,8 @@ final class HTTPStream {
   private unowned(unsafe) var foundRoute: RouteRuntime?
   /// What the route says about filters of the chain; kept alive by the route table.
   private(set) unowned(unsafe) var routeFilters: RouteFilterTable?
+  /// The weighted cluster that was drawn already, because it speaks of filters.
+  private(set) var chosenEntry: WeightedChoice.Entry?
   /// A filter has chosen another cluster than the route's.
   var clusterOverride: ClusterRuntime?
   /// A filter has set another limit than the connection's.
@@ -125,6 +127,7 @@ final class HTTPStream {
     foundHost = nil
     foundRoute = nil
     routeFilters = nil
+    chosenEntry = nil
     clusterOverride = nil
     filterBufferLimit = nil
     let now = manager.context.reactor.now
@@ -397,10 +400,19 @@ final class HTTPStream {
   private func findRoute() {
     if routeIsFound { return }
     routeIsFound = true
+    info.routeResolutions &+= 1
+    let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
     foundHost = manager.routes.virtualHost(for: request)
     let route = foundHost?.route(for: request, stored: storedView)
+    if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
     foundRoute = route
     routeFilters = route?.filters
+    chosenEntry = nil
+    if let route, case .cluster(let action) = route.action, let weights = action.weights, weights.hasFilters {
+      let entry = router.draw(weights, action)
+      chosenEntry = entry
+      routeFilters = entry.filters ?? route.filters
+    }
     guard let route, let foundHost else { return }
     info.virtualHostName = foundHost.nameText.view
     info.routeName = route.nameText.view
@@ -431,15 +443,8 @@ final class HTTPStream {
   }
 
   private func route() {
-<<<<<<< HEAD
     findRoute()
     guard let host = foundHost else { return noRoute() }
-=======
-    manager.counters.add(.requestRouted)
-    info.routeResolutions &+= 1
-    let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
-    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
->>>>>>> routes
     if host.mustBeSecure(request) {
       manager.counters.add(.requestRouted)
       manager.counters.add(.requestDirectResponse)
@@ -449,18 +454,12 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
-<<<<<<< HEAD
     guard let route = foundRoute else { return noRoute() }
     if request.method == .connect, !allowsConnect(route.action) {
       refuseUpgrade()
       return
     }
     manager.counters.add(.requestRouted)
-=======
-    let found = host.route(for: request, stored: storedView)
-    if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
-    guard let route = found else { return noRoute() }
->>>>>>> routes
     rules = route.headerRules
     repliesForRoute = true
     switch route.action {
@@ -714,7 +713,8 @@ final class HTTPStream {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
     }
-    if request.isGRPCRequest {
+    let isGRPC = request.isGRPCRequest
+    if isGRPC {
       GRPCReply.rewrite(
         head, body, grpcStatus: grpcReplyStatus, withMessage: request.method != .head,
         names: manager.context.names)
@@ -723,7 +723,7 @@ final class HTTPStream {
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
     if body.count == 0 {
-      if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
+      if !isGRPC, head.headers.contains(.contentType) { head.headers.remove(.contentType) }
     } else if !head.headers.contains(.contentType) {
       head.headers.add(.contentType, "content-type", value: "text/plain")
     }

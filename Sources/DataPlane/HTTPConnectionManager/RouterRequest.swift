@@ -190,7 +190,7 @@ final class RouterRequest: UpstreamHandler {
     guard let weights = action.weights else {
       return action.target.find(stream.request, context.clusterDirectory)
     }
-    let entry = weights.choose(stream.request, context) { hash(action) }
+    let entry = stream.chosenEntry ?? draw(weights, action)
     if let rules = entry.rules { stream.use(rules) }
     if !entry.host.isEmpty {
       hasWeightedHost = true
@@ -199,6 +199,11 @@ final class RouterRequest: UpstreamHandler {
       stream.request.authority = stream.request.headers.keep(context.scratch.view)
     }
     return entry.target.find(stream.request, context.clusterDirectory)
+  }
+
+  /// One of a route's weighted clusters.
+  func draw(_ weights: WeightedChoice, _ action: RouteActionRuntime) -> WeightedChoice.Entry {
+    weights.choose(stream.request, context) { hash(action) }
   }
 
   /// The request's hash by the route's policies, for who chooses by it. Nil: it has none.

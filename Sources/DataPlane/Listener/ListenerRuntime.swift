@@ -32,7 +32,7 @@ final class ListenerRuntime: ConnectionOwner {
   let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
   private var limits: ListenerLimits
-  private var chains: ListenerChains
+  private(set) var chains: ListenerChains
   private var onlyChain: NetworkChain?
   private(set) var acceptors: [Acceptor?] = []
   private(set) var isStopped = false
@@ -79,7 +79,21 @@ final class ListenerRuntime: ConnectionOwner {
     return nil
   }
 
-  /// Takes a changed model over; connections that stand keep the chain they began with.
+  /// The new chain in the place of an old one: of the same name and for the same connections.
+  static func successor(
+    of chain: NetworkChain, in old: (model: Listener, chains: ListenerChains), _ new: ListenerRuntime
+  ) -> NetworkChain? {
+    guard let index = old.chains.all.firstIndex(where: { $0 === chain }) else { return nil }
+    guard index < old.model.filterChains.count else {
+      return new.model.defaultFilterChain == nil ? nil : new.chains.all.last
+    }
+    let was = old.model.filterChains[index]
+    let found = new.model.filterChains.firstIndex { $0.name == was.name && $0.match == was.match }
+    return found.map { new.chains.all[$0] }
+  }
+
+  /// Takes a changed model over; connections that stand keep the chain they began with, unless they are
+  /// given its successor.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
     if model.metadata != self.model.metadata { tree = MetadataTree(model.metadata) }
     self.model = model

@@ -64,6 +64,11 @@ final class RouteRuntime {
   /// `outer`: of the virtual host and of the route table.
   func compileFilters(_ model: Route, outer: [RouteFilters], chain: [String]) {
     filters = RouteFilterTable(chain: chain, levels: [model.filters] + outer)
+    if case .cluster(let own) = action, let weights = own.weights, case .cluster(let action) = model.action,
+      case .weighted(let entries) = action.cluster
+    {
+      weights.compileFilters(entries, outer: [model.filters] + outer, chain: chain)
+    }
   }
 
   @inline(__always)

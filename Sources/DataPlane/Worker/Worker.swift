@@ -116,8 +116,9 @@ final class Worker: @unchecked Sendable {
         if clustersChanged || listener.model != update.model
           || configuration.maxDownstreamConnections != next.maxDownstreamConnections
         {
+          let old = (model: listener.model, chains: listener.chains)
           listener.update(model: update.model, limits: limits, chains: chains(of: update.model))
-          drainConnections(of: listener)
+          carryOver(listener, from: old)
         }
         listener.setSockets(sockets)
       } else {
@@ -239,6 +240,21 @@ final class Worker: @unchecked Sendable {
   func setRuntime(_ values: [String: RuntimeValue]) { context.runtime.replace(values) }
 
   // MARK: Draining and stopping
+
+  /// Connections go on by the new configuration from their next request on where they can; the others are
+  /// told to close.
+  private func carryOver(
+    _ listener: ListenerRuntime, from old: (model: Listener, chains: ListenerChains)
+  ) {
+    for connection in handles.connections.all where connection.owner === listener {
+      if let chain = connection.filterChain,
+        let next = ListenerRuntime.successor(of: chain, in: old, listener), connection.succeed(by: next)
+      {
+        continue
+      }
+      connection.drain()
+    }
+  }
 
   private func drainConnections(of listener: ListenerRuntime) {
     for connection in handles.connections.all where connection.owner === listener { connection.drain() }

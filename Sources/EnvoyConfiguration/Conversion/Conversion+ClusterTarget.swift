@@ -24,6 +24,8 @@ extension Conversion {
       entry.headerRules.response = headerMutations(
         add: cluster.responseHeadersToAdd, remove: cluster.responseHeadersToRemove, at: entryPlace,
         "response")
+      entry.filters = routeFilters(
+        cluster.typedPerFilterConfig, at: entryPlace.field("typed_per_filter_config"))
       return entry
     }
     if total == 0, !clusters.isDoubtful { error("the weights must add up to 1 or more", at: clusters) }

@@ -35,6 +35,8 @@ extension Conversion {
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
     configuration.mirrors = mirrors(
       table.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
+    configuration.filters = routeFilters(
+      table.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
     configuration.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
     configuration.headerRules.request = headerMutations(
       add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
@@ -65,6 +67,8 @@ extension Conversion {
     var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
     host.metadata = metadata(message.metadata, at: place.field("metadata"))
+    host.filters = routeFilters(
+      message.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
     host.requireTLS =
       switch message.requireTls {
       case .externalOnly: .externalOnly
@@ -136,6 +140,8 @@ extension Conversion {
     guard let match, let action else { return nil }
     var route = Route(name: message.name, match: match, action: action)
     route.metadata = metadata(message.metadata, at: place.field("metadata"))
+    route.filters = routeFilters(
+      message.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
     route.statPrefix = message.statPrefix
     route.headerRules.request = headerMutations(
       add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")

@@ -44,7 +44,7 @@ struct RuntimeValues {
 
   mutating func boolean(_ key: String) -> (value: Bool?, place: Place)? {
     used.insert(key)
-    return entries[key].map { ($0.value.boolean, $0.place) }
+    return entries[key].map { ($0.value.boolean ?? $0.value.number.map { $0 != 0 }, $0.place) }
   }
 
   var unused: [(key: String, place: Place)] {

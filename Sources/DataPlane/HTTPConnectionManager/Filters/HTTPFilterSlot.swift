@@ -49,7 +49,7 @@ final class HTTPFilterSlot: FilterScope {
     }
   }
 
-  override var takesTimers: Bool { factory.table.pointee.on_timer != nil && instance.takesActs }
+  override var takesTimers: Bool { factory.table.pointee.on_timer != nil && !instance.isOver }
 
   override func timerDue(_ timer: UInt32) {
     guard let filter, let hook = factory.table.pointee.on_timer else { return }
@@ -138,7 +138,7 @@ final class HTTPFilterSlot: FilterScope {
 
   override func withFormatContext(_ body: (inout FormatContext) -> Void) -> Bool {
     guard let stream = instance.stream else { return false }
-    stream.withFormatContext(body)
+    stream.withFormatContext(nil, body)
     return true
   }
 
