@@ -240,8 +240,13 @@ def test_chains_run_in_the_order_of_the_file(launch_once, upstream, probes, orde
     assert "WRONG" not in proxy.output()
 
 
-def disabled(value=True):
-    return {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": value}
+def disabled():
+    return {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+
+
+def enabled():
+    """As Envoy's documentation writes it."""
+    return {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
 
 
 def route_value(value):
@@ -257,14 +262,14 @@ def per_route(path, **config):
 def switched(launch, upstream, probes):
     """a is on, b is off, unless a route says otherwise."""
     routes = [
-        per_route("/a-off", a=disabled()), per_route("/b-on", b=disabled(False)),
-        per_route("/both", b=disabled(False)), per_route("/none", a=disabled(), b=disabled()),
+        per_route("/a-off", a=disabled()), per_route("/b-on", b=enabled()),
+        per_route("/both", b=enabled()), per_route("/none", a=disabled(), b=disabled()),
         per_route("/b-by-config", b=route_value("x")),
         per_route("/b-wrapped", b={"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": route_value("y")}),
         k.route(),
     ]
     hosts = [
-        k.virtual_host("off", ["off.example"], [per_route("/a-on", a=disabled(False)), k.route()], typed_per_filter_config={"probe-a": disabled()}),
+        k.virtual_host("off", ["off.example"], [per_route("/a-on", a=enabled()), k.route()], typed_per_filter_config={"probe-a": disabled()}),
         k.virtual_host("all", ["*"], routes)]
     return launch(web([marker("a"), marker("b", disabled=True)], hosts=hosts, clusters=[k.cluster(endpoints=[upstream])]),
                   args=options(probes))
@@ -524,7 +529,7 @@ def test_the_list_of_plugins(launch_once, probes):
     (one,) = plugin_list(proxy)
     assert one["id"] == "com.example.probe" and one["version"] == "1.0.0"
     with open(probes / "probe.so", "rb") as f:
-        assert one["hash"] == hashlib.sha256(f.read()).hexdigest()
+        assert one["sha256"] == hashlib.sha256(f.read()).hexdigest()
     text = json.dumps(one)
     for name in ["com.example.probe", "com.example.probe.network", "com.example.probe.terminal", "com.example.ProbeRoute"]:
         assert name in text
