@@ -213,6 +213,41 @@ def test_where_plugins_are_looked_for(probes, tmp_path, field, start):
     assert (done.returncode == 0) == start, done.stderr
 
 
+def named(*plugins):
+    return {"bootstrap_extensions": [{"name": "martlet.plugins", "typed_config": {
+        "@type": "type.googleapis.com/martlet.bootstrap.v1.Plugins", "plugins": list(plugins)}}]}
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def test_a_plugin_that_the_bootstrap_names(launch_once, workshop, tmp_path):
+    path = p.put(versioned(workshop, "1"), tmp_path, "it.so")
+    config = web([p.http_filter("com.example.versioned", "Versioned")])
+    proxy = launch_once({**config, **named({"path": path, "sha256": sha256(path).upper()})})
+    assert version(proxy) == "1"
+
+
+def test_what_the_bootstrap_names_goes_before_what_is_found(launch_once, workshop, tmp_path):
+    (tmp_path / "folder").mkdir()
+    p.put(versioned(workshop, "1"), tmp_path / "folder", "it.so")
+    path = p.put(versioned(workshop, "2"), tmp_path, "named.so")
+    config = web([p.http_filter("com.example.versioned", "Versioned")])
+    proxy = launch_once({**config, **named({"path": path})}, args=options(tmp_path / "folder"))
+    assert version(proxy) == "2"
+
+
+@pytest.mark.parametrize("change, expected", [
+    ({"sha256": "0" * 64}, r"plugins\[0\].*SHA-256 is [0-9a-f]{64}, expected 0{64}"), ({"path": "/nowhere.so"}, r"plugins\[0\].*No such file"),
+    ({"path": ""}, r"plugins\[0\]\.path"), ({"sha256": "abc"}, r"plugins\[0\]")])
+def test_a_plugin_that_the_bootstrap_names_must_load(workshop, tmp_path, change, expected):
+    path = p.put(versioned(workshop, "1"), tmp_path, "it.so")
+    done = validate({**web([p.http_filter("com.example.versioned", "Versioned")]), **named({"path": path, **change})}, tmp_path)
+    assert done.returncode == 1 and re.search(expected, done.stderr), done.stderr
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     done = validate(web([]), tmp_path, *options(tmp_path / "nowhere"))
     assert "nowhere" in done.stderr + done.stdout
