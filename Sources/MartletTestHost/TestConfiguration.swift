@@ -5,6 +5,10 @@ public import CMartletABI
 public struct TestFinding: Equatable, Sendable, CustomStringConvertible {
   public let path: String
   public let message: String
+  public init(path: String, message: String) {
+    self.path = path
+    self.message = message
+  }
   public var description: String { "\(path): \(message)" }
 }
 

@@ -69,7 +69,8 @@ extern "C" {
 
 /* Whether a table (by pointer) is long enough to have the member. */
 #define MARTLET_HAS(table, member) \
-  ((table)->size >= (size_t)((const char *)&(table)->member - (const char *)(table)) + sizeof((table)->member))
+  ((table)->size >= \
+   (size_t)((const char *)&(table)->member - (const char *)(table)) + sizeof((table)->member))
 
 /* Before the one function that a plugin exports. */
 #if defined(_WIN32)

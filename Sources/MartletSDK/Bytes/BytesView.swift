@@ -19,6 +19,12 @@ public struct BytesView: ~Escapable {
     self.count = count
   }
 
+  /// No bytes.
+  @inlinable
+  public static var empty: BytesView {
+    @_lifetime(immortal) get { BytesView(unsafe: nil, count: 0) }
+  }
+
   /// Whether there are none.
   @inlinable
   public var isEmpty: Bool { count == 0 }
