@@ -27,8 +27,8 @@ let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swif
 let package = Package(
   name: "martlet-plugins",
   products: [
-    .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutation"]),
-    .library(name: "martlet-fault", type: .dynamic, targets: ["Fault"]),
+    .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutationLibrary"]),
+    .library(name: "martlet-fault", type: .dynamic, targets: ["FaultLibrary"]),
   ],
   dependencies: [
     .package(name: "martlet", path: ".."),
@@ -41,15 +41,21 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "HeaderMutation", dependencies: ["EnvoyMatchers", sdk, protobuf],
-      path: "HeaderMutation/Sources", swiftSettings: strict, linkerSettings: plugin),
+      path: "HeaderMutation/Sources", swiftSettings: strict),
+    .target(
+      name: "HeaderMutationLibrary", dependencies: ["HeaderMutation", sdk],
+      path: "HeaderMutation/Library", swiftSettings: strict, linkerSettings: plugin),
     .target(
       name: "Fault", dependencies: ["EnvoyMatchers", sdk, protobuf], path: "Fault/Sources",
+      swiftSettings: strict),
+    .target(
+      name: "FaultLibrary", dependencies: ["Fault", sdk], path: "Fault/Library",
       swiftSettings: strict, linkerSettings: plugin),
     .testTarget(
-      name: "HeaderMutationTests", dependencies: ["HeaderMutation", sdk, testHost, protobuf],
+      name: "HeaderMutationTests", dependencies: ["HeaderMutation", "EnvoyMatchers", testHost, protobuf],
       path: "HeaderMutation/Tests", swiftSettings: strict),
     .testTarget(
-      name: "FaultTests", dependencies: ["Fault", sdk, testHost, protobuf], path: "Fault/Tests",
+      name: "FaultTests", dependencies: ["Fault", "EnvoyMatchers", testHost, protobuf], path: "Fault/Tests",
       swiftSettings: strict),
   ]
 )

@@ -1,7 +1,6 @@
-// What the library exports.
-public import MartletSDK
+// The plugin: what it is called and what it has.
+package import MartletSDK
 
-@c(martlet_plugin_v1)
-public func martletPlugin(_ minor: UInt32) -> PluginEntry {
+package func faultPlugin() -> PluginEntry {
   Plugin.entry(id: "io.martlet.fault", version: "1.0.0", .http(FaultFilter.self))
 }
