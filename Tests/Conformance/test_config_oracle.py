@@ -218,7 +218,7 @@ CASES = {
         f"5}}]}}}}]"), OK, NO, STRICT),
     "access log": (
         listener(f"access_log: [{{name: f, typed_config: "
-        f"{{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, NO, V11),
+        f"{{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, OK, ""),
     # Filter chains
     "two terminal filters": (filters(f"{ECHO}, {ECHO}"), NO, NO, ""),
     "no terminal filter": (
@@ -292,7 +292,7 @@ CASES = {
         "0}"), NO, NO, ""),
     "server name": (manager('stat_prefix: h, route_config: {}, server_name: "a\\nb"'), NO, NO, ""),
     "http2 codec": (manager("stat_prefix: h, route_config: {}, codec_type: HTTP2"), OK, NO, V11),
-    "remote address": (manager("stat_prefix: h, route_config: {}, use_remote_address: true"), OK, NO, V11),
+    "remote address": (manager("stat_prefix: h, route_config: {}, use_remote_address: true"), OK, OK, ""),
     "no remote address": (manager("stat_prefix: h, route_config: {}, use_remote_address: false"), OK, OK, ""),
     # Virtual hosts and routes
     "host names twice": (hosts("{name: v, domains: [a]}, {name: v, domains: [b]}"), OK, OK, ""),
@@ -327,7 +327,7 @@ CASES = {
     "timeout negative": (route("route: {cluster: c, timeout: -1s}"), NO, NO, ""),
     "prefix rewrite": (route("route: {cluster: c, prefix_rewrite: /a}"), OK, OK, ""),
     "prefix rewrite with line end": (route('route: {cluster: c, prefix_rewrite: "/a\\nb"}'), NO, NO, ""),
-    "retries": (route("route: {cluster: c, retry_policy: {retry_on: 5xx}}"), OK, NO, V11),
+    "retries": (route("route: {cluster: c, retry_policy: {retry_on: 5xx}}"), OK, OK, ""),
     "redirect": (route("redirect: {}"), OK, OK, ""),
     "redirect port": (route("redirect: {port_redirect: 70000}"), OK, NO, STRICT),
     "redirect code": (route("redirect: {response_code: 5}"), NO, NO, ""),
@@ -349,7 +349,7 @@ CASES = {
     "header string": (headers("{name: a, string_match: {contains: b, ignore_case: true}}"), OK, OK, ""),
     "header string empty": (headers("{name: a, string_match: {}}"), NO, NO, ""),
     "header range": (headers("{name: a, range_match: {start: 5, end: 1}}"), OK, OK, ""),
-    "header regex": (headers("{name: a, string_match: {safe_regex: {regex: a}}}"), OK, NO, V11),
+    "header regex": (headers("{name: a, string_match: {safe_regex: {regex: a}}}"), OK, OK, ""),
     # Clusters
     "cluster": (clusters("{name: c}"), OK, OK, ""),
     "cluster twice": (clusters("{name: c}, {name: c}"), NO, NO, ""),
@@ -369,7 +369,7 @@ CASES = {
     "connect timeout 0": (clusters("{name: c, connect_timeout: 0s}"), NO, NO, ""),
     "priority": (
         clusters("{name: c, load_assignment: {cluster_name: c, endpoints: [{priority: 129}]}}"), NO, NO, ""),
-    "least request": (clusters("{name: c, lb_policy: LEAST_REQUEST}"), OK, NO, V11),
+    "least request": (clusters("{name: c, lb_policy: LEAST_REQUEST}"), OK, OK, ""),
     "typed options": (typed("explicit_http_config: {http_protocol_options: {}}"), OK, OK, ""),
     "typed options empty": (typed("common_http_protocol_options: {}"), NO, NO, ""),
     "typed options key": (typed("explicit_http_config: {http_protocol_options: {}}", "a"), NO, NO, ""),

@@ -180,6 +180,14 @@ import Testing
     #expect(cluster.http1.acceptHTTP10)
   }
 
+  @Test(arguments: ["max_stream_duration: 1s", "headers_with_underscores_action: DROP_HEADER"])
+  func optionsOfConnectionManagersAlone(_ field: String) {
+    let options = typedOptions(
+      "common_http_protocol_options: {\(field)}, explicit_http_config: {http_protocol_options: {}}")
+    let found = messages("{name: a, \(options)}")
+    #expect(found.count == 1 && found[0].contains("connection manager only"), "\(found)")
+  }
+
   @Test func wrongTypedOptions() {
     #expect(messages("{name: a, \(typedOptions(""))}") == ["`explicit_http_config` is required"])
     #expect(

@@ -111,6 +111,11 @@ extension Conversion {
     }
     cluster.maxConnectionDuration = timeout(
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
+    let why = "it is supported in a connection manager only, not in a cluster"
+    if options.hasMaxStreamDuration { error(why, at: place.field("max_stream_duration")) }
+    if options.headersWithUnderscoresAction != .allow {
+      error(why, at: place.field("headers_with_underscores_action"))
+    }
   }
 
   func http1Options(_ options: Envoy_Config_Core_V3_Http1ProtocolOptions, at place: Place)
