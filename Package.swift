@@ -19,7 +19,11 @@ let dataPlane: [SwiftSetting] =
 let package = Package(
   name: "martlet",
   products: [
-    .executable(name: "martlet", targets: ["martlet"])
+    .executable(name: "martlet", targets: ["martlet"]),
+    // For authors of filters; depends on nothing but the C header.
+    .library(name: "MartletSDK", targets: ["MartletSDK"]),
+    // And for the unit tests of their filters: a host that plays streams to them.
+    .library(name: "MartletTestHost", targets: ["MartletTestHost"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
@@ -44,6 +48,10 @@ let package = Package(
     // RE2 behind a C face (libre2-dev), and the header of xxHash (libxxhash-dev).
     .target(name: "CMartletRegex", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "CMartletHash"),
+    .target(
+      name: "MartletSDK", dependencies: ["CMartletABI"],
+      swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+    .target(name: "MartletTestHost", dependencies: ["CMartletABI"], swiftSettings: strict),
     .target(name: "Model", swiftSettings: strict),
     .target(
       name: "DataPlane",
@@ -84,6 +92,9 @@ let package = Package(
         "Server", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "MartletSDKTests", dependencies: ["MartletSDK", "MartletTestHost", "CMartletABI"],
+      path: "Tests/MartletSDKTests", swiftSettings: strict),
     .testTarget(
       name: "ModelTests", dependencies: ["Model"], path: "Tests/ModelTests",
       swiftSettings: strict),

@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+// The filters that come with Martlet: each a library of its own, built on MartletSDK and nothing of
+// the core, one folder each. Scripts/plugins.sh builds them as they are installed.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+/// Self-contained: with a Swift runtime of its own, whose types cannot be taken for those of the
+/// host or another plugin, and no symbol but the entry.
+let plugin: [LinkerSetting] = [
+  .unsafeFlags([
+    "-static-stdlib",
+    "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
+    "-Xlinker", "-Bsymbolic", "-Xlinker", "--gc-sections", "-Xlinker", "-z", "-Xlinker", "defs",
+  ])
+]
+
+let sdk: Target.Dependency = .product(name: "MartletSDK", package: "martlet")
+let testHost: Target.Dependency = .product(name: "MartletTestHost", package: "martlet")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+let package = Package(
+  name: "martlet-plugins",
+  products: [
+    .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutationLibrary"]),
+    .library(name: "martlet-fault", type: .dynamic, targets: ["FaultLibrary"]),
+  ],
+  dependencies: [
+    .package(name: "martlet", path: ".."),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+  ],
+  targets: [
+    // What several plugins have in common: Envoy's matchers and shares.
+    .target(
+      name: "EnvoyMatchers", dependencies: [sdk, protobuf], path: "Shared/Sources",
+      swiftSettings: strict),
+    .target(
+      name: "HeaderMutation", dependencies: ["EnvoyMatchers", sdk, protobuf],
+      path: "HeaderMutation/Sources", swiftSettings: strict),
+    .target(
+      name: "HeaderMutationLibrary", dependencies: ["HeaderMutation", sdk],
+      path: "HeaderMutation/Library", swiftSettings: strict, linkerSettings: plugin),
+    .target(
+      name: "Fault", dependencies: ["EnvoyMatchers", sdk, protobuf], path: "Fault/Sources",
+      swiftSettings: strict),
+    .target(
+      name: "FaultLibrary", dependencies: ["Fault", sdk], path: "Fault/Library",
+      swiftSettings: strict, linkerSettings: plugin),
+    .testTarget(
+      name: "HeaderMutationTests", dependencies: ["HeaderMutation", "EnvoyMatchers", testHost, protobuf],
+      path: "HeaderMutation/Tests", swiftSettings: strict),
+    .testTarget(
+      name: "FaultTests", dependencies: ["Fault", "EnvoyMatchers", testHost, protobuf], path: "Fault/Tests",
+      swiftSettings: strict),
+  ]
+)

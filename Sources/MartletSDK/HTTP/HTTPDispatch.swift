@@ -1,0 +1,191 @@
+// From a C function to a hook of one type of filter, at the cost of about one indirect call.
+//
+// C functions cannot be generic, so the host's functions are the same for all filters: they find
+// the filter's dispatch table through the first word of what the host holds, and the table's
+// functions are specialised for the type where it is exported (`PluginFilter.http`, inlined there).
+// A class with virtual methods would do as well but cost an allocation and reference counts a
+// stream; a filter lies in its slot instead, and slots are used again on their worker.
+
+/// One filter type's hooks. The SDK's own.
+public struct HTTPDispatch {
+  public typealias Head = (UnsafeMutableRawPointer, Bool) -> HeadersStatus
+  public typealias Body = (UnsafeMutableRawPointer, Bool) -> BodyStatus
+  public typealias Trailers = (UnsafeMutableRawPointer) -> TrailersStatus
+  public typealias BackPressure = (UnsafeMutableRawPointer, Bool) -> Void
+  public typealias Timer = (UnsafeMutableRawPointer, Int) -> Void
+  public typealias Wake = (UnsafeMutableRawPointer, UInt64) -> Void
+  public typealias Complete = (UnsafeMutableRawPointer, StreamResult) -> Void
+  @usableFromInline
+  typealias Create = (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
+  @usableFromInline typealias Destroy = (UnsafeMutableRawPointer) -> Void
+
+  @usableFromInline let create: Create
+  @usableFromInline let destroy: Destroy
+  @usableFromInline let requestHeaders: Head?
+  @usableFromInline let requestBody: Body?
+  @usableFromInline let requestTrailers: Trailers?
+  @usableFromInline let responseHeaders: Head?
+  @usableFromInline let responseBody: Body?
+  @usableFromInline let responseTrailers: Trailers?
+  @usableFromInline let backPressure: BackPressure?
+  @usableFromInline let timer: Timer?
+  @usableFromInline let wake: Wake?
+  @usableFromInline let complete: Complete?
+
+  @inlinable
+  init<Filter: HTTPFilter>(_ type: Filter.Type) {
+    create = { worker, stream in HTTPSlot<Filter>.create(worker, stream) }
+    destroy = { HTTPSlot<Filter>.destroy($0) }
+    requestHeaders = Filter._requestHeaders
+    requestBody = Filter._requestBody
+    requestTrailers = Filter._requestTrailers
+    responseHeaders = Filter._responseHeaders
+    responseBody = Filter._responseBody
+    responseTrailers = Filter._responseTrailers
+    backPressure = Filter._backPressure
+    timer = Filter._timer
+    wake = Filter._wake
+    complete = Filter._complete
+  }
+}
+
+/// What stands before a filter in its slot.
+@frozen
+@usableFromInline
+struct SlotHeader {
+  /// The HTTPDispatch or NetworkDispatch; the next free slot in one that is free.
+  @usableFromInline var dispatch: UnsafeRawPointer?
+  @usableFromInline var handle: UInt64
+  @usableFromInline var worker: UnsafeMutablePointer<WorkerRecord>
+
+  @inlinable
+  init(
+    dispatch: UnsafeRawPointer?, handle: UInt64, worker: UnsafeMutablePointer<WorkerRecord>
+  ) {
+    self.dispatch = dispatch
+    self.handle = handle
+    self.worker = worker
+  }
+}
+
+/// A filter in its place: what the host holds as `void *filter`.
+@frozen
+@usableFromInline
+struct HTTPSlot<Filter: HTTPFilter> {
+  @usableFromInline var header: SlotHeader
+  @usableFromInline var filter: Filter
+
+  @inlinable
+  init(header: SlotHeader, filter: Filter) {
+    self.header = header
+    self.filter = filter
+  }
+
+  @inlinable
+  static func create(
+    _ worker: UnsafeMutablePointer<WorkerRecord>, _ handle: UInt64
+  ) -> UnsafeMutableRawPointer {
+    let memory = worker.pointee.takeSlot(MemoryLayout<HTTPSlot>.self)
+    let slot = memory.assumingMemoryBound(to: HTTPSlot.self)
+    let header = SlotHeader(
+      dispatch: worker.pointee.dispatch, handle: handle, worker: worker)
+    let shared = Unmanaged<Filter.Shared>.fromOpaque(worker.pointee.shared)
+    var stream = HTTPStream(header)
+    let filter = shared._withUnsafeGuaranteedRef { Filter(&stream, $0) }
+    slot.initialize(to: HTTPSlot(header: header, filter: filter))
+    return memory
+  }
+
+  @inlinable
+  static func destroy(_ memory: UnsafeMutableRawPointer) {
+    let slot = memory.assumingMemoryBound(to: HTTPSlot.self)
+    let worker = slot.pointee.header.worker
+    slot.deinitialize(count: 1)
+    worker.pointee.giveBack(memory)
+  }
+
+  /// Calls a hook with its stream and what it shares.
+  @inlinable
+  @inline(__always)
+  static func call<Result>(
+    _ memory: UnsafeMutableRawPointer,
+    _ hook: (inout Filter, inout HTTPStream, Filter.Shared) -> Result
+  ) -> Result {
+    let slot = memory.assumingMemoryBound(to: HTTPSlot.self)
+    var stream = HTTPStream(slot.pointee.header)
+    let shared = Unmanaged<Filter.Shared>.fromOpaque(slot.pointee.header.worker.pointee.shared)
+    return shared._withUnsafeGuaranteedRef { hook(&slot.pointee.filter, &stream, $0) }
+  }
+}
+
+extension OnRequestHeaders {
+  @inlinable
+  public static var _requestHeaders: HTTPDispatch.Head? {
+    { slot, end in
+      HTTPSlot<Self>.call(slot) { $0.onRequestHeaders(&$1, $2, end: end) }
+    }
+  }
+}
+
+extension OnRequestBody {
+  @inlinable
+  public static var _requestBody: HTTPDispatch.Body? {
+    { slot, end in HTTPSlot<Self>.call(slot) { $0.onRequestBody(&$1, $2, end: end) } }
+  }
+}
+
+extension OnRequestTrailers {
+  @inlinable
+  public static var _requestTrailers: HTTPDispatch.Trailers? {
+    { slot in HTTPSlot<Self>.call(slot) { $0.onRequestTrailers(&$1, $2) } }
+  }
+}
+
+extension OnResponseHeaders {
+  @inlinable
+  public static var _responseHeaders: HTTPDispatch.Head? {
+    { slot, end in HTTPSlot<Self>.call(slot) { $0.onResponseHeaders(&$1, $2, end: end) } }
+  }
+}
+
+extension OnResponseBody {
+  @inlinable
+  public static var _responseBody: HTTPDispatch.Body? {
+    { slot, end in HTTPSlot<Self>.call(slot) { $0.onResponseBody(&$1, $2, end: end) } }
+  }
+}
+
+extension OnResponseTrailers {
+  @inlinable
+  public static var _responseTrailers: HTTPDispatch.Trailers? {
+    { slot in HTTPSlot<Self>.call(slot) { $0.onResponseTrailers(&$1, $2) } }
+  }
+}
+
+extension OnBackPressure {
+  @inlinable
+  public static var _backPressure: HTTPDispatch.BackPressure? {
+    { slot, stop in HTTPSlot<Self>.call(slot) { $0.onBackPressure(&$1, $2, stop: stop) } }
+  }
+}
+
+extension OnTimer {
+  @inlinable
+  public static var _timer: HTTPDispatch.Timer? {
+    { slot, timer in HTTPSlot<Self>.call(slot) { $0.onTimer(&$1, $2, timer: timer) } }
+  }
+}
+
+extension OnWake {
+  @inlinable
+  public static var _wake: HTTPDispatch.Wake? {
+    { slot, token in HTTPSlot<Self>.call(slot) { $0.onWake(&$1, $2, token: token) } }
+  }
+}
+
+extension OnComplete {
+  @inlinable
+  public static var _complete: HTTPDispatch.Complete? {
+    { slot, result in HTTPSlot<Self>.call(slot) { $0.onComplete(&$1, $2, result: result) } }
+  }
+}

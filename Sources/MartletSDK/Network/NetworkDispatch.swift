@@ -1,0 +1,201 @@
+// From a C function to a hook of one type of network filter; see HTTPDispatch.
+import CMartletABI
+
+/// One network filter type's hooks. The SDK's own.
+public struct NetworkDispatch {
+  public typealias Plain = (UnsafeMutableRawPointer) -> NetworkStatus
+  public typealias Data = (UnsafeMutableRawPointer, Bool) -> NetworkStatus
+  public typealias Timer = (UnsafeMutableRawPointer, Int) -> Void
+  public typealias Wake = (UnsafeMutableRawPointer, UInt64) -> Void
+  public typealias Close = (UnsafeMutableRawPointer) -> Void
+  @usableFromInline
+  typealias Create = (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
+
+  @usableFromInline let create: Create
+  @usableFromInline let destroy: Close
+  @usableFromInline let newConnection: Plain?
+  @usableFromInline let data: Data?
+  @usableFromInline let write: Plain?
+  @usableFromInline let timer: Timer?
+  @usableFromInline let wake: Wake?
+  @usableFromInline let close: Close?
+
+  @inlinable
+  init<Filter: NetworkFilter>(_ type: Filter.Type) {
+    create = { worker, connection in NetworkSlot<Filter>.create(worker, connection) }
+    destroy = { NetworkSlot<Filter>.destroy($0) }
+    newConnection = Filter._newConnection
+    data = Filter._data
+    write = Filter._write
+    timer = Filter._connectionTimer
+    wake = Filter._connectionWake
+    close = Filter._close
+  }
+}
+
+/// A filter in its place: what the host holds as `void *filter`.
+@frozen
+@usableFromInline
+struct NetworkSlot<Filter: NetworkFilter> {
+  @usableFromInline var header: SlotHeader
+  @usableFromInline var filter: Filter
+
+  @inlinable
+  init(header: SlotHeader, filter: Filter) {
+    self.header = header
+    self.filter = filter
+  }
+
+  @inlinable
+  static func create(
+    _ worker: UnsafeMutablePointer<WorkerRecord>, _ handle: UInt64
+  ) -> UnsafeMutableRawPointer {
+    let memory = worker.pointee.takeSlot(MemoryLayout<NetworkSlot>.self)
+    let slot = memory.assumingMemoryBound(to: NetworkSlot.self)
+    let header = SlotHeader(
+      dispatch: worker.pointee.dispatch, handle: handle, worker: worker)
+    let shared = Unmanaged<Filter.Shared>.fromOpaque(worker.pointee.shared)
+    var connection = NetworkConnection(header)
+    let filter = shared._withUnsafeGuaranteedRef { Filter(&connection, $0) }
+    slot.initialize(to: NetworkSlot(header: header, filter: filter))
+    return memory
+  }
+
+  @inlinable
+  static func destroy(_ memory: UnsafeMutableRawPointer) {
+    let slot = memory.assumingMemoryBound(to: NetworkSlot.self)
+    let worker = slot.pointee.header.worker
+    slot.deinitialize(count: 1)
+    worker.pointee.giveBack(memory)
+  }
+
+  /// Calls a hook with its connection and what it shares.
+  @inlinable
+  @inline(__always)
+  static func call<Result>(
+    _ memory: UnsafeMutableRawPointer,
+    _ hook: (inout Filter, inout NetworkConnection, Filter.Shared) -> Result
+  ) -> Result {
+    let slot = memory.assumingMemoryBound(to: NetworkSlot.self)
+    var connection = NetworkConnection(slot.pointee.header)
+    let shared = Unmanaged<Filter.Shared>.fromOpaque(slot.pointee.header.worker.pointee.shared)
+    return shared._withUnsafeGuaranteedRef { hook(&slot.pointee.filter, &connection, $0) }
+  }
+}
+
+extension OnNewConnection {
+  @inlinable
+  public static var _newConnection: NetworkDispatch.Plain? {
+    { slot in NetworkSlot<Self>.call(slot) { $0.onNewConnection(&$1, $2) } }
+  }
+}
+
+extension OnData {
+  @inlinable
+  public static var _data: NetworkDispatch.Data? {
+    { slot, end in NetworkSlot<Self>.call(slot) { $0.onData(&$1, $2, end: end) } }
+  }
+}
+
+extension OnWrite {
+  @inlinable
+  public static var _write: NetworkDispatch.Plain? {
+    { slot in NetworkSlot<Self>.call(slot) { $0.onWrite(&$1, $2) } }
+  }
+}
+
+extension OnConnectionTimer {
+  @inlinable
+  public static var _connectionTimer: NetworkDispatch.Timer? {
+    { slot, timer in NetworkSlot<Self>.call(slot) { $0.onTimer(&$1, $2, timer: timer) } }
+  }
+}
+
+extension OnConnectionWake {
+  @inlinable
+  public static var _connectionWake: NetworkDispatch.Wake? {
+    { slot, token in NetworkSlot<Self>.call(slot) { $0.onWake(&$1, $2, token: token) } }
+  }
+}
+
+extension OnClose {
+  @inlinable
+  public static var _close: NetworkDispatch.Close? {
+    { slot in NetworkSlot<Self>.call(slot) { $0.onClose(&$1, $2) } }
+  }
+}
+
+extension PluginFilter {
+  /// The table of a filter type, for ever.
+  @usableFromInline
+  init(_ dispatch: NetworkDispatch, isTerminal: Bool, _ scopes: FilterScopes) {
+    let dispatch = permanent(dispatch)
+    var table = martlet_network_filter()
+    table.size = UInt32(MemoryLayout<martlet_network_filter>.size)
+    table.info = scopes.makeInfo(
+      flags: isTerminal ? MARTLET_FILTER_TERMINAL : 0, takesRoutes: false)
+    FilterFactory.add(scopes, UnsafeRawPointer(dispatch), isHTTP: false)
+    table.setScopes()
+    table.setConnections()
+    table.setHooks(dispatch.pointee)
+    kind = .network(permanent(table))
+  }
+}
+
+extension martlet_network_filter {
+  fileprivate mutating func setScopes() {
+    config_create = { handle, given, out in
+      FilterFactory.createConfig(handle, given, out, isHTTP: false)
+    }
+    config_destroy = { FilterFactory.destroyConfig($0) }
+    on_config_timer = { FilterFactory.onConfigTimer($0, $1) }
+    on_config_wake = { FilterFactory.onConfigWake($0, $1) }
+    worker_create = { FilterFactory.createWorker($0, $1) }
+    worker_destroy = { FilterFactory.destroyWorker($0) }
+    on_worker_timer = { FilterFactory.onWorkerTimer($0, $1) }
+    on_worker_wake = { FilterFactory.onWorkerWake($0, $1) }
+  }
+
+  fileprivate mutating func setConnections() {
+    create = { _, worker, _, connection in
+      guard let worker else { return nil }
+      let record = worker.assumingMemoryBound(to: WorkerRecord.self)
+      let dispatch = record.pointee.dispatch.assumingMemoryBound(to: NetworkDispatch.self)
+      return dispatch.pointee.create(record, connection)
+    }
+    destroy = { filter in
+      guard let filter else { return }
+      NetworkDispatch.of(filter).pointee.destroy(filter)
+    }
+  }
+
+  /// A hook that the filter does not have stays NULL.
+  fileprivate mutating func setHooks(_ dispatch: NetworkDispatch) {
+    if dispatch.newConnection != nil {
+      on_new_connection = { NetworkDispatch.of($0!).pointee.newConnection!($0!).rawValue }
+    }
+    if dispatch.data != nil {
+      on_data = { NetworkDispatch.of($0!).pointee.data!($0!, $1).rawValue }
+    }
+    if dispatch.write != nil {
+      on_write = { NetworkDispatch.of($0!).pointee.write!($0!).rawValue }
+    }
+    if dispatch.timer != nil {
+      on_timer = { NetworkDispatch.of($0!).pointee.timer!($0!, Int($1)) }
+    }
+    if dispatch.wake != nil {
+      on_wake = { NetworkDispatch.of($0!).pointee.wake!($0!, $1) }
+    }
+    if dispatch.close != nil {
+      on_close = { NetworkDispatch.of($0!).pointee.close!($0!) }
+    }
+  }
+}
+
+extension NetworkDispatch {
+  /// The table of the filter in a slot: its first word.
+  @inline(__always)
+  fileprivate static func of(_ slot: UnsafeMutableRawPointer) -> UnsafePointer<NetworkDispatch> {
+    slot.load(as: UnsafeRawPointer.self).assumingMemoryBound(to: NetworkDispatch.self)
+  }
+}
