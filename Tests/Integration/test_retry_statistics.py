@@ -32,7 +32,7 @@ def log(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def proxy(launch, upstream, log):
-    slow = {"retry_on": "5xx", "num_retries": 3, "retry_back_off": {"base_interval": "5s", "max_interval": "5s"}}
+    slow = {"retry_on": "5xx", "num_retries": 3, "retry_back_off": {"base_interval": "600s", "max_interval": "600s"}}
     rate = {"reset_headers": [{"name": "retry-after"}], "max_interval": "5s"}
     routes = [
         k.route("up", {"path": "/retry"}, timeout="1s", **policy("5xx,connect-failure")), k.route("up", {"path": "/plain"}, timeout="0.5s"),
