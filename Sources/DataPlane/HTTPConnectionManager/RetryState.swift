@@ -13,6 +13,8 @@ struct RetryState {
   private var backOffBound: UInt64 = 0
   /// The attempt at hand is a retry: it holds a place in the cluster's circuit breaker.
   var isRetry = false
+  /// How long to wait for it was for the upstream to say.
+  var isRateLimited = false
 
   /// What an attempt has come to.
   enum Outcome {

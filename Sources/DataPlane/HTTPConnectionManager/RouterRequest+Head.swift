@@ -9,7 +9,7 @@ extension RouterRequest {
   func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
     let request = stream.request
     let tellsOrigin = !stream.manager.suppressEnvoyHeaders
-    if let host = action.hostRewriter, !hasWeightedHost {
+    if let host = action.hostRewriter {
       if let format = host.format {
         let made = evaluate(format)
         if made.count > 0, HTTP1Characters.isValidAuthority(made) { host.set(request, made, tellsOrigin) }

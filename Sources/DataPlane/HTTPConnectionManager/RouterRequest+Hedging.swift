@@ -49,7 +49,6 @@ extension RouterRequest {
   fileprivate func failed(_ attempt: HedgedAttempt, _ failure: UpstreamFailure) {
     hedges.removeAll { $0 === attempt }
     attempt.end(isError: true)
-    cluster?.counters.add(.requestReceiveReset)
     countLocal(UpstreamFailureText.status(failure))
     if isUnderWay || !hedges.isEmpty { return }
     replyFailed(failure)

@@ -170,9 +170,7 @@ extension RouterRequest {
         return .cannot
       }
       retry.isRetry = true
-      cluster.counters.add(.requestRetry)
-      statistics.add(.retry)
-      cluster.counters.add(rateLimited ? .requestRetryRateLimited : .requestRetryExponential)
+      retry.isRateLimited = rateLimited
       return .retry(after: wait)
     }
   }
@@ -232,6 +230,9 @@ extension RouterRequest {
     if now >= retryAt {
       retryAt = .max
       guard let action, let cluster else { return }
+      cluster.counters.add(.requestRetry)
+      cluster.counters.add(retry.isRateLimited ? .requestRetryRateLimited : .requestRetryExponential)
+      statistics.add(.retry)
       attempt(action, cluster)
     } else if now >= streamDeadline {
       streamDeadline = .max

@@ -53,8 +53,6 @@ final class RouterRequest: UpstreamHandler {
   var timeoutIs204 = false
   /// The request's own; nil: the cluster's.
   var streamDuration: UInt64?
-  /// A weighted cluster has given the request its host, which the route's rewrite leaves alone.
-  var hasWeightedHost = false
   /// The upstream has agreed to the tunnel that the request asks for.
   private(set) var opensTunnel = false
   /// The bytes of the request's body are the upstream's, without a head: `connect_config`.
@@ -98,7 +96,6 @@ final class RouterRequest: UpstreamHandler {
     opensTunnel = false
     isRaw = takesRaw(action)
     isTimeoutRetry = false
-    hasWeightedHost = false
     redirecting = false
     sending = false
     headReceived = false
@@ -146,7 +143,7 @@ final class RouterRequest: UpstreamHandler {
     }
     self.endpoint = endpoint
     stream.info.endpoint = endpoint
-    if let host = action.hostRewriter, host.waitsForEndpoint, !hasWeightedHost {
+    if let host = action.hostRewriter, host.waitsForEndpoint {
       host.rewrite(
         stream.request, endpoint: endpoint.model.hostname, again: stream.info.attempts > 1,
         tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
@@ -193,7 +190,6 @@ final class RouterRequest: UpstreamHandler {
     let entry = stream.chosenEntry ?? draw(weights, action)
     if let rules = entry.rules { stream.use(rules) }
     if !entry.host.isEmpty {
-      hasWeightedHost = true
       context.scratch.clear()
       context.scratch.append(entry.host)
       stream.request.authority = stream.request.headers.keep(context.scratch.view)
@@ -374,13 +370,16 @@ final class RouterRequest: UpstreamHandler {
 
   override func upstreamInformational() {
     stream.lastActivity = context.reactor.now
+    // Something of this attempt's answer goes to the client: there can be no other.
+    if !hedges.isEmpty { dropHedges() }
+    retry.disable()
+    countResponse()
     // 100 has been sent to the client already, by the codec that it asked.
     if response.status != 100 || stream.manager.proxiesContinue { stream.sendInformational() }
   }
 
   override func upstreamHead(end: Bool) {
     stream.info.firstUpstreamReceived = context.reactor.now
-    stream.info.responseCode = response.status
     if stream.manager.formatNeeds.contains(.headBytes) {
       stream.info.upstream.headReceived = WireBytes.received(response)
     }
@@ -388,6 +387,9 @@ final class RouterRequest: UpstreamHandler {
     if !hedges.isEmpty { dropHedges() }
     headReceived = true
     perTryDeadline = .max
+    stream.info.responseCode = response.status
+    // Whatever becomes of its body.
+    endpoint?.counters.add(response.status < 500 ? .requestSuccess : .requestError)
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if let redirect = action?.internalRedirect, redirect.handles(response.status),
@@ -396,7 +398,8 @@ final class RouterRequest: UpstreamHandler {
       return
     }
     if stream.request.isTunnel {
-      opensTunnel = response.status == 101 || (stream.request.method == .connect && response.status / 100 == 2)
+      opensTunnel =
+        response.status == 101 || (stream.request.method == .connect && response.status / 100 == 2)
     }
     if requestCompleteAt != 0, !stream.manager.suppressEnvoyHeaders {
       let milliseconds = (context.reactor.now &- requestCompleteAt) / 1_000_000
@@ -504,6 +507,8 @@ final class RouterRequest: UpstreamHandler {
 
   /// `success`: nil where the attempt came to nothing that could be either.
   func finishCounts(success: Bool?) {
+    // The head has said it already.
+    let success = headReceived ? nil : success
     guard sending else {
       if success == false { endpoint?.counters.add(.requestError) }
       return
@@ -520,9 +525,6 @@ final class RouterRequest: UpstreamHandler {
     reportBytes()
     if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
-    if !wasPending, !headReceived {
-      cluster?.counters.add(.requestReceiveReset)
-    }
     finishCounts(success: false)
     pendingEnd = false
     if retry.isEnabled, !headReceived, retries(failure, wasPending: wasPending) { return }

@@ -27,7 +27,7 @@ final class WeightedChoice {
   private let weightsChange: Bool
 
   init(
-    _ model: ClusterWeights, rules: HeaderRuleLevels, context: WorkerContext,
+    _ model: ClusterWeights, rules: HeaderRuleLevels = HeaderRuleLevels(), context: WorkerContext,
     find: (String) -> ClusterRuntime?
   ) {
     var sum: UInt64 = 0

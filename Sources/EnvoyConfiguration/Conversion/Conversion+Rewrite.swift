@@ -13,8 +13,8 @@ extension Conversion {
     ]
     if given.count(where: { $0 }) > 1 {
       error(
-        "one of `prefix_rewrite`, `regex_rewrite`, `path_rewrite` and `path_rewrite_policy` at most may be given",
-        at: place)
+        "one of `prefix_rewrite`, `regex_rewrite`, `path_rewrite` and `path_rewrite_policy` at most may "
+          + "be given", at: place)
     }
     if !message.pathRewrite.isEmpty {
       var format = textFormat(message.pathRewrite, at: place.field("path_rewrite"))
