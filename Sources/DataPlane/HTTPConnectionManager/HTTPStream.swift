@@ -371,7 +371,8 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
-    let found = host.route(for: request, stored: storedView)
+    let found =
+      host.asksForStored ? host.route(for: request, stored: storedView) : host.route(for: request)
     if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
     guard let route = found else { return noRoute() }
     rules = route.headerRules

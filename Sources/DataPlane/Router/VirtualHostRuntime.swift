@@ -16,6 +16,8 @@ final class VirtualHostRuntime {
   private let internalHeader: HeaderID
   let nameText: OwnedText
   let metadata: MetadataTree?
+  /// A route wants to see what filters have stored.
+  let asksForStored: Bool
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
@@ -53,6 +55,7 @@ final class VirtualHostRuntime {
         model: $0, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
         mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
+    asksForStored = owned.contains { $0.asksForStored }
     formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
