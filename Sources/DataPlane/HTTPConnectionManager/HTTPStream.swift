@@ -672,6 +672,7 @@ final class HTTPStream {
         replyFormat.write(&context, to: text)
         // Kept apart: a mapper below may write there as well.
         view = request.headers.keep(text.view)
+        if request.isGRPCRequest { view = GRPCReply.message(view, of: replyFormat.contentType.view) }
         text.clear()
         if !head.headers.contains(.contentType) {
           head.headers.add(.contentType, "content-type", value: replyFormat.contentType.view)
@@ -687,6 +688,7 @@ final class HTTPStream {
         head.headers.add(.contentType, "content-type", value: type)
       }
       view = body
+      if let type, request.isGRPCRequest { view = GRPCReply.message(view, of: type) }
     }
     return view
   }
