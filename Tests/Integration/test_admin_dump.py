@@ -81,7 +81,8 @@ def test_endpoints_have_to_be_asked_for(proxy):
 
 @pytest.mark.parametrize("query,names", [
     ("resource=static_endpoint_configs", ["empty", "many", "more", "pipe"]), ("resource=static_endpoint_configs&name_regex=m.*", ["many", "more"]),
-    ("resource=static_endpoint_configs&name_regex=m", []), ("resource=static_endpoint_configs&mask=endpoint_config.cluster_name", ["empty", "many", "more", "pipe"]),
+    ("resource=static_endpoint_configs&name_regex=m", []),
+    ("resource=static_endpoint_configs&mask=endpoint_config.cluster_name", ["empty", "many", "more", "pipe"]),
     ("resource=dynamic_endpoint_configs", [])])
 def test_one_list(proxy, query, names):
     status, configs = dump(proxy, "include_eds&" + query)
