@@ -215,7 +215,11 @@ CASES = {
     "PROXY rule without key": (
         listener(f"listener_filters: [{{name: p, typed_config: "
         f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{tlv_type: "
-        f"5}}]}}}}]"), OK, NO, STRICT),
+        f"5}}]}}}}]"), OK, OK, ""),
+    "PROXY rule with an empty key": (
+        listener(f"listener_filters: [{{name: p, typed_config: "
+        f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{on_tlv_present: "
+        f"{{}}}}]}}}}]"), NO, NO, ""),
     "access log": (
         listener(f"access_log: [{{name: f, typed_config: "
         f"{{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, OK, ""),

@@ -78,7 +78,8 @@ def test_direct_responses(proxy, code):
 @pytest.mark.parametrize("path,status,message", [
     ("/empty", UNAVAILABLE, None), ("/encoded", INTERNAL, "a%25b%01c d%7F"), ("/redirect", UNKNOWN, None), ("/own", 5, "text"),
     ("/refused", UNAVAILABLE, CONNECT_FAILURE), ("/nohost", UNAVAILABLE, "no healthy upstream"), ("/slow", UNAVAILABLE, "upstream request timeout"),
-    ("/duration", 4, "downstream duration timeout"), ("/idle", UNAVAILABLE, "stream timeout"), ("/nocluster", UNAVAILABLE, None), ("/none", UNIMPLEMENTED, None)])
+    ("/duration", 4, "downstream duration timeout"), ("/idle", UNAVAILABLE, "stream timeout"), ("/nocluster", UNAVAILABLE, None),
+    ("/none", UNIMPLEMENTED, None)])
 def test_what_the_proxy_answers(proxy, path, status, message):
     answer = ask(proxy, path)
     assert told(answer) == (200, str(status), message, "application/grpc", b"")

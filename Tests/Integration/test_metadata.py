@@ -23,7 +23,7 @@ V4 = socket.inet_aton("1.2.3.4") + socket.inet_aton("5.6.7.8") + struct.pack("!H
 YAML_NUMBER = differs("%METADATA% of a number with a fraction in a YAML file, in a JSON line", envoy='"1.5"', martlet="1.5",
                       why="Envoy's YAML reader makes a text of such a number in free-form values; its JSON reader does not, and ours never")
 INVERTED = differs("`metadata_filter` of an access log whose matcher has `invert`", envoy="is passed over", martlet="holds",
-                   why="Envoy passes the field over there, in routes it does not")
+                   why="Envoy heeds the field in routes and passes it over in access logs")
 
 
 def hello(*tlvs):

@@ -16,7 +16,7 @@ from harness.upstream import ok, refused_port
 OPERATORS = ["LISTENER_NAME", "ROUTE_RESOLUTION_COUNT", "UPSTREAM_HOSTS_ATTEMPTED", "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
              "UPSTREAM_HOST_NAMES_ATTEMPTED", "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", "DOWNSTREAM_DETECTED_CLOSE_TYPE", "DOWNSTREAM_CX_RTT",
              "ROUTE_RESOLUTION_TIME_US", "UPSTREAM_CONNECTION_IDS_ATTEMPTED"]
-WHY = "the operators are named for all attempts; Envoy's have those of a TCP connection, but of a request the last alone"
+WHY = "The operators are named for all attempts; Envoy has all those of a TCP connection, and of a request the last alone"
 ALL = differs("%UPSTREAM_HOSTS_ATTEMPTED% and its kin, of a request that was sent three times", envoy=1, martlet=3, why=WHY)
 LINE = "\t".join(f"%{name}%" for name in ["REQ(:path)", *OPERATORS]) + "\n"
 

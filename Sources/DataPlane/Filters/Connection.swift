@@ -129,6 +129,14 @@ final class Connection: DescribedConnection {
     return made
   }
 
+  /// Where filters store what is known of the connection.
+  func storedForWriting() -> StoredData {
+    if let stored { return stored }
+    let made = StoredData()
+    stored = made
+    return made
+  }
+
   // MARK: For formats
 
   override var connectionID: UInt64 { id }

@@ -10,13 +10,6 @@ enum GRPCReply {
     let headers = head.headers
     let status = grpcStatus ?? GRPCStatus.of(http: head.status)
     head.status = 200
-    var body = body
-    // The line's end that a JSON format writes.
-    if body.count > 0, body[body.count - 1] == 0x0a,
-      headers.first(.contentType)?.equalsIgnoringCase("application/json") == true
-    {
-      body = body.prefix(body.count - 1)
-    }
     if headers.contains(.contentType) { headers.remove(.contentType) }
     if headers.contains(.contentLength) { headers.remove(.contentLength) }
     headers.add(.contentType, "content-type", value: "application/grpc")
@@ -24,6 +17,12 @@ enum GRPCReply {
       headers.add(.grpcStatus, "grpc-status", decimal: UInt64(status))
     }
     if withMessage, body.count > 0 { addMessage(body, to: headers, names) }
+  }
+
+  /// A body without the line's end that a JSON format writes; `type` is what the format makes.
+  static func message(_ body: ByteView, of type: ByteView) -> ByteView {
+    guard body.count > 0, body[body.count - 1] == 0x0a, type == "application/json" else { return body }
+    return body.prefix(body.count - 1)
   }
 
   /// Visible ASCII as it is, but for `%` and (as in Envoy) `~`; anything else as `%XX`.

@@ -403,7 +403,9 @@ final class HTTPStream {
     info.routeResolutions &+= 1
     let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
     foundHost = manager.routes.virtualHost(for: request)
-    let route = foundHost?.route(for: request, stored: storedView)
+    let route = foundHost.flatMap { host in
+      host.asksForStored ? host.route(for: request, stored: storedView) : host.route(for: request)
+    }
     if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
     foundRoute = route
     routeFilters = route?.filters
@@ -765,6 +767,7 @@ final class HTTPStream {
         replyFormat.write(&context, to: text)
         // Kept apart: a mapper below may write there as well.
         view = request.headers.keep(text.view)
+        if request.isGRPCRequest { view = GRPCReply.message(view, of: replyFormat.contentType.view) }
         text.clear()
         if !head.headers.contains(.contentType) {
           head.headers.add(.contentType, "content-type", value: replyFormat.contentType.view)
@@ -780,6 +783,7 @@ final class HTTPStream {
         head.headers.add(.contentType, "content-type", value: type)
       }
       view = body
+      if let type, request.isGRPCRequest { view = GRPCReply.message(view, of: type) }
     }
     return view
   }

@@ -265,9 +265,9 @@ final class MetadataTree {
   /// A copy. `text` may lie in this tree itself.
   private func keep(_ text: ByteView) -> Run? {
     if text.count == 0 { return Run() }
+    let live = textCount - garbage
+    guard live + text.count <= MetadataTree.textLimit else { return nil }
     if textCount + text.count > textCapacity {
-      let live = textCount - garbage
-      guard live + text.count <= MetadataTree.textLimit else { return nil }
       let larger = Swift.max(256, (live + text.count) * 2)
       let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
       let used = moveTexts(to: memory)

@@ -28,6 +28,9 @@ final class RouteConditions {
     self.wantsCertificate = wantsCertificate
   }
 
+  /// It wants to see what filters have stored.
+  var asksForStored: Bool { !metadata.isEmpty || !filterState.isEmpty }
+
   func hold(_ lookup: inout RouteLookup) -> Bool {
     if wantsCertificate { return false }
     if isGRPC, !lookup.head.isGRPCRequest { return false }

@@ -71,6 +71,8 @@ final class RouteRuntime {
     }
   }
 
+  var asksForStored: Bool { conditions?.asksForStored ?? false }
+
   @inline(__always)
   func matches(_ lookup: inout RouteLookup) -> Bool {
     path.matches(lookup) && conditionsHold(&lookup)

@@ -18,6 +18,8 @@ final class VirtualHostRuntime {
   let metadata: MetadataTree?
   /// Nil: none are configured.
   let virtualClusters: VirtualClusters?
+  /// A route wants to see what filters have stored.
+  let asksForStored: Bool
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
@@ -56,6 +58,7 @@ final class VirtualHostRuntime {
         model: $0, host: model.name, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
         mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
+    asksForStored = owned.contains { $0.asksForStored }
     formatNeeds = owned.reduce([]) { $0.union($1.formatNeeds) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {

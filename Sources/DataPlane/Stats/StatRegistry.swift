@@ -11,6 +11,7 @@ final class StatRegistry: Sendable {
   }
   private struct Entry {
     let scope: StatValue.Scope
+    let schema: ObjectIdentifier
     let names: [(String, StatValue.Kind)]
     var blocks: [StatBlock]
   }
@@ -30,6 +31,8 @@ final class StatRegistry: Sendable {
   }
   private struct State {
     var blocks: [Key: StatBlock] = [:]
+    /// How many have asked for a block.
+    var uses: [Key: Int] = [:]
     var entries: [Entry] = []
     var entryOf: [Key: Int] = [:]
     var codes: [Key: ResponseCodes] = [:]
@@ -59,6 +62,7 @@ final class StatRegistry: Sendable {
     let scope = scope.sanitized
     return state.withLock { state in
       let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
+      state.uses[key, default: 0] += 1
       if let block = state.blocks[key] { return Counters(block) }
       let block = StatBlock(count: Schema.allCases.count)
       state.blocks[key] = block
@@ -68,10 +72,48 @@ final class StatRegistry: Sendable {
       } else {
         state.entryOf[entryKey] = state.entries.count
         state.entries.append(
-          Entry(scope: scope, names: Schema.allCases.map { ($0.name, $0.kind) }, blocks: [block]))
+          Entry(
+            scope: scope, schema: ObjectIdentifier(schema), names: Schema.allCases.map { ($0.name, $0.kind) },
+            blocks: [block]))
       }
       return Counters(block)
     }
+  }
+
+  /// Gives up what `counters` gave, for scopes that come and go (endpoints): when all who asked have,
+  /// the counts are forgotten and their memory is free.
+  func release<Schema: StatSchema>(
+    _ schema: Schema.Type, scope: StatValue.Scope, worker: Int
+  ) {
+    let scope = scope.sanitized
+    state.withLock { state in
+      let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
+      guard let uses = state.uses[key], let block = state.blocks[key] else { return }
+      if uses > 1 {
+        state.uses[key] = uses - 1
+        return
+      }
+      state.uses[key] = nil
+      state.blocks[key] = nil
+      let entryKey = Key(scope: scope, schema: ObjectIdentifier(schema), worker: -1)
+      if let index = state.entryOf[entryKey] {
+        state.entries[index].blocks.removeAll { $0.words == block.words }
+        if state.entries[index].blocks.isEmpty { Self.removeEntry(index, entryKey, &state) }
+      }
+      block.free()
+    }
+  }
+
+  /// The last entry takes its place.
+  private static func removeEntry(_ index: Int, _ key: Key, _ state: inout State) {
+    state.entryOf[key] = nil
+    let last = state.entries.count - 1
+    if index != last {
+      state.entries[index] = state.entries[last]
+      let moved = Key(scope: state.entries[index].scope, schema: state.entries[index].schema, worker: -1)
+      state.entryOf[moved] = index
+    }
+    state.entries.removeLast()
   }
 
   /// The worker's response codes for a scope and what they are divided by: all, internal, external

@@ -8,6 +8,9 @@ final class EndpointRuntime {
   /// The address changes where the cluster is LOGICAL_DNS.
   private(set) var model: Endpoint
   let counters: Counters<EndpointStat>
+  /// Of the counters. The cluster may be gone when they are given back.
+  private let scope: StatValue.Scope
+  private let context: WorkerContext
   let hostnameText: OwnedText
   /// Nil: there is none.
   let metadata: MetadataTree?
@@ -35,6 +38,8 @@ final class EndpointRuntime {
     self.cluster = cluster
     let context = cluster.context
     let scope = ClusterRuntime.endpointScope(cluster.model, model)
+    self.scope = scope
+    self.context = context
     counters = context.endpointStats.counters(
       EndpointStat.self, scope: scope, worker: context.index)
     born = context.reactor.now
@@ -43,6 +48,10 @@ final class EndpointRuntime {
       limits.normal.maxConnectionsPerHost == nil && limits.high.maxConnectionsPerHost == nil
       ? nil : context.sharedCounts.named("endpoint/\(cluster.model.name)|\(model.address)")
     normalPool = HTTP1Pool(cluster: cluster, priority: .normal)
+  }
+
+  deinit {
+    context.endpointStats.release(EndpointStat.self, scope: scope, worker: context.index)
   }
 
   /// RFC 8305 section 4: families in turn, the first one's address first.
