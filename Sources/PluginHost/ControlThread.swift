@@ -72,8 +72,8 @@ final class ControlThread: @unchecked Sendable {
     if isCurrent { return body() }
     return withoutActuallyEscaping(body) { body in
       let answer = Answer<Result>()
-      nonisolated(unsafe) let work = { answer.give(body()) }
-      post { work() }
+      let task = OneCall(body)
+      post { answer.give(task.run()) }
       return answer.wait()
     }
   }
@@ -123,6 +123,19 @@ final class ControlThread: @unchecked Sendable {
       }
     }
     pthread_mutex_unlock(mutex)
+  }
+}
+
+/// A closure that is gone when it has run: the caller, who lent it, goes on as soon as it has the result.
+private final class OneCall<Result>: @unchecked Sendable {
+  private var body: (() -> Result)?
+
+  init(_ body: @escaping () -> Result) { self.body = body }
+
+  func run() -> Result {
+    guard let call = body else { preconditionFailure("run once") }
+    body = nil
+    return call()
   }
 }
 

@@ -63,7 +63,7 @@ public struct PluginResources: Sendable {
   /// `.failure`: a metric of that name and another kind or other labels is there.
   public mutating func metric(_ metric: PluginMetric) -> MetricDefinition {
     if let known = metrics.values.first(where: { $0.name == metric.name && $0.manager == metric.manager }),
-      known != metric
+      known.kind != metric.kind
     {
       return .conflict
     }
