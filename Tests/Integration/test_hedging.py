@@ -6,6 +6,7 @@ import pytest
 
 from harness import config as k
 from harness.client import Client
+from harness.differs import differs
 from harness.upstream import OK, ok
 
 S503 = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy"
@@ -32,6 +33,7 @@ def proxy(launch, upstream):
         named("alone", timeout="0.5s", **HEDGE),
         named("plain", timeout="3s", **policy("5xx", **slow)),
         named("idle", timeout="3s", **HEDGE, **policy("5xx", per_try_idle_timeout="0.25s")),
+        k.route("short", {"path": "/late"}, timeout="3s", **HEDGE, **policy("5xx", num_retries=1, **slow)),
         named("not", timeout="3s", hedge_policy={"hedge_on_per_try_timeout": False}, **policy("5xx", **slow)),
     ]
     counted = {"include_request_attempt_count": True, "include_attempt_count_in_response": True,
@@ -47,7 +49,8 @@ def proxy(launch, upstream):
     manager = k.hcm(hosts=hosts, use_remote_address=True,
                     internal_address_config={"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]})
     return launch(k.bootstrap([k.listener("main", manager, per_connection_buffer_limit_bytes=20000)],
-                              [k.cluster("up", [upstream]), k.cluster("empty")]))
+                              [k.cluster("up", [upstream]), k.cluster("empty"), k.cluster(
+                                  "short", [upstream], common_http_protocol_options={"max_stream_duration": "0.5s"})]))
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +149,24 @@ def test_a_body_that_is_not_kept_is_not_hedged(proxy, upstream):
     script(upstream, [0.6, ok(b"first")], [ok(b"second")])
     assert ask(proxy, "/two", method="POST", body=b"x" * 100_000).text == "first"
     assert len(upstream.requests) == 1
+
+
+LATE = differs("a hedged attempt reaches `max_stream_duration` while another is on its way", envoy=504, martlet=200,
+               why="The end of one attempt is not the end of the others")
+
+
+def test_the_end_of_a_hedge(proxy, upstream, settle):
+    before = proxy.stat("cluster.short.upstream_rq_max_duration_reached")
+    script(upstream, [2.0, OK], [0.4, ok(b"second")])
+    assert ask(proxy, "/late").status == settle(LATE)
+    assert proxy.stat("cluster.short.upstream_rq_max_duration_reached") == before + 1
+    assert proxy.wait_stat("cluster.short.upstream_rq_active", 0) == 0
+
+
+def test_the_end_of_all(proxy, upstream):
+    script(upstream, [2.0, OK])
+    answer = ask(proxy, "/late")
+    assert (answer.status, answer.text) == (504, "upstream max stream duration reached")
 
 
 def test_the_client_goes(proxy, upstream):

@@ -20,7 +20,7 @@ DEFINE = [
     {"metric": "sizes", "kind": "histogram"}, {"metric": "alone", "relative": False},
     {"metric": "by_tenant", "labels": ["tenant", "kind"]}, {"metric": "load", "kind": "gauge", "labels": ["zone"]},
     {"metric": "calls", "kind": "gauge", "name": "no", "expect": "CONFLICT"},
-    {"metric": "by_tenant", "name": "no", "labels": ["tenant"], "expect": "CONFLICT"},
+    {"metric": "by_tenant", "name": "plain too"}, {"metric": "by_tenant", "name": "no", "kind": "gauge", "labels": ["tenant"], "expect": "CONFLICT"},
     {"metric": "", "name": "no", "expect": "ARGUMENT"}, {"metric": "odd", "kind": "nothing", "expect": "ARGUMENT"},
     {"metric": "labelled", "kind": "histogram", "labels": ["a"], "expect": "ARGUMENT"},
     {"metric": "twice", "labels": ["a", "a"], "expect": "ARGUMENT"},

@@ -541,11 +541,10 @@ def wait_for(check, timeout=5.0):
     return check()
 
 
-def plugin_list(proxy):
+def plugin_list(proxy, id="com.example.versioned"):
     status, body = proxy.admin("/plugins")
     assert status == 200
-    answer = json.loads(body)
-    return answer["plugins"] if isinstance(answer, dict) else answer
+    return [one for one in json.loads(body)["plugins"] if one["id"] == id]
 
 
 def test_an_old_version_is_closed_when_its_last_request_is_over(swapping, workshop, tmp_path):
@@ -554,15 +553,15 @@ def test_an_old_version_is_closed_when_its_last_request_is_over(swapping, worksh
     time.sleep(0.2)
     p.put(versioned(workshop, "2"), tmp_path, "it.so")
     assert reload(swapping)[0] == 200
-    assert sorted(one["version"] for one in plugin_list(swapping)) == ["1", "2"]
+    assert sorted((one["version"], one["state"]) for one in plugin_list(swapping)) == [("1", "draining"), ("2", "serving")]
     slow.join()
     assert wait_for(lambda: [one["version"] for one in plugin_list(swapping)] == ["2"])
 
 
 def test_the_list_of_plugins(launch_once, probes):
     proxy = launch_once(web([p.probe()]), args=options(probes))
-    (one,) = plugin_list(proxy)
-    assert one["id"] == "com.example.probe" and one["version"] == "1.0.0"
+    (one,) = plugin_list(proxy, "com.example.probe")
+    assert one["version"] == "1.0.0" and one["state"] == "serving" and one["abi"].startswith("1.")
     with open(probes / "probe.so", "rb") as f:
         assert one["sha256"] == hashlib.sha256(f.read()).hexdigest()
     text = json.dumps(one)

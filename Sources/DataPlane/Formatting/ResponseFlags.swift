@@ -37,6 +37,8 @@ struct ResponseFlags: OptionSet, Hashable {
   static let dropOverload = ResponseFlags(rawValue: 1 << 27)
   static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
   static let unconditionalDropOverload = ResponseFlags(rawValue: 1 << 29)
+  /// The TCP proxy's attempts to connect: it says so after the failure itself.
+  static let connectAttemptsExceeded = ResponseFlags(rawValue: 1 << 30)
 
   /// (short, long), in the order of the bits.
   static let names: [(short: StaticString, long: StaticString)] = [
@@ -51,7 +53,7 @@ struct ResponseFlags: OptionSet, Hashable {
     ("RFCF", "ResponseFromCacheFilter"), ("NFCF", "NoFilterConfigFound"), ("DT", "DurationTimeout"),
     ("UPE", "UpstreamProtocolError"), ("NC", "NoClusterFound"), ("OM", "OverloadManagerTerminated"),
     ("DF", "DnsResolutionFailed"), ("DO", "DropOverload"), ("DR", "DownstreamRemoteReset"),
-    ("UDO", "UnconditionalDropOverload"),
+    ("UDO", "UnconditionalDropOverload"), ("URX", "UpstreamRetryLimitExceeded"),
   ]
 
   /// The name of a bit.
@@ -59,10 +61,13 @@ struct ResponseFlags: OptionSet, Hashable {
     long ? names[index].long : names[index].short
   }
 
-  /// The flag with a short name. Control-plane frequency.
+  /// What has this short name. Control-plane frequency.
   init?(short: String) {
-    guard let index = Self.names.firstIndex(where: { "\($0.short)" == short }) else { return nil }
-    self.init(rawValue: 1 << UInt32(index))
+    self = []
+    for index in Self.names.indices where "\(Self.names[index].short)" == short {
+      formUnion(ResponseFlags(rawValue: 1 << UInt32(index)))
+    }
+    if isEmpty { return nil }
   }
 }
 

@@ -54,6 +54,19 @@ extension RouterRequest {
     replyFailed(failure)
   }
 
+  /// When the first of them has lasted its `max_stream_duration`.
+  var hedgeDeadline: UInt64 { hedges.reduce(.max) { Swift.min($0, $1.deadline) } }
+
+  /// The others go on; Envoy ends them all.
+  func endLateHedges(now: UInt64) {
+    for attempt in hedges where now >= attempt.deadline {
+      hedges.removeAll { $0 === attempt }
+      attempt.end(isError: false)
+      cluster?.counters.add(.requestMaxDuration)
+    }
+    if !isUnderWay, hedges.isEmpty { replyTookTooLong() }
+  }
+
   /// The attempt is the request's, the others end.
   private func adopt(_ attempt: HedgedAttempt) {
     hedges.removeAll { $0 === attempt }
@@ -86,7 +99,7 @@ final class HedgedAttempt: UpstreamHandler {
   private(set) var connection: HTTP1ClientConnection?
   let endpoint: EndpointRuntime
   let sentAt: UInt64
-  /// Of its `max_stream_duration`; looked at when it is the request's again.
+  /// Of its `max_stream_duration`.
   let deadline: UInt64
 
   init(

@@ -208,7 +208,9 @@ extension RouterRequest {
   // MARK: Time
 
   var nextDeadline: UInt64 {
-    Swift.min(Swift.min(retryAt, streamDeadline), Swift.min(perTryDeadline, perTryIdleDeadline))
+    let next = Swift.min(
+      Swift.min(retryAt, streamDeadline), Swift.min(perTryDeadline, perTryIdleDeadline))
+    return hedges.isEmpty ? next : Swift.min(next, hedgeDeadline)
   }
 
   var hasPerTryTimeout: Bool { perTryTimeout > 0 || (action?.retryPolicy?.perTryIdleTimeout ?? 0) > 0 }
@@ -234,6 +236,8 @@ extension RouterRequest {
       cluster.counters.add(retry.isRateLimited ? .requestRetryRateLimited : .requestRetryExponential)
       statistics.add(.retry)
       attempt(action, cluster)
+    } else if !hedges.isEmpty, now >= hedgeDeadline {
+      endLateHedges(now: now)
     } else if now >= streamDeadline {
       streamDeadline = .max
       attemptTookTooLong()
@@ -265,6 +269,16 @@ extension RouterRequest {
       retryLater(wait)
       return
     }
+    if !hedges.isEmpty {
+      // Another attempt is still on its way.
+      cancelUpstream(isError: false)
+      sending = false
+      return
+    }
+    replyTookTooLong()
+  }
+
+  func replyTookTooLong() {
     stream.reply(
       stream.requestComplete ? 504 : 408, body: "upstream max stream duration reached",
       flags: .upstreamMaxStreamDurationReached, details: ResponseDetails.maxStreamDuration)

@@ -140,7 +140,7 @@ final class TCPProxySession: TerminalFilter {
       return
     }
     cluster?.counters.add(.connectAttemptsExceeded)
-    record?.info.flags.formUnion([.upstreamConnectionFailure, .upstreamRetryLimitExceeded])
+    record?.info.flags.formUnion([.upstreamConnectionFailure, .connectAttemptsExceeded])
     connection.close()
   }
 
