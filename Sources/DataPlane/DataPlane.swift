@@ -80,6 +80,10 @@ public struct StatValue: Sendable, Hashable {
     case listenerHTTP(listener: String, http: String)
     /// `cluster.<name>.`; tag `envoy_cluster_name`.
     case cluster(String)
+    /// `vhost.<host>.vcluster.<name>.`; tags `envoy_virtual_host` and `envoy_virtual_cluster`.
+    case virtualCluster(host: String, name: String)
+    /// `vhost.<host>.route.<name>.`; tags `envoy_virtual_host` and `envoy_route`.
+    case route(host: String, name: String)
     /// `tcp.<stat prefix>.`; tag `envoy_tcp_prefix`.
     case tcp(String)
     /// A network or listener filter's own: whole prefix (`proxy_proto.`), no tag.

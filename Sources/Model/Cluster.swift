@@ -21,6 +21,8 @@ public struct Cluster: Hashable, Sendable {
   public var maxRequestsPerConnection: UInt32?
   /// A connection older than this takes no further request (nil: no limit).
   public var maxConnectionDuration: Duration?
+  /// From the sending of a request to the end of its answer (nil: no limit). Answered with 408 or 504.
+  public var maxStreamDuration: Duration?
   /// `common_http_protocol_options.max_headers_count` for responses.
   public var maxResponseHeaders: Int = 100
   /// `max_response_headers_kb`, in bytes here.

@@ -178,7 +178,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     requestPaused = false
     responsePaused = false
     let end: Bool
-    if manager.takesUpgrades, wantsTunnel(head) {
+    if head.method == .connect || (manager.takesUpgrades && wantsTunnel(head)) {
+      if head.method == .connect, !prepareConnect(stream) { return }
       head.isTunnel = true
       body = .tunnel
       tunnelEnded = false
@@ -215,6 +216,20 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private func wantsTunnel(_ head: MessageHead) -> Bool {
     head.hasUpgrade && head.connectionUpgrade && !head.isChunked && head.contentLength <= 0
       && head.minorVersion == 1 && head.headers.first(.upgrade)?.equalsIgnoringCase("h2c") != true
+  }
+
+  /// False: it has been refused. Nothing but the tunnel may follow the head (RFC 9110 section 9.3.6).
+  private func prepareConnect(_ stream: HTTPStream) -> Bool {
+    let head = stream.request
+    if head.isChunked || head.contentLength > 0 {
+      refuse(stream, head.isChunked ? .unsupportedTransferEncoding : .badContentLength)
+      return false
+    }
+    head.headers.remove(.contentLength)
+    head.contentLength = -1
+    head.headers.remove(.upgrade)
+    head.hasUpgrade = false
+    return true
   }
 
   private func readTunnel(_ stream: HTTPStream) -> Bool {
@@ -367,8 +382,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     }
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
-      head.status == 101
-      ? .upgrade
+      stream.opensTunnel
+      ? head.status == 101 ? .upgrade : .none
       : stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
     let output = connection.output
     let before = output.byteCount
@@ -382,7 +397,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func chooseFraming(_ stream: HTTPStream, end: Bool) -> HTTP1Encoder.Framing {
     let head = stream.response
-    if head.status == 101 { return .untilClose }
+    if stream.opensTunnel { return .untilClose }
     if stream.request.method == .head || head.status == 204 || head.status == 304 { return .none }
     if end {
       if head.contentLength < 0 {

@@ -179,14 +179,6 @@ final class HTTPStream {
       info.lastDownstreamReceived = manager.context.reactor.now
     }
     guard manager.sanitizer.prepare(self) else { return }
-    if request.method == .connect {
-      // CONNECT needs a route that says so; none can yet.
-      closeAfterResponse = true
-      manager.counters.add(.requestRouted)
-      manager.counters.add(.noRoute)
-      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
-      return
-    }
     if request.hasUpgrade, request.connectionUpgrade, !request.isTunnel, !isUpgradeToHTTP2() {
       refuseUpgrade()
       return
@@ -324,17 +316,25 @@ final class HTTPStream {
   /// False: the route does not let the protocol through. Nothing of it is sent before the upstream
   /// has agreed.
   private func beginTunnel(_ action: RouteActionRuntime) -> Bool {
-    guard let type = request.headers.first(.upgrade),
-      action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
-    else {
-      refuseUpgrade()
-      return false
+    // That a CONNECT may be was asked when its route was found.
+    if request.method != .connect {
+      guard let type = request.headers.first(.upgrade),
+        action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
+      else {
+        refuseUpgrade()
+        return false
+      }
     }
     countedUpgrade = true
     manager.counters.add(.connectionUpgradesTotal)
     manager.counters.add(.connectionUpgradesActive)
     pauseRequest(.upgrade)
     return true
+  }
+
+  private func allowsConnect(_ action: RouteRuntime.Action) -> Bool {
+    if case .cluster(let action) = action, let allows = action.upgrades.allowsConnect { return allows }
+    return manager.upgrades.allowsConnect ?? false
   }
 
   /// The route's word on how long the request may last.
@@ -359,11 +359,11 @@ final class HTTPStream {
   }
 
   private func route() {
-    manager.counters.add(.requestRouted)
     info.routeResolutions &+= 1
     let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
     guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
     if host.mustBeSecure(request) {
+      manager.counters.add(.requestRouted)
       manager.counters.add(.requestDirectResponse)
       Redirection.writeSecure(request, into: manager.context.scratch)
       reply(
@@ -375,6 +375,11 @@ final class HTTPStream {
       host.asksForStored ? host.route(for: request, stored: storedView) : host.route(for: request)
     if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
     guard let route = found else { return noRoute() }
+    if request.method == .connect, !allowsConnect(route.action) {
+      refuseUpgrade()
+      return
+    }
+    manager.counters.add(.requestRouted)
     rules = route.headerRules
     repliesForRoute = true
     info.virtualHostName = host.nameText.view
@@ -410,11 +415,12 @@ final class HTTPStream {
       if action.streamDuration != nil { applyStreamDuration(action) }
       if request.isTunnel, !beginTunnel(action) { return }
       info.upstreamRequestStart = manager.context.reactor.now
-      router.start(action, of: route)
+      router.start(action, of: route, in: host)
     }
   }
 
   private func noRoute() {
+    manager.counters.add(.requestRouted)
     manager.counters.add(.noRoute)
     reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
   }
@@ -452,12 +458,12 @@ final class HTTPStream {
     addResponseHeaders()
     countResponse()
     // What the client has sent behind its head is of a protocol that the upstream does not speak.
-    if request.isTunnel, response.status != 101 { closeAfterResponse = true }
+    if request.isTunnel, !opensTunnel { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
-    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
-      log(.downstreamTunnelEstablished)
+    if opensTunnel {
+      if let logger = manager.accessLogger, logger.logsTunnel { log(.downstreamTunnelEstablished) }
+      beginUpgraded()
     }
-    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
   }
 
@@ -467,9 +473,8 @@ final class HTTPStream {
     continueRequest(.upgrade)
   }
 
-  private var isTunnelAnswer: Bool {
-    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
-  }
+  /// The answer at hand opens the tunnel that the request asked for.
+  var opensTunnel: Bool { router.opensTunnel }
 
   func sendInformational() { codec?.encodeInformational(self) }
 
@@ -613,6 +618,7 @@ final class HTTPStream {
     var body = body
     if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
+    if repliesForRoute { router.writeAttempts(into: head) }
     let status = head.status
     // As Envoy: whoever sends what is answered so may have lost count of its messages.
     if status == 400 { closeAfterResponse = true }
@@ -699,6 +705,9 @@ final class HTTPStream {
     withFormatContext { rules.applyToResponse(response, &$0) }
   }
 
+  /// Of a weighted cluster; kept alive by the route table.
+  func use(_ rules: RouteHeaderRules) { self.rules = rules }
+
   func applyRequestRules() {
     guard let rules else { return }
     withFormatContext { rules.applyToRequest(request, &$0) }
@@ -730,10 +739,11 @@ final class HTTPStream {
 
   // MARK: Formats and access logs
 
-  func withFormatContext(_ body: (inout FormatContext) -> Void) {
+  /// `copy`: a head that stands for the request's.
+  func withFormatContext(_ copy: MessageHead? = nil, _ body: (inout FormatContext) -> Void) {
     withUnsafeMutablePointer(to: &info) { info in
       var context = FormatContext(
-        worker: manager.context, request: request, response: response,
+        worker: manager.context, request: copy ?? request, response: response,
         trailers: router.responseTrailers, connection: codec?.connection, info: info, stored: stored)
       body(&context)
     }

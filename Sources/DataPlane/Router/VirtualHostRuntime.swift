@@ -18,6 +18,8 @@ final class VirtualHostRuntime {
   let metadata: MetadataTree?
   /// A route wants to see what filters have stored.
   let asksForStored: Bool
+  /// Nil: none are configured.
+  let virtualClusters: VirtualClusters?
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
@@ -49,14 +51,15 @@ final class VirtualHostRuntime {
     internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
+    virtualClusters = VirtualClusters(model, context: context)
     let mirrors = model.mirrors ?? table.mirrors
     owned = model.routes.map {
       RouteRuntime(
-        model: $0, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
+        model: $0, host: model.name, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
         mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
     asksForStored = owned.contains { $0.asksForStored }
-    formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
+    formatNeeds = owned.reduce([]) { $0.union($1.formatNeeds) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
       (routes + index).initialize(to: .passUnretained(route))

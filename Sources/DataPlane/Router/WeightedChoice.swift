@@ -14,13 +14,18 @@ final class WeightedChoice {
     let slot: RuntimeSlot
     /// Empty: the route's.
     let host: [UInt8]
+    /// Nil: the route's. Otherwise the entry's and, behind them, the route's.
+    let rules: RouteHeaderRules?
   }
   private enum Draw { case random, header(HeaderID), hash }
   let entries: [Entry]
   private let draw: Draw
   private let weightsChange: Bool
 
-  init(_ model: ClusterWeights, context: WorkerContext, find: (String) -> ClusterRuntime?) {
+  init(
+    _ model: ClusterWeights, rules: HeaderRuleLevels = HeaderRuleLevels(), context: WorkerContext,
+    find: (String) -> ClusterRuntime?
+  ) {
     var sum: UInt64 = 0
     let prefix = model.runtimeKeyPrefix
     entries = model.entries.map { entry in
@@ -30,7 +35,8 @@ final class WeightedChoice {
       return Entry(
         target: ClusterTarget(entry.cluster, names: context.names, find: find),
         weight: UInt64(entry.weight), upTo: sum, slot: context.runtime.slot(key),
-        host: Array((entry.hostRewrite ?? "").utf8))
+        host: Array((entry.hostRewrite ?? "").utf8),
+        rules: rules.compile(with: entry.headerRules, names: context.names))
     }
     weightsChange = !prefix.isEmpty
     switch model.draw {

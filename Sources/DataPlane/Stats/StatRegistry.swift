@@ -115,7 +115,7 @@ final class StatRegistry: Sendable {
     let schema = ObjectIdentifier(ResponseCodeGroup.self)
     // One map for all groups: the group stands where a worker's number does, far away from them.
     return state.withLock { state in
-      let key = Key(scope: scope, schema: schema, worker: worker << 2 | group.rawValue)
+      let key = Key(scope: scope, schema: schema, worker: worker << 3 | group.rawValue)
       if let codes = state.codes[key] { return codes }
       let codes = ResponseCodes()
       state.codes[key] = codes
@@ -245,6 +245,10 @@ extension StatValue.Scope {
       return .listenerHTTP(listener: listener.replacingColons, http: http.replacingColons)
     case .cluster(let name): return .cluster(name.replacingColons)
     case .tcp(let name): return .tcp(name.replacingColons)
+    case .virtualCluster(let host, let name):
+      return .virtualCluster(host: host.replacingColons, name: name.replacingColons)
+    case .route(let host, let name):
+      return .route(host: host.replacingColons, name: name.replacingColons)
     case .other: return self
     }
   }

@@ -164,7 +164,7 @@ enum ClusterStat: Int, StatSchema {
     requestReceiveReset, requestTransmitReset,
     requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
     requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
-    requestPerTryTimeout, requestPerTryIdleTimeout,
+    requestPerTryTimeout, requestPerTryIdleTimeout, requestMaxDuration,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
     healthyPanic, originalDestinationInvalid, redirectSucceeded, redirectFailed, bindErrors,
     flowBackedUp, flowDrained, flowPaused, flowResumed
@@ -201,6 +201,7 @@ enum ClusterStat: Int, StatSchema {
     case .requestRetryAbandoned: "retry_or_shadow_abandoned"
     case .requestPerTryTimeout: "upstream_rq_per_try_timeout"
     case .requestPerTryIdleTimeout: "upstream_rq_per_try_idle_timeout"
+    case .requestMaxDuration: "upstream_rq_max_duration_reached"
     case .membershipDegraded: "membership_degraded"
     case .membershipExcluded: "membership_excluded"
     case .membershipChange: "membership_change"
@@ -235,6 +236,22 @@ enum ClusterStat: Int, StatSchema {
     default: .counter
     }
   }
+}
+
+/// `vhost.<host>.vcluster.<name>.` and `vhost.<host>.route.<name>.`
+enum RouteStat: Int, StatSchema {
+  case retry, retryLimitExceeded, retryOverflow, retrySuccess, timeout, total
+  var name: String {
+    switch self {
+    case .retry: "upstream_rq_retry"
+    case .retryLimitExceeded: "upstream_rq_retry_limit_exceeded"
+    case .retryOverflow: "upstream_rq_retry_overflow"
+    case .retrySuccess: "upstream_rq_retry_success"
+    case .timeout: "upstream_rq_timeout"
+    case .total: "upstream_rq_total"
+    }
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// Per endpoint, on `/clusters`.

@@ -103,6 +103,8 @@ final class ClusterRuntime {
   let idleTimeout: UInt64?
   /// Nanoseconds; 0: none.
   let maxConnectionDuration: UInt64
+  /// Nanoseconds; 0: none.
+  let maxStreamDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
   let properNames: Bool
   /// Nil: there is none.
@@ -132,6 +134,7 @@ final class ClusterRuntime {
     connectTimeout = model.connectTimeout.clampedNanoseconds
     idleTimeout = model.idleTimeout?.clampedNanoseconds
     maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
     properNames = model.http1.names == .proper
     responseLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxResponseHeadersBytes, maxHeaders: model.maxResponseHeaders)

@@ -24,6 +24,8 @@ final class EndpointRuntime {
   private let hostConnections: SharedCount?
   private let normalPool: HTTP1Pool
   private var highPool: HTTP1Pool?
+  /// Connections that carry no HTTP.
+  private var rawPools: [HTTP1Pool] = []
   /// ORIGINAL_DST: used since the last cleanup.
   var isUsed = true
 
@@ -87,7 +89,10 @@ final class EndpointRuntime {
 
   /// A connection for a request, now or later; see `HTTP1Pool.acquire`.
   @inline(__always)
-  func acquire(_ owner: UpstreamHandler, priority: RoutingPriority) -> HTTP1Pool.Outcome {
+  func acquire(
+    _ owner: UpstreamHandler, priority: RoutingPriority, raw: Bool = false
+  ) -> HTTP1Pool.Outcome {
+    if raw { return rawPool(priority).acquire(owner, endpoint: self) }
     if priority == .normal { return normalPool.acquire(owner, endpoint: self) }
     return poolOfHighPriority().acquire(owner, endpoint: self)
   }
@@ -97,6 +102,14 @@ final class EndpointRuntime {
     if let highPool { return highPool }
     let pool = HTTP1Pool(cluster: cluster, priority: .high)
     highPool = pool
+    return pool
+  }
+
+  @inline(never)
+  private func rawPool(_ priority: RoutingPriority) -> HTTP1Pool {
+    if let pool = rawPools.first(where: { $0.priority == priority }) { return pool }
+    let pool = HTTP1Pool(cluster: cluster, priority: priority, isRaw: true)
+    rawPools.append(pool)
     return pool
   }
 
@@ -132,12 +145,14 @@ final class EndpointRuntime {
   func closeIdle() {
     normalPool.closeIdle()
     highPool?.closeIdle()
+    for pool in rawPools { pool.closeIdle() }
   }
 
   /// Connections close when their requests have ended, those without one at once.
   func drainConnections() {
     normalPool.drain()
     highPool?.drain()
+    for pool in rawPools { pool.drain() }
   }
 
   /// The endpoint has left the cluster.

@@ -112,10 +112,12 @@ extension Conversion {
     }
     cluster.maxConnectionDuration = timeout(
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
-    let why = "it is supported in a connection manager only, not in a cluster"
-    if options.hasMaxStreamDuration { error(why, at: place.field("max_stream_duration")) }
+    cluster.maxStreamDuration = timeout(
+      options.maxStreamDuration, isSet: options.hasMaxStreamDuration)
     if options.headersWithUnderscoresAction != .allow {
-      error(why, at: place.field("headers_with_underscores_action"))
+      error(
+        "it is supported in a connection manager only, not in a cluster",
+        at: place.field("headers_with_underscores_action"))
     }
   }
 
