@@ -110,8 +110,12 @@ final class StatRegistry: Sendable {
     let last = state.entries.count - 1
     if index != last {
       state.entries[index] = state.entries[last]
-      let moved = Key(scope: state.entries[index].scope, schema: state.entries[index].schema, worker: -1)
-      state.entryOf[moved] = index
+      let entry = state.entries[index]
+      if entry.schema == ObjectIdentifier(StatRegistry.self) {
+        state.wordEntryOf[NameKey(scope: entry.scope, name: entry.names[0].0, worker: -1)] = index
+      } else {
+        state.entryOf[Key(scope: entry.scope, schema: entry.schema, worker: -1)] = index
+      }
     }
     state.entries.removeLast()
   }
@@ -184,7 +188,9 @@ final class StatRegistry: Sendable {
         state.entries[index].blocks.append(block)
       } else {
         state.wordEntryOf[entryKey] = state.entries.count
-        state.entries.append(Entry(scope: scope, names: [(name, kind)], blocks: [block]))
+        state.entries.append(
+          Entry(
+            scope: scope, schema: ObjectIdentifier(StatRegistry.self), names: [(name, kind)], blocks: [block]))
       }
       return block.words
     }
