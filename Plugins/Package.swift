@@ -10,14 +10,21 @@ let strict: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
-/// Self-contained: with a Swift runtime of its own, whose types cannot be taken for those of the
-/// host or another plugin, and no symbol but the entry.
+/// The entry is the only symbol that a library exports, and it binds to its own symbols first, so that
+/// types of the same name in the host or in another plugin are never taken for its own. It uses the
+/// Swift runtime that the proxy uses; with SELF_CONTAINED=1 it brings one of its own.
+let selfContained = Context.environment["SELF_CONTAINED"] != nil
 let plugin: [LinkerSetting] = [
-  .unsafeFlags([
-    "-static-stdlib",
-    "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
-    "-Xlinker", "-Bsymbolic", "-Xlinker", "--gc-sections", "-Xlinker", "-z", "-Xlinker", "defs",
-  ])
+  .unsafeFlags(
+    [
+      "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
+      "-Xlinker", "-Bsymbolic", "-Xlinker", "--gc-sections", "-Xlinker", "-z", "-Xlinker", "defs",
+    ]
+      + (selfContained
+        ? [
+          "-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims",
+          "-lswiftSynchronization",
+        ] : []))
 ]
 
 let sdk: Target.Dependency = .product(name: "MartletSDK", package: "martlet")

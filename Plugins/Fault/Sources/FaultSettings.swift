@@ -111,6 +111,9 @@ final class FaultRules: Sendable {
 
   init(_ message: FaultMessage, _ scope: inout ConfigurationScope) throws {
     headers = try ControlHeaders(scope)
+    if case .grpcStatus(let code)? = message.abort.errorType, code > 16 {
+      throw ConfigurationError("expected 0 to 16, the codes that gRPC has", at: "abort.grpc_status")
+    }
     func key(
       _ own: String, _ usual: String, _ scope: borrowing ConfigurationScope
     ) throws -> RuntimeKey {

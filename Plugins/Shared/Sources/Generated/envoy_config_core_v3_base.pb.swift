@@ -147,6 +147,7 @@ package nonisolated struct Envoy_Config_Core_V3_KeyValueAppend: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Must be there, with text for its value; the filter asks for that.
   package var record: Envoy_Config_Core_V3_KeyValuePair {
     get {_record ?? Envoy_Config_Core_V3_KeyValuePair()}
     set {_record = newValue}
