@@ -43,6 +43,8 @@ let package = Package(
     .target(name: "CServerSystem"),
     .systemLibrary(
       name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+    // SHA-256 (libssl-dev).
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // RE2 behind a C face (libre2-dev), and the header of xxHash (libxxhash-dev).
     .target(name: "CMartletRegex", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "CMartletHash"),
@@ -66,7 +68,7 @@ let package = Package(
     .target(
       name: "Admin",
       dependencies: [
-        "Model",
+        "Model", "CMartletRegex",
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -75,9 +77,13 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "PluginHost",
+      dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CCrypto"],
+      swiftSettings: strict),
+    .target(
       name: "Server",
       dependencies: [
-        "Model", "DataPlane", "EnvoyConfiguration", "Admin", "CServerSystem",
+        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Admin", "CServerSystem",
       ],
       swiftSettings: strict),
     .executableTarget(

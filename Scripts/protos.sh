@@ -30,7 +30,7 @@ protoc -I Protos -I /usr/include \
 # shellcheck disable=SC2046,SC2086
 protoc -I Protos -I /usr/include --descriptor_set_out="$work/schema.pb" \
   $(printf 'google/protobuf/%s.proto ' any duration struct wrappers) \
-  $(printf '%s\n' $files | grep -v '^martlet/')
+  $(printf '%s\n' $files | grep -v '^martlet/annotations')
 
 rm -rf "$out"
 mkdir -p "$out"

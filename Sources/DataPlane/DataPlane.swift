@@ -8,20 +8,21 @@
 //   1. Buffers                 chunks, slices, queues of bytes
 //   2. Stats                   counters that workers write and the control side reads
 //   3. Matching                matchers of text, regular expressions, radix trees
-//   4. Runtime                 values that change while the proxy runs
-//   5. Reactor                 event loop, timers, mailboxes, slabs, sockets
-//   6. Transport               what stands between a socket and a codec (plain; TLS later)
-//   7. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
-//   8. Upstream                clusters, load balancing, pools
-//   9. Formatting              format strings, header rules, what is known of a request
-//  10. Router                  route tables and their lookup
-//  11. AccessLogs              filters, loggers, files written behind the workers' backs
-//  12. Filters                 chains of C function tables, the built-in network filters
-//  13. TCPProxy                the TCP proxy, a terminal network filter
-//  14. HTTPConnectionManager   streams, the router filter, local replies
-//  15. Listener                sockets, listener filters, filter-chain matching
-//  16. Resolution              names of endpoints, on a thread of its own
-//  17. Worker                  one thread with all of the above, and what the control side asks of it
+//   4. Metadata                trees of values: of the configuration, and what filters store
+//   5. Runtime                 values that change while the proxy runs
+//   6. Reactor                 event loop, timers, mailboxes, slabs, sockets
+//   7. Transport               what stands between a socket and a codec (plain; TLS later)
+//   8. HTTP                    header map, HTTP/1 codec (HTTP/2 later)
+//   9. Upstream                clusters, load balancing, pools
+//  10. Formatting              format strings, header rules, what is known of a request
+//  11. Router                  route tables and their lookup
+//  12. AccessLogs              filters, loggers, files written behind the workers' backs
+//  13. Filters                 chains of C function tables, the built-in network filters
+//  14. TCPProxy                the TCP proxy, a terminal network filter
+//  15. HTTPConnectionManager   streams, the router filter, local replies
+//  16. Listener                sockets, listener filters, filter-chain matching
+//  17. Resolution              names of endpoints, on a thread of its own
+//  18. Worker                  one thread with all of the above, and what the control side asks of it
 //
 // Threading: `DataPlane` may be called from any thread of the control side; calls are serialised
 // by a lock that no worker ever takes.
@@ -79,10 +80,17 @@ public struct StatValue: Sendable, Hashable {
     case listenerHTTP(listener: String, http: String)
     /// `cluster.<name>.`; tag `envoy_cluster_name`.
     case cluster(String)
+    /// `vhost.<host>.vcluster.<name>.`; tags `envoy_virtual_host` and `envoy_virtual_cluster`.
+    case virtualCluster(host: String, name: String)
+    /// `vhost.<host>.route.<name>.`; tags `envoy_virtual_host` and `envoy_route`.
+    case route(host: String, name: String)
     /// `tcp.<stat prefix>.`; tag `envoy_tcp_prefix`.
     case tcp(String)
     /// A network or listener filter's own: whole prefix (`proxy_proto.`), no tag.
     case other(String)
+    /// A member of a plugin's family: `http.<stat prefix>.` or nothing before the name, the values behind
+    /// it; the labels are tags.
+    case series(manager: String, labels: [String], values: [String])
   }
   public let scope: Scope
   /// `downstream_cx_total`; may hold further dots.
@@ -116,12 +124,15 @@ public struct ClusterStatus: Sendable, Hashable {
     /// `cx_active`, `cx_connect_fail`, `cx_total`, `rq_active`, `rq_error`, `rq_pending_active`,
     /// `rq_success`, `rq_timeout`, `rq_total`, in this order.
     public let counters: [(name: StaticString, value: UInt64)]
+    public let model: Model.Endpoint
     public static func == (a: Self, b: Self) -> Bool { a.address == b.address }
     public func hash(into hasher: inout Hasher) { hasher.combine(address) }
   }
   public let name: String
   public let endpoints: [Endpoint]
   public let circuitBreakers: CircuitBreakers
+  /// Percent.
+  public let overprovisioningFactor: UInt32
 }
 
 /// The data plane of this process.
@@ -152,7 +163,7 @@ public final class DataPlane: Sendable {
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
       foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(threshold: LogThreshold(options.logLevel), sink: options.log),
+      connections: SharedCount(), log: Log(threshold: PluginTables.threshold ?? LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }
@@ -396,8 +407,17 @@ public final class DataPlane: Sendable {
             locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
             counters: EndpointStat.allCases.map { stat in
               (stat.label, stat.rawValue < counts.count ? counts[stat.rawValue] : 0)
-            })
-        }, circuitBreakers: cluster.circuitBreakers)
+            }, model: endpoint)
+        }, circuitBreakers: cluster.circuitBreakers,
+        overprovisioningFactor: cluster.loadBalancing.overprovisioningFactor)
     }
+  }
+}
+
+extension PluginTables {
+  /// Before any plugin is opened, once a process: all tables are there, and plugins log from this level on.
+  public static func prepare(logLevel: LogLevel) {
+    use(LogThreshold(logLevel))
+    add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
   }
 }

@@ -4,6 +4,8 @@
 // Kept is the wire form that the walk wrote, which is small; the tree is made when somebody asks, by
 // the same descriptors. What was ignored on load is not in it.
 
+internal import Model
+
 public struct ConfigurationDump: Sendable {
   public indirect enum Value: Sendable, Hashable {
     case null
@@ -35,12 +37,17 @@ public struct ConfigurationDump: Sendable {
   }
 
   private let wire: [UInt8]
+  /// With which it was read: for the messages of plugins.
+  private let catalog: (any FilterCatalog)?
 
-  init(_ wire: [UInt8]) { self.wire = wire }
+  init(_ wire: [UInt8], catalog: (any FilterCatalog)? = nil) {
+    self.wire = wire
+    self.catalog = catalog
+  }
 
   public func contents() -> Contents {
     let store = SchemaStore()
-    let bootstrap = WirePrinter(store: store).message(
+    let bootstrap = WirePrinter(store: store, plugins: catalog.map { PluginSchemas($0) }).message(
       wire[...], store.required("envoy.config.bootstrap.v3.Bootstrap"))
     let resources = bootstrap["static_resources"]
     let listeners = resources?["listeners"]?.elements ?? []

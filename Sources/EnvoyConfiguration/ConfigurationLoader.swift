@@ -27,7 +27,19 @@ public struct ConfigurationLoader: Sendable {
     /// Unknown and unsupported fields are warnings and not errors
     /// (Envoy's `--allow-unknown-static-fields`).
     public var allowUnknownStaticFields = false
+    /// Over the file's.
+    public var node = NodeOverride()
+    /// The filters of plugins (nil: there are none).
+    public var catalog: (any FilterCatalog)?
 
+    public init() {}
+  }
+
+  /// Parts of the node that flags give; nil: the file's.
+  public struct NodeOverride: Sendable, Hashable {
+    public var id: String?
+    public var cluster: String?
+    public var zone: String?
     public init() {}
   }
 
@@ -67,6 +79,7 @@ final class Load {
   let diagnostics = Diagnostics()
   private let store = SchemaStore()
   private let options: ConfigurationLoader.Options
+  private var plugins: PluginSchemas?
   private let root = Location(at: SourcePosition(file: 0, line: 1))
   private var wire: [UInt8] = []
   /// A file gave no tree; what it would have said is not known, so nothing is said of the rest.
@@ -141,9 +154,28 @@ final class Load {
     let upgraded = Upgrader(
       store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields
     ).upgrade(node, schema, at: place)
+    loadPlugins(upgraded)
     let walker = SchemaWalker(
-      store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields)
+      store: store, diagnostics: diagnostics, allowsUnknownFields: options.allowUnknownStaticFields,
+      plugins: plugins)
     wire += walker.message(upgraded, schema, at: place).bytes
+  }
+
+  /// What the file names itself comes before what else there is.
+  private func loadPlugins(_ root: ConfigurationNode) {
+    let references = SchemaWalker.pluginReferences(root, store)
+    guard let catalog = options.catalog else {
+      for (reference, position) in references where readsFiles {
+        diagnostics.error(
+          "plugin '\(reference.path)' cannot be loaded here", file: position.file, line: position.line)
+      }
+      return
+    }
+    for (index, message) in catalog.load(references.map(\.0)) {
+      let position = references[index].1
+      diagnostics.error(message, file: position.file, line: position.line)
+    }
+    plugins = PluginSchemas(catalog)
   }
 
   func finish() throws(ConfigurationError) -> LoadedConfiguration {
@@ -161,10 +193,11 @@ final class Load {
         "internal error: the configuration cannot be decoded: \(error)", file: 0, line: nil)
       throw ConfigurationError(diagnostics: diagnostics.sorted)
     }
-    let conversion = Conversion(diagnostics: diagnostics, readsFiles: readsFiles)
+    let conversion = Conversion(diagnostics: diagnostics, readsFiles: readsFiles, plugins: plugins)
+    conversion.nodeOverride = options.node
     let configuration = conversion.configuration(bootstrap, at: place)
     guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
     return LoadedConfiguration(
-      configuration: configuration, warnings: diagnostics.warnings, dump: ConfigurationDump(wire))
+      configuration: configuration, warnings: diagnostics.warnings, dump: ConfigurationDump(wire, catalog: options.catalog))
   }
 }

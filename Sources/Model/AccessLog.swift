@@ -47,6 +47,8 @@ public indirect enum AccessLogFilter: Hashable, Sendable {
   /// Of 0...16.
   case grpcStatus(Set<UInt8>, exclude: Bool)
   case logType(Set<LogType>, exclude: Bool)
+  /// By dynamic metadata; `otherwise` where it has no such value. Nil: it never has.
+  case metadata(MetadataMatcher?, otherwise: Bool)
 
   public enum LogType: Hashable, Sendable {
     case notSet, tcpUpstreamConnected, tcpPeriodic, tcpConnectionEnd

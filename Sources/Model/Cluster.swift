@@ -21,11 +21,14 @@ public struct Cluster: Hashable, Sendable {
   public var maxRequestsPerConnection: UInt32?
   /// A connection older than this takes no further request (nil: no limit).
   public var maxConnectionDuration: Duration?
+  /// From the sending of a request to the end of its answer (nil: no limit). Answered with 408 or 504.
+  public var maxStreamDuration: Duration?
   /// `common_http_protocol_options.max_headers_count` for responses.
   public var maxResponseHeaders: Int = 100
   /// `max_response_headers_kb`, in bytes here.
   public var maxResponseHeadersBytes: Int = 60 << 10
   public var http1 = HTTP1Options()
+  public var metadata = Metadata()
 
   public init(name: String, endpoints: [Endpoint]) {
     self.name = name
@@ -64,6 +67,7 @@ public struct Endpoint: Hashable, Sendable {
   /// 0...128; 0 is taken first.
   public var priority = 0
   public var health = Health.healthy
+  public var metadata = Metadata()
   public init(address: SocketAddress) { self.address = address }
 
   public var zone: String { locality.zone }

@@ -54,6 +54,8 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public var maxStreamDuration: Duration?
   /// `upgrade_configs`: protocols in lower case, and whether they are let through.
   public var upgrades: [String: Bool] = [:]
+  /// In front of the router, in the order of requests.
+  public var filters: [HTTPFilter] = []
 
   public enum Underscores: Sendable { case allow, drop, reject }
   public enum Codec: Sendable { case auto, http1 }
@@ -87,4 +89,12 @@ public struct HTTP1Options: Hashable, Sendable {
     case preserved(othersProper: Bool, keepsReason: Bool)
   }
   public init() {}
+}
+
+extension HTTPConnectionManager {
+  /// Of its filters, each once.
+  public var pluginVersions: [PluginVersion] {
+    var seen = Set<ObjectIdentifier>()
+    return filters.map(\.binding.plugin).filter { seen.insert(ObjectIdentifier($0)).inserted }
+  }
 }

@@ -37,6 +37,7 @@ public struct Listener: Hashable, Sendable {
   public var accessLogs: [AccessLog] = []
   /// `traffic_direction: INBOUND`: drained by `/drain_listeners?inboundonly`.
   public var isInbound = false
+  public var metadata = Metadata()
 
   public struct Address: Hashable, Sendable {
     public var address: SocketAddress
@@ -90,9 +91,26 @@ public enum ListenerFilter: Hashable, Sendable {
       case types(Set<UInt8>)
     }
     public var passThroughTLVs = PassThrough.none
+    /// Values that are kept for formats and matchers, in the order of the file.
+    public var rules: [Rule] = []
+    /// They are kept in the filter state, not in the dynamic metadata.
+    public var storesInFilterState = false
     /// Empty: `proxy_proto.`; otherwise `proxy_proto.<prefix>.`.
     public var statPrefix = ""
     public init() {}
+
+    /// TLVs of a type are kept under `key`.
+    public struct Rule: Hashable, Sendable {
+      public var type: UInt8
+      /// Of the dynamic metadata.
+      public var namespace: String
+      public var key: String
+      public init(type: UInt8, namespace: String, key: String) {
+        self.type = type
+        self.namespace = namespace
+        self.key = key
+      }
+    }
   }
 }
 
@@ -102,6 +120,7 @@ public struct FilterChain: Hashable, Sendable {
   public var match: FilterChainMatch
   /// The last is terminal and no other is. Empty: the connection is closed at once, as Envoy.
   public var filters: [NetworkFilter]
+  public var metadata = Metadata()
 
   public init(name: String = "", match: FilterChainMatch = .init(), filters: [NetworkFilter]) {
     self.name = name

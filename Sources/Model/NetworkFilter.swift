@@ -8,13 +8,27 @@ public enum NetworkFilter: Hashable, Sendable {
   case connectionLimit(ConnectionLimit)
   case tcpProxy(TCPProxy)
   case httpConnectionManager(HTTPConnectionManager)
+  case plugin(PluginNetworkFilter)
 
   /// True for the filters that must be last in a chain.
   public var isTerminal: Bool {
     switch self {
     case .connectionLimit: false
     case .echo, .directResponse, .tcpProxy, .httpConnectionManager: true
+    case .plugin(let filter): filter.isTerminal
     }
+  }
+}
+
+/// A network filter of a plugin.
+public struct PluginNetworkFilter: Hashable, Sendable {
+  public var name: String
+  public var binding: FilterBinding
+  public var isTerminal: Bool
+  public init(name: String, binding: FilterBinding, isTerminal: Bool) {
+    self.name = name
+    self.binding = binding
+    self.isTerminal = isTerminal
   }
 }
 
@@ -25,8 +39,7 @@ public struct ConnectionLimit: Hashable, Sendable {
   public var maxConnections: UInt64
   /// How long a connection over the limit is held before it is closed (nil: closed at once).
   public var delay: Duration?
-  /// `runtime_enabled`'s default value.
-  public var enabled = true
+  public var enabled = RuntimeFlag(defaultValue: true)
   public init(statPrefix: String, maxConnections: UInt64) {
     self.statPrefix = statPrefix
     self.maxConnections = maxConnections

@@ -1,5 +1,16 @@
 // When and how a request is sent again (`config.route.v3.RetryPolicy`, `HedgePolicy`).
 
+/// Headers that count attempts (`VirtualHost`).
+public struct AttemptHeaders: Hashable, Sendable {
+  /// `x-envoy-attempt-count` of requests.
+  public var countsInRequest = false
+  /// `x-envoy-attempt-count` of answers.
+  public var countsInResponse = false
+  /// `x-envoy-is-timeout-retry` of requests that are sent again.
+  public var tellsTimeouts = false
+  public init() {}
+}
+
 public struct RetryPolicy: Hashable, Sendable {
   public var conditions: Conditions = []
   /// `num_retries`: attempts after the first. Envoy's default 1.

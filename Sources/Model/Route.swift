@@ -17,6 +17,8 @@ public struct RouteConfiguration: Hashable, Sendable {
   public var mirrors: [MirrorPolicy] = []
   /// Headers, in lower case, that clients may not send unless they are internal ones.
   public var internalOnlyHeaders: [String] = []
+  /// `typed_per_filter_config`
+  public var filters: RouteFilters = [:]
   /// A route lets clients switch protocols.
   public var upgrades: Bool {
     virtualHosts.contains { host in
@@ -41,8 +43,12 @@ public struct VirtualHost: Hashable, Sendable {
   public var routes: [Route]
   public var headerRules = HeaderRuleSet()
   public var requireTLS = TLSRequirement.none
+  /// The first that takes a request counts it; with any, the rest is counted as `other`.
+  public var virtualClusters: [VirtualCluster] = []
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
+  public var filters: RouteFilters = [:]
+  public var metadata = Metadata()
 
   /// Which requests that came without TLS are sent to `https` instead.
   public enum TLSRequirement: Sendable { case none, externalOnly, all }
@@ -54,11 +60,27 @@ public struct VirtualHost: Hashable, Sendable {
   }
 }
 
+/// Requests that statistics are kept of: `vhost.<virtual host>.vcluster.<name>.`
+public struct VirtualCluster: Hashable, Sendable {
+  public var name: String
+  /// All must match.
+  public var headers: [HeaderMatcher]
+  public init(name: String, headers: [HeaderMatcher]) {
+    self.name = name
+    self.headers = headers
+  }
+}
+
 public struct Route: Hashable, Sendable {
   public var name: String
   public var match: RouteMatch
   public var action: Action
   public var headerRules = HeaderRuleSet()
+  public var filters: RouteFilters = [:]
+  public var metadata = Metadata()
+  /// With it, the route's requests are counted in `vhost.<virtual host>.route.<statPrefix>.` (empty:
+  /// they are not).
+  public var statPrefix = ""
 
   public enum Action: Hashable, Sendable {
     case cluster(RouteAction)

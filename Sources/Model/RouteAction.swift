@@ -13,12 +13,28 @@ public struct RouteAction: Hashable, Sendable {
   public var timeout: Duration? = .seconds(15)
   /// The route's or, where it has none, the virtual host's.
   public var retryPolicy: RetryPolicy?
+  /// The route's or the virtual host's: an attempt that reaches its timeout goes on beside the next.
+  public var hedgesOnPerTryTimeout = false
+  /// The virtual host's.
+  public var attemptHeaders = AttemptHeaders()
+  /// Bytes of a body that are kept so that it can be sent again; those of a body that is longer are
+  /// not (nil: what the listener lets one connection hold).
+  public var bodyLimit: UInt64?
   /// Overrides the connection manager's stream idle timeout. `.some(nil)`: none for this route.
   public var idleTimeout: Duration??
   /// The answer where the cluster is gone: 503 (default), 404 or 500.
   public var clusterNotFoundStatus: Int = 503
   /// `upgrade_configs`: protocols in lower case, and whether they are let through here.
   public var upgrades: [String: Bool] = [:]
+  /// `connect_config` (nil: CONNECT is forwarded like any other request).
+  public var connect: ConnectTermination?
+
+  /// A CONNECT ends here: what follows it goes to an endpoint of the cluster as plain bytes.
+  public struct ConnectTermination: Hashable, Sendable {
+    /// The body of a POST goes there as well, and what comes back is the body of its answer.
+    public var takesPost = false
+    public init() {}
+  }
   /// Nil: the connection manager's.
   public var streamDuration: StreamDuration?
 
@@ -63,6 +79,10 @@ public struct ClusterWeights: Hashable, Sendable {
     public var weight: UInt32
     /// Nil: the route's.
     public var hostRewrite: String?
+    /// Before the route's.
+    public var headerRules = HeaderRuleSet()
+    /// `typed_per_filter_config`
+    public var filters: RouteFilters = [:]
     public init(_ cluster: Target, weight: UInt32) {
       self.cluster = cluster
       self.weight = weight
@@ -90,6 +110,8 @@ public enum PathRewrite: Hashable, Sendable {
   case regex(RegexSubstitution)
   /// For a match by template.
   case template(PathTemplateRewrite)
+  /// The path without its query; where no path comes out, it goes on as it came.
+  case format(FormatString)
 }
 
 public enum HostRewrite: Hashable, Sendable {
@@ -100,6 +122,8 @@ public enum HostRewrite: Hashable, Sendable {
   case pathRegex(RegexSubstitution)
   /// The endpoint's hostname, where it has one.
   case endpoint
+  /// Where no host comes out, it goes on as it came.
+  case format(FormatString)
 }
 
 /// `RequestMirrorPolicy`: a copy of the request whose response nobody waits for.
@@ -111,6 +135,8 @@ public struct MirrorPolicy: Hashable, Sendable {
   public var appendsSuffix = true
   /// Nil: the request's, perhaps with the suffix.
   public var host: String?
+  /// Of the copy, in their order.
+  public var headerChanges: [HeaderChange] = []
   public init(cluster: ClusterWeights.Target) { self.cluster = cluster }
 }
 

@@ -13,6 +13,10 @@ public struct RouteMatch: Hashable, Sendable {
   /// gRPC requests alone (by their content type).
   public var isGRPC = false
   public var tls: TLSMatch?
+  /// Of the request's dynamic metadata. All must match.
+  public var metadata: [MetadataMatcher] = []
+  /// Of the request's filter state, or its connection's. All must match.
+  public var filterState: [FilterStateMatcher] = []
 
   /// A path is compared without its query.
   public enum Path: Hashable, Sendable {

@@ -71,3 +71,14 @@ extension RuntimeValue {
     self.init(text: text, number: UInt64(text), boolean: flag)
   }
 }
+
+/// `config.core.v3.RuntimeFeatureFlag`: a switch that the runtime may turn.
+public struct RuntimeFlag: Hashable, Sendable {
+  public var defaultValue: Bool
+  /// Empty: none.
+  public var key: String
+  public init(defaultValue: Bool, key: String = "") {
+    self.defaultValue = defaultValue
+    self.key = key
+  }
+}

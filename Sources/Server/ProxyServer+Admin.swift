@@ -23,6 +23,8 @@ extension ProxyServer {
           .sorted { $0.0 < $1.0 }
       },
       setLogLevel: { [self] in setLogLevel($0, $1) },
+      // One way for both: the main thread has the admin's own access log as well.
+      reopenLogs: { SignalMask.reopenLogs() },
       resetCounters: { [self] in resetCounters() },
       setHealthCheckFailed: { [self] failed in
         dataPlane.setHealthCheckFailed(failed)
@@ -30,10 +32,31 @@ extension ProxyServer {
         log.write(.info, .admin, failed ? "health checks fail" : "health checks pass")
       },
       drainListeners: { [self] in drainListeners($0) },
+      plugins: { [self] in pluginReports() },
+      reloadPlugins: { [self] in reload() },
       quit: { [self] in
         shared.withLock { $0.quitRequested = true }
         SignalMask.wake()
       })
+  }
+
+  private func pluginReports() -> [PluginInformation] {
+    let values = dataPlane.stats()
+    return plugins.report().map { plugin in
+      let prefix = "plugin.\(plugin.version.id).\(plugin.version.hash.prefix(12))."
+      func count(_ name: String) -> UInt64 {
+        values.first { $0.scope == .other(prefix) && $0.name == name }?.value ?? 0
+      }
+      return PluginInformation(
+        id: plugin.version.id, version: plugin.version.version, hash: plugin.version.hash,
+        path: plugin.path, abi: "1.\(plugin.abiMinor)", isPresent: plugin.isPresent,
+        filters: plugin.filters.map {
+          .init(
+            kind: $0.kind == .http ? "http" : "network", name: $0.name, types: $0.typeNames,
+            routeTypes: $0.routeTypeNames)
+        }, configurations: plugin.configurations, streamsActive: count("streams_active"),
+        streamsTotal: count("streams_total"), bytesHeld: plugin.bytesHeld)
+    }
   }
 
   private func modifyRuntime(_ changes: [(key: String, text: String)]) -> Bool {
@@ -88,8 +111,10 @@ extension ProxyServer {
         ClusterReport.Endpoint(
           address: endpoint.address, hostname: endpoint.hostname, weight: endpoint.weight,
           counters: endpoint.counters.map { .init(name: "\($0.name)", value: $0.value) },
-          locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health)
-      }, circuitBreakers: cluster.circuitBreakers)
+          locality: endpoint.locality, priority: endpoint.priority, health: endpoint.health,
+          model: endpoint.model)
+      }, circuitBreakers: cluster.circuitBreakers,
+      overprovisioningFactor: cluster.overprovisioningFactor)
   }
 
   private func serverInformation() -> ServerInformation {

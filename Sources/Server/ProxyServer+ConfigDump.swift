@@ -4,6 +4,7 @@ import EnvoyConfiguration
 
 extension ProxyServer {
   func configurationReport() -> ConfigurationReport {
+    let (dump, loaded) = shared.withLock { ($0.dump, $0.loaded) }
     let contents = dump.contents()
     func resources(_ found: [ConfigurationDump.Resource]) -> [ConfigurationReport.Resource] {
       found.map { .init(name: $0.name, value: Self.json($0.value)) }

@@ -58,6 +58,10 @@ extension ProxyServer {
     func make(_ root: String, _ owner: Statistic.Tag?, name inner: String? = nil) -> StatisticName {
       statisticsView.name(root: root, owner: owner, name: inner ?? name)
     }
+    func make(_ host: String, _ label: String, _ tag: Statistic.Tag) -> StatisticName {
+      statisticsView.name(
+        root: "vhost", owner: .init("envoy_virtual_host", host), inner: (label, tag), name: name)
+    }
     switch scope {
     case .server: return make("server", nil)
     case .listenerHTTP(let listener, let http):
@@ -66,7 +70,20 @@ extension ProxyServer {
     case .listener(let address): return make("listener", .init("envoy_listener_address", address))
     case .http(let prefix): return make("http", .init("envoy_http_conn_manager_prefix", prefix))
     case .cluster(let name): return make("cluster", .init("envoy_cluster_name", name))
+    case .virtualCluster(let host, let cluster):
+      return make(host, "vcluster", .init("envoy_virtual_cluster", cluster))
+    case .route(let host, let route):
+      return make(host, "route", .init("envoy_route", route))
     case .tcp(let prefix): return make("tcp", .init("envoy_tcp_prefix", prefix))
+    case .series(let manager, let labels, let values):
+      let owner = Statistic.Tag("envoy_http_conn_manager_prefix", manager)
+      let whole = ([name] + values).joined(separator: ".")
+      var result =
+        manager.isEmpty ? make("", nil, name: whole) : make("http", owner, name: whole)
+      for (label, value) in zip(labels, values) {
+        result = result.adding(.init(label, value), without: ".\(value)")
+      }
+      return result
     case .other(let prefix):
       let prefix = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
       if let (listener, worker) = Self.listenerWorker(prefix) {

@@ -17,6 +17,7 @@ import DataPlane
 import EnvoyConfiguration
 import Glibc
 import Model
+import PluginHost
 import Synchronization
 
 /// One proxy process.
@@ -31,14 +32,17 @@ public final class ProxyServer: Sendable {
     var countersAtReset: [String: UInt64] = [:]
     /// Nil before the admin was made, and where the configuration has none.
     var admin: AdminServer?
+    /// What runs, the same as its file has it, and when it was loaded.
+    var configuration: ProxyConfiguration
+    var dump: ConfigurationDump
+    var loaded: (seconds: Int, milliseconds: Int)
   }
 
   let options: ServerOptions
   let log: Log
-  let configuration: ProxyConfiguration
-  /// The same as its file has it, and when it was loaded.
-  let dump: ConfigurationDump
-  let loaded: (seconds: Int, milliseconds: Int)
+  let plugins: PluginHost
+  /// One reload at a time.
+  let reloading = Mutex(())
   let dataPlane: DataPlane
   let statisticsView: StatisticsView
   let began: ContinuousClock.Instant
@@ -76,7 +80,9 @@ public final class ProxyServer: Sendable {
   /// `--mode validate`.
   private static func validate(_ options: ServerOptions) throws(StartupProblem) {
     let log = try openLog(options)
-    _ = try loadConfiguration(options, log)
+    let plugins = openPlugins(options, log)
+    defer { plugins.stop() }
+    _ = try loadConfiguration(options, log, plugins.scan())
     let line = "configuration '\(options.configPath ?? "")' OK\n"
     FileDescriptor.write(Array(line.utf8), to: STDOUT_FILENO)
   }
@@ -94,15 +100,15 @@ public final class ProxyServer: Sendable {
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
-    let found = try Self.loadConfiguration(options, log)
+    plugins = Self.openPlugins(options, log)
+    let set = plugins.scan()
+    let found = try Self.loadConfiguration(options, log, set)
+    plugins.commit(set)
     var configuration = found.0
     let runtime = RuntimeLayers(
       configuration.runtimeLayers, serviceCluster: configuration.node.cluster)
     for problem in runtime.problems { log.write(.warning, .config, "runtime: \(problem)") }
     configuration.runtime = runtime.values
-    self.configuration = configuration
-    dump = found.1
-    loaded = HTTPDate.now()
     statisticsView = StatisticsView(configuration.stats)
     let lifecycle = Lifecycle(
       drainTime: options.drainTime, parentShutdownTime: options.parentShutdownTime)
@@ -114,7 +120,23 @@ public final class ProxyServer: Sendable {
     plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
-    shared = Mutex(Shared(lifecycle: lifecycle, runtime: runtime))
+    shared = Mutex(
+      Shared(
+        lifecycle: lifecycle, runtime: runtime, configuration: configuration, dump: found.1,
+        loaded: HTTPDate.now()))
+  }
+
+  var configuration: ProxyConfiguration { shared.withLock { $0.configuration } }
+
+  private static func openPlugins(_ options: ServerOptions, _ log: Log) -> PluginHost {
+    PluginTables.prepare(logLevel: log.minimumLevel)
+    let core = PluginServices.WorkerCore(
+      logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
+      random: PluginTables.random, setTimer: PluginTables.setTimer, wake: PluginTables.wake)
+    let services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
+      log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
+    }
+    return PluginHost(options: options.plugins, version: Version.text, services: services)
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
@@ -127,19 +149,19 @@ public final class ProxyServer: Sendable {
 
   /// The file with its overlay, and the node as the flags have it: they win, as in Envoy.
   private static func loadConfiguration(
-    _ options: ServerOptions, _ log: Log
+    _ options: ServerOptions, _ log: Log, _ catalog: any FilterCatalog
   ) throws(StartupProblem) -> (ProxyConfiguration, ConfigurationDump) {
     var loading = ConfigurationLoader.Options()
     loading.allowUnknownStaticFields = options.allowUnknownStaticFields
+    loading.catalog = catalog
+    loading.node.id = options.serviceNode
+    loading.node.cluster = options.serviceCluster
+    loading.node.zone = options.serviceZone
     do {
       let loaded = try ConfigurationLoader(options: loading)
         .load(path: options.configPath, overlay: options.configYAML)
       for warning in loaded.warnings { log.write(.warning, .config, warning.description) }
-      var configuration = loaded.configuration
-      if let id = options.serviceNode { configuration.node.id = id }
-      if let cluster = options.serviceCluster { configuration.node.cluster = cluster }
-      if let zone = options.serviceZone { configuration.node.zone = zone }
-      return (configuration, loaded.dump)
+      return (loaded.configuration, loaded.dump)
     } catch {
       throw StartupProblem(error.diagnostics.map(\.description))
     }
@@ -240,7 +262,7 @@ public final class ProxyServer: Sendable {
       accessLog?.flush()
       switch signal {
       case .reopenLogs: reopenLogs(accessLog)
-      case .hangUp: readRuntimeAgain()
+      case .hangUp: _ = reload()
       case .terminate:
         let action = shared.withLock { $0.lifecycle.terminate(now: .now) }
         if perform(action) { return }
@@ -255,15 +277,62 @@ public final class ProxyServer: Sendable {
     }
   }
 
-  /// SIGHUP: the runtime layers on disk. The configuration is not reloaded.
-  private func readRuntimeAgain() {
-    let (values, problems) = shared.withLock { shared in
-      shared.runtime.readDirectories()
-      return (shared.runtime.values, shared.runtime.problems)
+  /// SIGHUP and `/plugins/reload`: plugins, the configuration file and the runtime layers on disk. Whatever
+  /// is wrong with them, what runs goes on as it is. From any thread.
+  /// - Returns: What stands in the way; empty: it is done.
+  func reload() -> [String] {
+    reloading.withLock { _ in
+      let set = plugins.scan()
+      let problems = apply(set)
+      if problems.isEmpty {
+        plugins.commit(set)
+        log.write(.info, .main, "reloaded: configuration and plugins")
+      } else {
+        plugins.drop(set)
+        for problem in problems { log.write(.error, .config, "not reloaded: \(problem)") }
+      }
+      return problems
     }
-    for problem in problems { log.write(.warning, .config, "runtime: \(problem)") }
-    dataPlane.setRuntime(values)
-    log.write(.info, .main, "SIGHUP: runtime layers read; the configuration is not reloaded")
+  }
+
+  private func apply(_ set: PluginSet) -> [String] {
+    let found: (ProxyConfiguration, ConfigurationDump)
+    do throws(StartupProblem) {
+      found = try Self.loadConfiguration(options, log, set)
+    } catch {
+      return error.lines
+    }
+    var next = found.0
+    let old = configuration
+    for (what, isSame) in [
+      ("admin", old.admin == next.admin), ("stats_config", old.stats == next.stats),
+      ("stats_flush_interval", old.statsFlushInterval == next.statsFlushInterval),
+    ] where !isSame {
+      log.write(.warning, .config, "`\(what)` has changed; that takes effect when the process starts again")
+    }
+    next.admin = old.admin
+    next.stats = old.stats
+    next.statsFlushInterval = old.statsFlushInterval
+    var runtime = shared.withLock { $0.runtime }
+    if old.runtimeLayers == next.runtimeLayers {
+      runtime.readDirectories()
+    } else {
+      runtime = RuntimeLayers(next.runtimeLayers, serviceCluster: next.node.cluster)
+    }
+    for problem in runtime.problems { log.write(.warning, .config, "runtime: \(problem)") }
+    next.runtime = runtime.values
+    do throws(ApplyError) {
+      try dataPlane.apply(next) { shared.withLock { $0.quitRequested } }
+    } catch {
+      return error.problems
+    }
+    shared.withLock { [runtime, next] shared in
+      shared.runtime = runtime
+      shared.configuration = next
+      shared.dump = found.1
+      shared.loaded = HTTPDate.now()
+    }
+    return []
   }
 
   /// - Returns: True where the process is to end.
@@ -301,6 +370,8 @@ public final class ProxyServer: Sendable {
 
   private func stop(_ accessLog: BufferedFile?) {
     dataPlane.stop()
+    shared.withLock { $0.configuration = ProxyConfiguration() }
+    plugins.stop()
     shared.withLock { $0.admin }?.stop()
     accessLog?.flush()
     log.write(.info, .main, "exiting")

@@ -42,9 +42,15 @@ final class StatisticsView: Sendable {
     buckets = model.buckets.map { (NameMatcher($0.match), $0.bounds) }
   }
 
-  func name(root: String, owner: StatisticName.Tag? = nil, name: String) -> StatisticName {
-    var result = StatisticName(root: root, owner: owner, name: name) {
-      usesDefaultTags || standardTags.contains($0)
+  /// `inner`: what the statistic belongs to within its owner, named behind `label`.
+  func name(
+    root: String, owner: StatisticName.Tag? = nil,
+    inner: (label: String, tag: StatisticName.Tag)? = nil, name: String
+  ) -> StatisticName {
+    let whole = inner.map { "\($0.label).\($0.tag.value).\(name)" } ?? name
+    var result = StatisticName(root: root, owner: owner, name: whole) { uses($0) }
+    if let (label, tag) = inner, uses(tag.name) {
+      result = result.adding(tag, behind: label, inside: label != "route")
     }
     for (tag, expression) in expressions {
       guard let (first, second) = expression.groups(in: result.text), let first else { continue }
@@ -53,6 +59,8 @@ final class StatisticsView: Sendable {
     for tag in fixedTags { result = result.adding(tag, without: "") }
     return result
   }
+
+  private func uses(_ tag: String) -> Bool { usesDefaultTags || standardTags.contains(tag) }
 
   func shows(_ name: String) -> Bool {
     switch matcher {

@@ -63,6 +63,11 @@ struct ServeCommand: ParsableCommand {
   @Flag(help: "Hold no base id.")
   var disableHotRestart = false
 
+  @Option(
+    parsing: .unconditional,
+    help: "Folder with plugins (*.so); several separated by colons, or the flag several times.")
+  var pluginPath: [String] = []
+
   @Flag(help: "Show the version and exit.")
   var version = false
 
@@ -91,6 +96,7 @@ struct ServeCommand: ParsableCommand {
     flags.useDynamicBaseID = useDynamicBaseId
     flags.baseIDPath = baseIdPath
     flags.disableHotRestart = disableHotRestart
+    flags.pluginPaths = pluginPath
     return flags
   }
 }

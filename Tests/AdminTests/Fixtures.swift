@@ -105,6 +105,7 @@ final class Fixture: Sendable {
           return .done
         }
       },
+      reopenLogs: { self.note("reopen") },
       resetCounters: { self.note("reset") },
       setHealthCheckFailed: { self.note($0 ? "fail" : "ok") },
       drainListeners: { self.note("drain \($0.mode)\($0.inboundOnly ? " inbound" : "")") },

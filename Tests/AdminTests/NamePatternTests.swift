@@ -9,16 +9,22 @@ import Testing
     ("a\\.b$", "x.a.b", true), ("a\\.b$", "x.acb", false), ("(a|b)\\.c", "b.c", true),
     ("rq_\\dxx", "rq_5xx", true), ("rq_\\d", "rq_x", false), ("[^a-z]", "abc", false),
     ("[]x]", "]", true), ("a.*?b", "a--b", true), ("\\w+", "a", true),
+    ("a{2}$", "xaa", true), ("(?i)A", "a", true), ("a|b", "xb", true),
   ])
   func matches(_ expression: String, _ name: String, _ expected: Bool) throws {
     #expect(try NamePattern(expression).matches(name) == expected)
   }
 
   @Test(arguments: [
-    "(", "[", "a{2}", "(a)\\1", "(?i)a", "\\", "a\0b", String(repeating: "a", count: 513),
+    "(", "[", "(a)\\1", "(?=a)", "\\", "a**", String(repeating: "a", count: 513),
   ])
   func refused(_ expression: String) {
     #expect(throws: NamePattern.Problem.self) { try NamePattern(expression) }
+  }
+
+  @Test func whole() throws {
+    #expect(try NamePattern("a|bc", isWhole: true).matches("bc"))
+    #expect(try !NamePattern("a|b", isWhole: true).matches("bc"))
   }
 
   /// What sends a backtracking engine into exponential time.

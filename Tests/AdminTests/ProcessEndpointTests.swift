@@ -9,7 +9,7 @@ import Testing
   private var calls: [String] { fixture.calls.withLock { $0 } }
 
   @Test(arguments: [
-    "/logging", "/drain_listeners", "/healthcheck/fail", "/healthcheck/ok", "/reset_counters",
+    "/logging", "/drain_listeners", "/healthcheck/fail", "/healthcheck/ok", "/reset_counters", "/reopen_logs",
   ])
   func postOnly(_ path: String) {
     #expect(fixture.respond("GET", path).status == 405)
@@ -28,10 +28,10 @@ import Testing
   }
 
   @Test func healthAndCounters() {
-    for path in ["/healthcheck/fail", "/healthcheck/ok", "/reset_counters"] {
+    for path in ["/healthcheck/fail", "/healthcheck/ok", "/reset_counters", "/reopen_logs"] {
       #expect(fixture.respond("POST", path).body == "OK\n")
     }
-    #expect(calls == ["fail", "ok", "reset"])
+    #expect(calls == ["fail", "ok", "reset", "reopen"])
   }
 
   @Test func logLevels() {

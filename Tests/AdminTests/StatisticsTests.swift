@@ -12,6 +12,22 @@ import Testing
       value: 1)
   }
 
+  @Test(arguments: [
+    ("vcluster", "vc", true, ["envoy_response_code_class", "envoy_virtual_cluster", "envoy_virtual_host"]),
+    ("route", "vhost", false, ["envoy_response_code_class", "envoy_virtual_host", "envoy_route"]),
+  ])
+  func innerTags(_ label: String, _ value: String, _ inside: Bool, _ order: [String]) {
+    let tag = inside ? "envoy_virtual_cluster" : "envoy_route"
+    let name = StatisticName(
+      root: "vhost", owner: .init("envoy_virtual_host", "a.b"),
+      name: "\(label).\(value).upstream_rq_2xx"
+    ).adding(.init(tag, value), behind: label, inside: inside)
+    #expect(name.text == "vhost.a.b.\(label).\(value).upstream_rq_2xx")
+    #expect(name.tagged == "vhost.\(label).upstream_rq_xx")
+    #expect(name.tags.map(\.name) == order)
+    #expect(name.tags.contains(.init(tag, value)))
+  }
+
   @Test func responseCodeTags() {
     #expect(cluster("upstream_rq_2xx").taggedName == "cluster.upstream_rq_xx")
     #expect(

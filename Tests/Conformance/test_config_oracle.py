@@ -215,7 +215,11 @@ CASES = {
     "PROXY rule without key": (
         listener(f"listener_filters: [{{name: p, typed_config: "
         f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{tlv_type: "
-        f"5}}]}}}}]"), OK, NO, STRICT),
+        f"5}}]}}}}]"), OK, OK, ""),
+    "PROXY rule with an empty key": (
+        listener(f"listener_filters: [{{name: p, typed_config: "
+        f"{{{TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol, rules: [{{on_tlv_present: "
+        f"{{}}}}]}}}}]"), NO, NO, ""),
     "access log": (
         listener(f"access_log: [{{name: f, typed_config: "
         f"{{{TYPE}.access_loggers.file.v3.FileAccessLog, path: /dev/null}}}}]"), OK, OK, ""),
@@ -350,8 +354,51 @@ CASES = {
     "header string empty": (headers("{name: a, string_match: {}}"), NO, NO, ""),
     "header range": (headers("{name: a, range_match: {start: 5, end: 1}}"), OK, OK, ""),
     "header regex": (headers("{name: a, string_match: {safe_regex: {regex: a}}}"), OK, OK, ""),
+    "hedging": (route("route: {cluster: c, hedge_policy: {hedge_on_per_try_timeout: true}}"), OK, OK, ""),
+    "hedging with one request": (route("route: {cluster: c, hedge_policy: {initial_requests: 1}}"), OK, OK, ""),
+    "hedging with two": (
+        route("route: {cluster: c, hedge_policy: {initial_requests: 2}}"), OK, NO, "Envoy does not implement it"),
+    "hedging with none": (route("route: {cluster: c, hedge_policy: {initial_requests: 0}}"), NO, NO, ""),
+    "hedging by chance": (
+        route("route: {cluster: c, hedge_policy: {additional_request_chance: {numerator: 5}}}"),
+        OK, NO, "Envoy does not implement it"),
+    "virtual cluster": (
+        hosts("{name: v, domains: ['*'], virtual_clusters: [{name: a, headers: [{name: x}]}]}"), OK, OK, ""),
+    "virtual cluster of all": (
+        hosts("{name: v, domains: ['*'], virtual_clusters: [{name: a}]}"), NO, NO, ""),
+    "virtual cluster nameless": (
+        hosts("{name: v, domains: ['*'], virtual_clusters: [{headers: [{name: x}]}]}"), NO, NO, ""),
+    "CONNECT": (route("route: {cluster: c, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}]}"), OK, OK, ""),
+    "CONNECT config of an upgrade": (
+        route("route: {cluster: c, upgrade_configs: [{upgrade_type: websocket, connect_config: {}}]}"), NO, NO, ""),
+    "CONNECT twice": (
+        route("route: {cluster: c, upgrade_configs: [{upgrade_type: CONNECT}, {upgrade_type: connect}]}"), NO, NO, ""),
+    "CONNECT with PROXY": (
+        route("route: {cluster: c, upgrade_configs: [{upgrade_type: CONNECT, connect_config: "
+              "{proxy_protocol_config: {version: V1}}}]}"), OK, NO, V11),
+    "CONNECT-UDP": (
+        route("route: {cluster: c, upgrade_configs: [{upgrade_type: CONNECT-UDP}]}"), OK, NO, V11),
+    "path format": (route("route: {cluster: c, path_rewrite: '/%REQ(a)%'}"), OK, OK, ""),
+    "path format unknown": (route("route: {cluster: c, path_rewrite: '/%REQUEST(a)%'}"), NO, NO, ""),
+    "path format and prefix": (route("route: {cluster: c, path_rewrite: /a, prefix_rewrite: /b}"), NO, NO, ""),
+    "host format": (route("route: {cluster: c, host_rewrite: '%REQ(a)%'}"), OK, OK, ""),
+    "host format and literal": (route("route: {cluster: c, host_rewrite: a, host_rewrite_literal: b}"), NO, NO, ""),
+    "mirror changes": (
+        route("route: {cluster: c, request_mirror_policies: [{cluster: c, request_headers_mutations: "
+              "[{remove: a}, {append: {header: {key: b, value: '%REQ(a)%'}}}]}]}"), OK, OK, ""),
+    "mirror change of nothing": (
+        route("route: {cluster: c, request_mirror_policies: [{cluster: c, request_headers_mutations: [{}]}]}"), NO, NO, ""),
+    "weighted headers": (
+        route("route: {weighted_clusters: {clusters: [{name: c, weight: 1, request_headers_to_remove: [a]}]}}"), OK, OK, ""),
+    "body limit": (
+        routes("{match: {prefix: /}, request_body_buffer_limit: 5, route: {cluster: c}}"), OK, OK, ""),
+    "body limits": (
+        routes("{match: {prefix: /}, request_body_buffer_limit: 5, per_request_buffer_limit_bytes: 6, "
+               "route: {cluster: c}}"), OK, OK, ""),
     # Clusters
     "cluster": (clusters("{name: c}"), OK, OK, ""),
+    "cluster stream duration": (
+        clusters("{name: c, common_http_protocol_options: {max_stream_duration: 1s}}"), OK, OK, ""),
     "cluster twice": (clusters("{name: c}, {name: c}"), NO, NO, ""),
     "cluster nameless": (clusters("{type: STATIC}"), NO, NO, ""),
     "assignment nameless": (clusters("{name: c, load_assignment: {}}"), NO, NO, ""),

@@ -249,7 +249,10 @@ def test_upgrade_covers_what_v3_dropped():
     site = pathlib.Path(importlib.import_module("envoy").__file__).parent
     for path in list(site.glob("api/v2/**/*_pb2.py")) + list(site.glob("config/**/v2*/**/*_pb2.py")):
         importlib.import_module("envoy." + ".".join(path.relative_to(site).with_suffix("").parts))
-    importlib.import_module("envoy.type.matcher.string_pb2")
+    for name in ("string", "metadata", "value", "number"):
+        importlib.import_module(f"envoy.type.matcher.{name}_pb2")
+    # Named as where a message of v3 comes from, and in no file of v2.
+    never = {"envoy.config.filter.accesslog.v2.MetadataFilter"}
     pool = descriptor_pool.Default()
     checked = 0
     for message in OUR_MESSAGES:
@@ -258,6 +261,8 @@ def test_upgrade_covers_what_v3_dropped():
         if not options.HasExtension(versioning_pb2.versioning):
             continue
         previous = options.Extensions[versioning_pb2.versioning].previous_message_type
+        if previous in never:
+            continue
         old = pool.FindMessageTypeByName(previous)
         for field in old.fields:
             if field.name not in theirs.fields_by_name:

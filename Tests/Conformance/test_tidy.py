@@ -38,7 +38,7 @@ IMPORTS = {
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
-    "Admin": {"ours": {"Model"}, "else": None},
+    "Admin": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "MartletSDK": {"ours": {"CMartletABI"}, "else": None},
 }
 PLUGINS_MAY = {"CMartletABI"}  # and MartletSDK, which is no part of the core

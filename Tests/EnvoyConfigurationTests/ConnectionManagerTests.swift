@@ -66,7 +66,7 @@ import Testing
     "request_timeout: -1s",
     "stat_prefix: ''",
     "http_protocol_options: {allow_chunked_length: true}",
-    "upgrade_configs: [{upgrade_type: CONNECT}]",
+    "upgrade_configs: [{upgrade_type: CONNECT-UDP}]",
     "upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]",
     "use_remote_address: true, original_ip_detection_extensions: [\(ConnectionManagerTests.xff)]",
     "xff_num_trusted_hops: 1, original_ip_detection_extensions: [\(ConnectionManagerTests.xff)]",

@@ -23,7 +23,7 @@ import Testing
       try filter("connection_limit.v3.ConnectionLimit", "stat_prefix: a, max_connections: 5")
         == .connectionLimit(expected))
     expected.delay = .seconds(2)
-    expected.enabled = false
+    expected.enabled = RuntimeFlag(defaultValue: false)
     #expect(
       try filter(
         "connection_limit.v3.ConnectionLimit",
@@ -116,7 +116,13 @@ import Testing
     expected.passThroughTLVs = .all
     expected.acceptV2 = false
     let fields =
-      ", pass_through_tlvs: {}, disallowed_versions: [V2], rules: [], tlv_location: DYNAMIC_METADATA"
+      ", pass_through_tlvs: {}, disallowed_versions: [V2], tlv_location: FILTER_STATE, "
+      + "rules: [{tlv_type: 2, on_tlv_present: {key: k}}, {tlv_type: 3}]"
+    expected.storesInFilterState = true
+    expected.rules = [
+      .init(type: 2, namespace: "envoy.filters.listener.proxy_protocol", key: "k"),
+      .init(type: 3, namespace: "envoy.filters.listener.proxy_protocol", key: ""),
+    ]
     #expect(
       try load(proxyProtocol(fields)).configuration.listeners.first?.listenerFilters == [
         .proxyProtocol(expected)
@@ -124,10 +130,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ", disallowed_versions: [V1, V2]", ", rules: [{tlv_type: 2, on_tlv_present: {key: k}}]",
+    ", disallowed_versions: [V1, V2]", ", rules: [{tlv_type: 256, on_tlv_present: {key: k}}]",
     ", pass_through_tlvs: {tlv_type: [1]}",
     ", pass_through_tlvs: {match_type: INCLUDE, tlv_type: [256]}",
-    ", tlv_location: FILTER_STATE",
+    ", rules: [{on_tlv_present: {}}]",
   ])
   func wrongProxyProtocol(_ fields: String) { #expect(errors(proxyProtocol(fields)).count == 1) }
 }

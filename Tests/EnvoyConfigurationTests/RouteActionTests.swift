@@ -81,7 +81,7 @@ import Testing
           + "{connection_properties: {source_ip: true}}, {connection_properties: {}}, {query_parameter: {name: q}}]"
       )?.hashPolicies
         == [terminal, HashPolicy(.cookie("c")), HashPolicy(.sourceIP), HashPolicy(.queryParameter("q"))])
-    for text in ["{}", "{header: {}}", "{cookie: {name: c, ttl: 0s}}", "{filter_state: {key: a}}"] {
+    for text in ["{}", "{header: {}}", "{cookie: {ttl: 0s}}", "{filter_state: {key: a}}"] {
       #expect(messages("hash_policy: [\(text)]").count == 1, "\(text)")
     }
   }

@@ -49,8 +49,26 @@ import Testing
       ])
     #expect(findings("safe_regex: {regex: abcdef, google_re2: {max_program_size: 1}}").count == 1)
     #expect(
-      findings("prefix: /, dynamic_metadata: [{}]").first?.contains("nothing here writes dynamic metadata")
+      findings("prefix: /, filter_state: [{key: k, address_match: {}}]").first?.contains("stores addresses")
         == true)
+    #expect(
+      findings(
+        "prefix: /, dynamic_metadata: [{filter: f, path: [{key: k}], value: {string_match: {safe_regex: {regex: '('}}}}]"
+      ).count == 1)
+  }
+
+  @Test func stored() throws {
+    let found = try match(
+      "prefix: /, dynamic_metadata: [{filter: f, path: [{key: a}, {key: b}], invert: true, "
+        + "value: {or_match: {value_matchers: [{double_match: {range: {start: 1, end: 2}}}, "
+        + "{list_match: {one_of: {string_match: {exact: x}}}}]}}}], "
+        + "filter_state: [{key: k, string_match: {prefix: p}}]")
+    var expected = MetadataMatcher(
+      namespace: "f", path: ["a", "b"],
+      value: .any([.range(lower: 1, upper: 2), .element(.string(StringMatcher(.exact("x"))))]))
+    expected.invert = true
+    #expect(found?.metadata == [expected])
+    #expect(found?.filterState == [FilterStateMatcher(key: "k", text: StringMatcher(.prefix("p")))])
   }
 
   @Test func conditions() throws {

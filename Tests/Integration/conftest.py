@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from harness import differs as differs_module  # noqa: E402
-from harness import process  # noqa: E402
+from harness import plugins, process  # noqa: E402
 from harness.upstream import Upstream  # noqa: E402
 
 
@@ -104,6 +105,16 @@ def upstreams():
 @pytest.fixture(scope="module")
 def upstream(upstreams) -> Upstream:
     return upstreams()
+
+
+@pytest.fixture(scope="session")
+def workshop():
+    """Builds filter plugins, each once a session."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not there")
+    made = plugins.Workshop()
+    yield made
+    made.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -192,11 +192,11 @@ def test_307_keeps_a_method_without_a_body(proxy, upstream):
     assert targets(upstream)[1][0] == "DELETE"
 
 
-def test_307_with_a_body(proxy, upstream, settle):
-    script(upstream, redirect(307, "http://example.com/up/2"))
-    expected = differs("an upstream's 307 to a request with a body, with `internal_redirect_policy`", envoy=200, martlet=307,
-                       why="A body that was passed on is not kept to be sent again")
-    assert ask(proxy, "followed", "/codes/1", method="POST", body=b"hello").status == settle(expected)
+@pytest.mark.parametrize("status", [307, 308, 301])
+def test_the_body_is_sent_again(proxy, upstream, status):
+    script(upstream, redirect(status, "http://example.com/up/2"))
+    assert ask(proxy, "followed", "/codes/1", method="POST", body=b"hello").status == 200
+    assert [(r.method, r.target, r.body) for r in upstream.requests] == [("POST", "/codes/1", b"hello"), ("POST", "/up/2", b"hello")]
 
 
 def test_headers_are_copied(proxy, upstream):

@@ -35,7 +35,7 @@ struct FormatParserTests {
     ("%DYNAMIC_METADATA(a:b:c)%", .metadata(.dynamic, namespace: "a", path: ["b", "c"])),
     ("%DYNAMIC_METADATA([\"a\", \"b\"])%", .metadata(.dynamic, namespace: "a", path: ["b"])),
     ("%METADATA(VIRTUAL_HOST:a)%", .metadata(.virtualHost, namespace: "a", path: [])),
-    ("%FILTER_STATE(a:PLAIN)%", .filterState(key: "a", upstream: false)),
+    ("%FILTER_STATE(a:PLAIN)%", .filterState(key: "a", .text)),
     ("%GRPC_STATUS(SNAKE_STRING)%", .grpcStatus(.snake)),
     ("%DOWNSTREAM_TLS_VERSION%", .absent(.text)),
     ("%BYTES_RETRANSMITTED%", .zero),

@@ -71,7 +71,7 @@ extension AdminHandler {
     }
   }
 
-  private static func healthStatus(_ health: Model.Endpoint.Health) -> String {
+  static func healthStatus(_ health: Model.Endpoint.Health) -> String {
     switch health {
     case .healthy: "HEALTHY"
     case .degraded: "DEGRADED"
@@ -120,11 +120,13 @@ extension AdminHandler {
     if endpoint.priority != 0 {
       members.append(.init("priority", .integer(UInt64(endpoint.priority))))
     }
-    let locality = [
-      ("region", endpoint.locality.region), ("zone", endpoint.locality.zone),
-      ("sub_zone", endpoint.locality.subZone),
-    ].filter { !$0.1.isEmpty }.map { JSONValue.Member($0.0, .string($0.1)) }
-    members.append(.init("locality", .object(locality)))
+    members.append(.init("locality", json(endpoint.locality)))
     return .object(members)
+  }
+
+  static func json(_ locality: Locality) -> JSONValue {
+    .object(
+      [("region", locality.region), ("zone", locality.zone), ("sub_zone", locality.subZone)]
+        .filter { !$0.1.isEmpty }.map { JSONValue.Member($0.0, .string($0.1)) })
   }
 }

@@ -5,7 +5,7 @@ extension AdminHandler {
   private static let admin = "type.googleapis.com/envoy.admin.v3."
 
   /// One envelope: its type, the lists of resources that Envoy has in it, and ours among them.
-  private struct Section {
+  struct Section {
     var type: String
     /// The list that we fill, the type of its elements and the field of an element.
     var list: String
@@ -22,12 +22,14 @@ extension AdminHandler {
     var pattern: NamePattern?
     if let expression = request.parameter("name_regex"), !expression.isEmpty {
       do {
-        pattern = try NamePattern("^(\(expression))$")
+        pattern = try NamePattern(expression, isWhole: true)
       } catch {
         return .badRequest("Error while parsing name_regex from \(expression): \(error.text)\n")
       }
     }
-    let sections = Self.sections(report, pattern)
+    var sections = Self.sections(report, pattern)
+    // Where Envoy has them: behind the clusters.
+    if request.parameter("include_eds") != nil { sections.insert(endpointSection(pattern), at: 1) }
     let updated = JSONValue.Member(
       "last_updated",
       .string(

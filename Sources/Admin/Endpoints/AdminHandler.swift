@@ -41,6 +41,8 @@ public struct AdminHandler: Sendable {
       var response = AdminResponse(body: "OK\n")
       response.afterwards = .quit
       return response
+    case .plugins: return plugins()
+    case .pluginsReload: return reloadPlugins()
     case .runtime: return runtime()
     case .runtimeModify: return modifyRuntime(request)
     case .certs: return certificates()
@@ -53,6 +55,9 @@ public struct AdminHandler: Sendable {
     case .hotRestartVersion: return AdminResponse(body: "disabled")
     case .logging: return logging(request)
     case .memory: return memory()
+    case .reopenLogs:
+      source.reopenLogs()
+      return AdminResponse(body: "OK\n")
     case .resetCounters:
       source.resetCounters()
       return AdminResponse(body: "OK\n")

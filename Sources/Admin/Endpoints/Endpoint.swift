@@ -15,8 +15,11 @@ enum Endpoint: String, CaseIterable {
   case listeners = "/listeners"
   case logging = "/logging"
   case memory = "/memory"
+  case plugins = "/plugins"
+  case pluginsReload = "/plugins/reload"
   case quit = "/quitquitquit"
   case ready = "/ready"
+  case reopenLogs = "/reopen_logs"
   case resetCounters = "/reset_counters"
   case runtime = "/runtime"
   case runtimeModify = "/runtime_modify"
@@ -27,8 +30,8 @@ enum Endpoint: String, CaseIterable {
   /// Changes something: POST only.
   var mutates: Bool {
     switch self {
-    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .quit, .resetCounters,
-      .runtimeModify:
+    case .drainListeners, .healthCheckFail, .healthCheckOK, .logging, .pluginsReload, .quit,
+      .reopenLogs, .resetCounters, .runtimeModify:
       true
     default: false
     }
@@ -50,9 +53,12 @@ enum Endpoint: String, CaseIterable {
     case .hotRestartVersion: "print the hot restart compatibility version"
     case .logging: "query/change logging levels"
     case .memory: "print current allocation/heap usage"
+    case .reopenLogs: "reopen access logs"
     case .resetCounters: "reset all counters to zero"
     case .help: "print out list of admin commands"
     case .listeners: "print listener info"
+    case .plugins: "print loaded plugins"
+    case .pluginsReload: "reload the configuration file and plugins"
     case .quit: "exit the server"
     case .ready: "print server state, return 200 if LIVE, otherwise return 503"
     case .runtime: "print runtime values"
@@ -68,16 +74,19 @@ enum Endpoint: String, CaseIterable {
   var parameters: [(name: String, help: String)] {
     switch self {
     case .home, .help, .quit, .ready, .serverInfo, .certs, .healthCheckFail, .healthCheckOK,
-      .hotRestartVersion, .memory, .resetCounters, .runtime, .runtimeModify:
+      .hotRestartVersion, .memory, .plugins, .pluginsReload, .reopenLogs, .resetCounters, .runtime,
+      .runtimeModify:
       []
     case .configDump:
       [
         (
           "resource",
-          "The resource to dump; One of (static_clusters, static_listeners, static_route_configs)"
+          "The resource to dump; One of (static_clusters, static_listeners, static_route_configs, "
+            + "static_endpoint_configs)"
         ),
         ("mask", "Fields to print, separated by commas; with resource, those of each element"),
-        ("name_regex", "Regular expression (POSIX extended) that a resource's whole name matches"),
+        ("include_eds", "Dump the endpoints of the clusters as well"),
+        ("name_regex", "Regular expression (RE2) that a resource's whole name matches"),
       ]
     case .drainListeners:
       [
@@ -94,13 +103,13 @@ enum Endpoint: String, CaseIterable {
     case .listeners: [("format", "File format to use; One of (text, json)")]
     case .clusters:
       [
-        ("filter", "Regular expression (POSIX extended) for filtering clusters by name"),
+        ("filter", "Regular expression (RE2) for filtering clusters by name"),
         ("format", "File format to use; One of (text, json)"),
       ]
     case .stats:
       [
         ("usedonly", "Only include stats that are not zero"),
-        ("filter", "Regular expression (POSIX extended) for filtering stats"),
+        ("filter", "Regular expression (RE2) for filtering stats"),
         ("invert_filter", "Invert the filter regex"),
         ("format", "Format to use; One of (text, json, prometheus)"),
         ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)"),
@@ -112,7 +121,7 @@ enum Endpoint: String, CaseIterable {
     case .prometheus:
       [
         ("usedonly", "Only include stats that are not zero"),
-        ("filter", "Regular expression (POSIX extended) for filtering stats"),
+        ("filter", "Regular expression (RE2) for filtering stats"),
         ("invert_filter", "Invert the filter regex"),
         ("type", "Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)"),
         ("text_readouts", "Taken for Envoy's sake; there are no text readouts"),

@@ -27,11 +27,18 @@ public struct AdminSource: Sendable {
   public var logLevels: @Sendable () -> [(component: String, level: String)]
   /// Sets the level of a component, or of all where it is nil. False: there is none of that name.
   public var setLogLevel: @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome
+  /// Opens the log files again, shortly after it returns.
+  public var reopenLogs: @Sendable () -> Void
   /// Counters begin at zero again.
   public var resetCounters: @Sendable () -> Void
   /// Fail health checks (or pass them again): `/ready` is not ready, and answers close.
   public var setHealthCheckFailed: @Sendable (Bool) -> Void
   public var drainListeners: @Sendable (DrainRequest) -> Void
+  /// Every loaded version of every plugin.
+  public var plugins: @Sendable () -> [PluginInformation]
+  /// Loads configuration file and plugins again. What stands in the way; empty: it is done. May take as
+  /// long as names take to be resolved.
+  public var reloadPlugins: @Sendable () -> [String]
   /// End the process (POST /quitquitquit). Called after the answer was handed to the socket.
   public var quit: @Sendable () -> Void
 
@@ -48,9 +55,12 @@ public struct AdminSource: Sendable {
     configuration: @escaping @Sendable () -> ConfigurationReport,
     logLevels: @escaping @Sendable () -> [(component: String, level: String)],
     setLogLevel: @escaping @Sendable (_ component: String?, _ level: String) -> LogLevelOutcome,
+    reopenLogs: @escaping @Sendable () -> Void,
     resetCounters: @escaping @Sendable () -> Void,
     setHealthCheckFailed: @escaping @Sendable (Bool) -> Void,
     drainListeners: @escaping @Sendable (DrainRequest) -> Void,
+    plugins: @escaping @Sendable () -> [PluginInformation] = { [] },
+    reloadPlugins: @escaping @Sendable () -> [String] = { [] },
     quit: @escaping @Sendable () -> Void
   ) {
     self.state = state
@@ -65,9 +75,12 @@ public struct AdminSource: Sendable {
     self.configuration = configuration
     self.logLevels = logLevels
     self.setLogLevel = setLogLevel
+    self.reopenLogs = reopenLogs
     self.resetCounters = resetCounters
     self.setHealthCheckFailed = setHealthCheckFailed
     self.drainListeners = drainListeners
+    self.plugins = plugins
+    self.reloadPlugins = reloadPlugins
     self.quit = quit
   }
 }

@@ -24,12 +24,15 @@ public struct ClusterReport: Sendable, Hashable {
     public let health: Model.Endpoint.Health
     /// In the order they are shown.
     public let counters: [Counter]
+    /// What the configuration says of it, at the address above.
+    public let model: Model.Endpoint
 
     public init(
       address: SocketAddress, hostname: String, weight: UInt32, counters: [Counter],
       locality: Locality = Locality(), priority: Int = 0,
-      health: Model.Endpoint.Health = .healthy
+      health: Model.Endpoint.Health = .healthy, model: Model.Endpoint? = nil
     ) {
+      self.model = model ?? Model.Endpoint(address: address)
       self.address = address
       self.hostname = hostname
       self.weight = weight
@@ -42,10 +45,14 @@ public struct ClusterReport: Sendable, Hashable {
   public let name: String
   public let endpoints: [Endpoint]
   public let circuitBreakers: CircuitBreakers
+  /// Percent.
+  public let overprovisioningFactor: UInt32
 
   public init(
-    name: String, endpoints: [Endpoint], circuitBreakers: CircuitBreakers = CircuitBreakers()
+    name: String, endpoints: [Endpoint], circuitBreakers: CircuitBreakers = CircuitBreakers(),
+    overprovisioningFactor: UInt32 = 140
   ) {
+    self.overprovisioningFactor = overprovisioningFactor
     self.name = name
     self.endpoints = endpoints
     self.circuitBreakers = circuitBreakers

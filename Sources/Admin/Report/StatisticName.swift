@@ -69,6 +69,18 @@ public struct StatisticName: Sendable, Hashable {
     return Self(text: text, tagged: name, tags: tags + [tag])
   }
 
+  /// The same with a tag whose value stands behind `label` in the name, and is taken out of it.
+  /// `inside`: before the tag of the owner, as Envoy writes all of them but a route's.
+  public func adding(_ tag: Tag, behind label: String, inside: Bool) -> Self {
+    let tag = Tag(tag.name, Self.sanitized(tag.value))
+    guard let range = tagged.firstRange(of: "\(label).\(tag.value).") else { return self }
+    let owner = inside ? 1 : 0
+    let tags = self.tags.dropLast(owner) + [tag] + self.tags.suffix(owner)
+    var name = tagged
+    name.replaceSubrange(range, with: "\(label).")
+    return Self(text: text, tagged: name, tags: Array(tags))
+  }
+
   /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that
   /// `127.0.0.1:80` is `127.0.0.1_80`, and `://` and `:/` are one underscore.
   private static func sanitized(_ value: String) -> String {

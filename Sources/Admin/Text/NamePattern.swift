@@ -1,10 +1,8 @@
-// The `filter` of `/stats` and `/clusters`: does this regular expression occur in the name?
-//
-// It is the C library's POSIX extended expression, which runs without backtracking; a Swift
-// `Regex` could be sent into exponential time by one admin request and starve the workers of a
-// core. What would still be dangerous (counted repetition, which glibc expands, and
-// back-references) is refused. RE2, Envoy's engine, replaces this when routes bring it in.
-import Glibc
+// The `filter` of `/stats` and `/clusters` and the `name_regex` of `/config_dump`: does this regular
+// expression occur in the name? By RE2, as in Envoy: linear in the length of the name, whatever the
+// expression; a Swift `Regex` could be sent into exponential time by one admin request and starve
+// the workers of a core.
+import CMartletRegex
 
 /// A compiled expression. One request's; never shared between threads.
 final class NamePattern {
@@ -15,57 +13,40 @@ final class NamePattern {
   /// Bytes of an expression. Names are about a hundred bytes long, and so are useful filters.
   static let maximumLength = 512
 
-  private var compiled = regex_t()
+  private let handle: OpaquePointer
 
-  init(_ expression: String) throws(Problem) {
+  /// RE2's syntax. `isWhole`: the whole name has to match.
+  init(_ expression: String, isWhole: Bool = false) throws(Problem) {
     guard expression.utf8.count <= Self.maximumLength else {
       throw Problem(text: "longer than \(Self.maximumLength) bytes")
     }
-    let translated = try Self.translate(expression)
-    let status = regcomp(&compiled, translated, REG_EXTENDED | REG_NOSUB)
-    guard status == 0 else {
-      var message = [CChar](repeating: 0, count: 128)
-      regerror(status, &compiled, &message, message.count)
-      let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-      throw Problem(text: String(decoding: text, as: UTF8.self))
+    // The expression alone says what is wrong with it.
+    let alone = try Self.compile(expression)
+    if isWhole {
+      handle = alone
+    } else {
+      martlet_regex_free(alone)
+      handle = try Self.compile("(?s:.*?)(?:\(expression))(?s:.*)")
     }
   }
 
-  deinit { regfree(&compiled) }
+  deinit { martlet_regex_free(handle) }
 
-  func matches(_ name: String) -> Bool { regexec(&compiled, name, 0, nil, 0) == 0 }
+  func matches(_ name: String) -> Bool {
+    var name = name
+    return name.withUTF8 { martlet_regex_matches(handle, $0.baseAddress, $0.count) }
+  }
 
-  /// RE2's `\d` becomes `[0-9]`; what the C library cannot do safely is refused.
-  private static func translate(_ expression: String) throws(Problem) -> String {
-    var out = ""
-    var bytes = expression.unicodeScalars.makeIterator()
-    var inBrackets = false
-    var previous: Unicode.Scalar?
-    while let scalar = bytes.next() {
-      defer { previous = scalar }
-      if inBrackets {
-        if scalar == "]", previous != "[", previous != "^" { inBrackets = false }
-        out.unicodeScalars.append(scalar)
-        continue
-      }
-      switch scalar {
-      case "\0": throw Problem(text: "NUL")
-      case "[":
-        inBrackets = true
-        out += "["
-      case "{": throw Problem(text: "counted repetition '{' is not supported")
-      case "?" where previous == "(": throw Problem(text: "'(?' is not supported")
-      case "\\":
-        guard let escaped = bytes.next() else { throw Problem(text: "trailing \\") }
-        switch escaped {
-        case "d": out += "[0-9]"
-        case "D": out += "[^0-9]"
-        case "1"..."9": throw Problem(text: "back-references are not supported")
-        default: out += "\\" + String(escaped)
-        }
-      default: out.unicodeScalars.append(scalar)
-      }
+  private static func compile(_ expression: String) throws(Problem) -> OpaquePointer {
+    var expression = expression
+    var message = [CChar](repeating: 0, count: 256)
+    let made = expression.withUTF8 {
+      martlet_regex_make($0.baseAddress, $0.count, &message, message.count)
     }
-    return out
+    guard let made else {
+      let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      throw Problem(text: String(decoding: text, as: UTF8.self))
+    }
+    return made
   }
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,6 +26,7 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -154,6 +156,13 @@ static inline int32_t martlet_socket_error(int32_t fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : error;
 }
 
+/* The smoothed round trip of a TCP connection in microseconds, or -errno. */
+static inline int64_t martlet_round_trip(int32_t fd) {
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ? -errno : (int64_t)info.tcpi_rtt;
+}
+
 static inline int32_t martlet_local_address(int32_t fd, struct sockaddr_storage *address,
                                             socklen_t *length) {
   return getsockname(fd, (struct sockaddr *)address, length) < 0 ? -errno : 0;
@@ -206,6 +215,14 @@ static inline int32_t martlet_reset_on_close(int32_t fd) {
 /// A pointer of the calling thread's own; NULL until it is set. Returned unretained.
 void martlet_set_thread_pointer(void *pointer);
 void *martlet_thread_pointer(void);
+
+/// Bytes that a block of malloc's has room for; 0 for NULL.
+static inline size_t martlet_malloc_size(void *memory) { return malloc_usable_size(memory); }
+
+/// A file in memory alone (memfd_create), close-on-exec.
+static inline int32_t martlet_memory_file(const char *name) {
+  return (int32_t)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */);
+}
 
 /// Names the calling thread for top and gdb; 15 bytes at most are kept.
 void martlet_name_thread(const char *name);

@@ -15,6 +15,7 @@ final class AccessLogFilterRuntime {
     case grpc(UInt32, exclude: Bool)
     /// Bits of `AccessLogType`.
     case types(UInt32, exclude: Bool)
+    case metadata(MetadataMatcherRuntime?, otherwise: Bool)
   }
   private let kind: Kind
 
@@ -36,6 +37,8 @@ final class AccessLogFilterRuntime {
       kind = .grpc(statuses.reduce(0) { $0 | 1 << UInt32($1) }, exclude: exclude)
     case .logType(let types, let exclude):
       kind = .types(types.reduce(0) { $0 | AccessLogFilterRuntime.bit($1) }, exclude: exclude)
+    case .metadata(let matcher, let otherwise):
+      kind = .metadata(matcher.map { MetadataMatcherRuntime($0) }, otherwise: otherwise)
     }
   }
 
@@ -81,6 +84,9 @@ final class AccessLogFilterRuntime {
       return (status >= 0 && status < 32 && bits & 1 << UInt32(status) != 0) != exclude
     case .types(let bits, let exclude):
       return (bits & 1 << UInt32(context.logType.rawValue) != 0) != exclude
+    case .metadata(let matcher, let otherwise):
+      guard let matcher, let place = matcher.find(in: context.stored.metadata) else { return otherwise }
+      return matcher.matches(place)
     }
   }
 

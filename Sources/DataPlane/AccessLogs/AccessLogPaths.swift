@@ -14,7 +14,7 @@ extension ProxyConfiguration {
             for log in manager.accessLogs { paths.insert(log.sink.path) }
           case .tcpProxy(let proxy):
             for log in proxy.accessLogs { paths.insert(log.sink.path) }
-          case .echo, .directResponse, .connectionLimit: break
+          case .echo, .directResponse, .connectionLimit, .plugin: break
           }
         }
       }

@@ -80,6 +80,21 @@ struct InboundBuffer {
     return chunk
   }
 
+  /// These bytes in place of the unread ones. They may lie in this buffer.
+  mutating func replaceAll(with bytes: ByteView, pool: ChunkPool) {
+    let old = chunk
+    chunk = nil
+    start = 0
+    end = 0
+    if bytes.count > 0 {
+      let fresh = pool.chunk(atLeast: bytes.count)
+      fresh.bytes.update(from: bytes.base, count: bytes.count)
+      chunk = fresh
+      end = bytes.count
+    }
+    if let old { old.release() }
+  }
+
   @inline(__always)
   mutating func releaseChunk() {
     if let chunk { chunk.release() }

@@ -86,6 +86,23 @@ final class OutboundQueue {
     while let slice = other.popSlice() { append(slice) }
   }
 
+  /// Moves the first `count` bytes of another queue, which has them, to the end of this one.
+  func take(_ count: Int, of other: OutboundQueue) {
+    var left = count
+    while left > 0, other.length > 0 {
+      let slice = other.ring[other.head]
+      if slice.count <= left {
+        left &-= slice.count
+        if let moved = other.popSlice() { append(moved) }
+      } else {
+        slice.chunk.retain()
+        append(Slice(chunk: slice.chunk, offset: slice.offset, count: left))
+        other.written(left)
+        return
+      }
+    }
+  }
+
   /// The first slice, its reference going to the caller. Nil when empty.
   func popSlice() -> Slice? {
     while length > 0 {

@@ -10,6 +10,12 @@ final class OwnedText {
     view = ByteView(UnsafePointer(memory), bytes.count)
   }
 
+  init(_ bytes: ByteView) {
+    memory = .allocate(capacity: Swift.max(bytes.count, 1))
+    memory.update(from: bytes.base, count: bytes.count)
+    view = ByteView(UnsafePointer(memory), bytes.count)
+  }
+
   convenience init(_ text: String) { self.init(Array(text.utf8)) }
 
   deinit { memory.deallocate() }

@@ -27,18 +27,21 @@ class BuiltInFilter {
   static func table(
     create:
       @escaping @convention(c) (
-        UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?, martlet_handle
+        UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?, martlet_handle
       ) -> UnsafeMutableRawPointer?
   ) -> UnsafePointer<martlet_network_filter> {
     let table = UnsafeMutablePointer<martlet_network_filter>.allocate(capacity: 1)
     table.initialize(
       to: martlet_network_filter(
-        size: UInt32(MemoryLayout<martlet_network_filter>.size),
+        size: UInt32(MemoryLayout<martlet_network_filter>.size), info: nil, config_create: nil,
+        config_destroy: nil, on_config_timer: nil, on_config_wake: nil, worker_create: nil,
+        worker_destroy: nil, on_worker_timer: nil, on_worker_wake: nil,
         create: create,
         on_new_connection: { BuiltInFilter.of($0).newConnection() },
         on_data: { BuiltInFilter.of($0).data(end: $1) },
         on_write: nil,
-        on_timer: { BuiltInFilter.of($0).timer() },
+        on_timer: { filter, _ in BuiltInFilter.of(filter).timer() },
+        on_wake: nil,
         on_close: { BuiltInFilter.of($0).closed() },
         destroy: { Unmanaged<BuiltInFilter>.fromOpaque($0.unsafelyUnwrapped).release() }))
     return UnsafePointer(table)
@@ -49,7 +52,7 @@ class BuiltInFilter {
 
 /// `envoy.filters.network.echo`
 final class EchoFilter: BuiltInFilter {
-  nonisolated(unsafe) static let table = BuiltInFilter.table { _, host, connection in
+  nonisolated(unsafe) static let table = BuiltInFilter.table { _, _, host, connection in
     EchoFilter(host: host.unsafelyUnwrapped, connection: connection).opaque()
   }
 
@@ -80,7 +83,7 @@ final class DirectResponseFilter: BuiltInFilter {
     super.init(host: host, connection: connection)
   }
 
-  nonisolated(unsafe) static let table = BuiltInFilter.table { config, host, connection in
+  nonisolated(unsafe) static let table = BuiltInFilter.table { config, _, host, connection in
     DirectResponseFilter(
       Unmanaged<Config>.fromOpaque(config.unsafelyUnwrapped).takeUnretainedValue(),
       host: host.unsafelyUnwrapped, connection: connection
@@ -105,11 +108,19 @@ final class ConnectionLimitFilter: BuiltInFilter {
     let model: ConnectionLimit
     let active: SharedCount
     let counters: Counters<ConnectionLimitStat>
-    init(model: ConnectionLimit, active: SharedCount, counters: Counters<ConnectionLimitStat>) {
+    private let runtime: RuntimeTable
+    private let enabled: RuntimeSlot
+    init(
+      model: ConnectionLimit, active: SharedCount, counters: Counters<ConnectionLimitStat>,
+      runtime: RuntimeTable
+    ) {
       self.model = model
+      self.runtime = runtime
+      enabled = runtime.slot(model.enabled.key)
       self.active = active
       self.counters = counters
     }
+    var isEnabled: Bool { runtime.boolean(enabled, model.enabled.defaultValue) }
   }
   private let config: Config
   private var counted = false
@@ -122,7 +133,7 @@ final class ConnectionLimitFilter: BuiltInFilter {
     super.init(host: host, connection: connection)
   }
 
-  nonisolated(unsafe) static let table = BuiltInFilter.table { config, host, connection in
+  nonisolated(unsafe) static let table = BuiltInFilter.table { config, _, host, connection in
     ConnectionLimitFilter(
       Unmanaged<Config>.fromOpaque(config.unsafelyUnwrapped).takeUnretainedValue(),
       host: host.unsafelyUnwrapped, connection: connection
@@ -130,7 +141,7 @@ final class ConnectionLimitFilter: BuiltInFilter {
   }
 
   override func newConnection() -> martlet_filter_status {
-    guard config.model.enabled else { return MARTLET_CONTINUE }
+    guard config.isEnabled else { return MARTLET_CONTINUE }
     if config.active.increment(limit: config.model.maxConnections) {
       counted = true
       config.counters.add(.active)
@@ -141,14 +152,12 @@ final class ConnectionLimitFilter: BuiltInFilter {
       delaying = true
       _ = host.pointee.disable_reading(connection, true)
       let milliseconds = Swift.max(1, delay.clampedNanoseconds / 1_000_000)
-      _ = host.pointee.set_timer(connection, opaqueSelf, milliseconds)
+      _ = PluginTables.setTimer(connection, 0, milliseconds)
     } else {
       _ = host.pointee.close(connection, MARTLET_CLOSE_NOW)
     }
     return MARTLET_STOP
   }
-
-  private var opaqueSelf: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
   override func data(end: Bool) -> martlet_filter_status { delaying ? MARTLET_STOP : MARTLET_CONTINUE }
 

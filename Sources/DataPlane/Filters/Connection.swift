@@ -8,13 +8,21 @@
 //
 // Threading: belongs to its worker.
 import CMartletABI
+import CMartletSystem
+import Glibc
 import Model
 
 /// Whoever accepted the connection and counts it.
 class ConnectionOwner {
+  /// Of its listener. Nil: there is none.
+  var metadata: MetadataTree? { nil }
+  /// Of its listener.
+  var nameText: ByteView { MessageHead.empty }
   /// Its listener's traffic direction is inbound.
   var isInbound: Bool { false }
   func connectionClosed(_ connection: Connection) {}
+  /// Of the owner's access log.
+  var formatNeeds: FormatNeeds { [] }
   /// Connections keep a `StreamInfo` for the owner's access log.
   var keepsInfo: Bool { false }
 }
@@ -51,7 +59,18 @@ final class ConnectionInfo {
   /// The terminal filter counts the bytes in `info`; otherwise they are the socket's.
   var countsOwnBytes = false
 
+  private var attempted: AttemptList?
+
   init(start: UInt64) { info = StreamInfo(start: start) }
+
+  /// The list of them, made at first asking.
+  func attempts() -> AttemptList {
+    if let attempted { return attempted }
+    let made = AttemptList()
+    attempted = made
+    info.attempted = made
+    return made
+  }
 
   /// An upstream connection could not be made (errno; 0: in time).
   func noteFailure(_ code: Int32) {
@@ -70,9 +89,13 @@ final class Connection: DescribedConnection {
   let bufferLimit: Int
   private let id: UInt64
   private let start: UInt64
-  private unowned(unsafe) var chainOfFormats: NetworkChain?
+  /// The chain that it was given; nil before that.
+  private(set) var filterChain: NetworkChain?
   /// Nil where no access log asks for it.
   var record: ConnectionInfo?
+  /// For the last line of an access log.
+  private var lastRoundTrip: UInt64?
+  private var reset = ConnectionReset.nobody
   /// In the worker's slab, while open.
   var handle = Handle.none
   /// The reactor's time when it was accepted.
@@ -106,6 +129,14 @@ final class Connection: DescribedConnection {
     return made
   }
 
+  /// Where filters store what is known of the connection.
+  func storedForWriting() -> StoredData {
+    if let stored { return stored }
+    let made = StoredData()
+    stored = made
+    return made
+  }
+
   // MARK: For formats
 
   override var connectionID: UInt64 { id }
@@ -123,7 +154,16 @@ final class Connection: DescribedConnection {
     addresses.directLocal = local
     return local
   }
-  override var filterChainName: ByteView { chainOfFormats?.nameText.view ?? MessageHead.empty }
+  override var listenerName: ByteView { owner.nameText }
+  override var roundTripTime: UInt64? {
+    guard socket != nil, !socket.isClosed else { return lastRoundTrip }
+    let found = martlet_round_trip(socket.descriptor)
+    return found < 0 ? nil : UInt64(found)
+  }
+  override var resetBy: ConnectionReset { reset }
+  override var filterChainMetadata: MetadataTree? { filterChain?.metadata }
+  override var listenerMetadata: MetadataTree? { owner.metadata }
+  override var filterChainName: ByteView { filterChain?.nameText.view ?? MessageHead.empty }
   /// Local addresses cannot be asked for when the socket is gone.
   func rememberAddresses() {
     _ = localAddressForFormats
@@ -134,7 +174,7 @@ final class Connection: DescribedConnection {
   /// offered at once.
   func start(socket: StreamSocket, chain factory: NetworkChain) {
     self.socket = socket
-    chainOfFormats = factory
+    filterChain = factory
     socket.replaceHandler(self)
     if record != nil { rememberAddresses() }
     if !factory.filters.isEmpty {
@@ -198,6 +238,8 @@ final class Connection: DescribedConnection {
   func close(reset: Bool = false) {
     guard !isClosed else { return }
     isClosed = true
+    if reset { self.reset = .proxy }
+    if record != nil { lastRoundTrip = roundTripTime }
     socket.close(reset: reset)
     finish(byPeer: false)
   }
@@ -213,6 +255,17 @@ final class Connection: DescribedConnection {
     if let terminal { terminal.drain() }
   }
 
+  /// A new configuration has another chain in the place of this one's. False: the connection keeps the old
+  /// one to its end.
+  func succeed(by next: NetworkChain) -> Bool {
+    guard let old = filterChain, old.hasSameFilters(as: next), let terminal, let factory = next.terminal,
+      terminal.succeed(by: factory)
+    else { return false }
+    // Filters in front of the terminal keep the chain that they were made of alive.
+    if chain == nil { filterChain = next }
+    return true
+  }
+
   // MARK: For the host services of the C interface
 
   /// What is being written, inside an on_write hook; nil elsewhere.
@@ -226,7 +279,7 @@ final class Connection: DescribedConnection {
     socket.scheduleFlush()
     guard socket.outbound.byteCount > bufferLimit, !heldForOutput else { return }
     heldForOutput = true
-    socket.pauseReading()
+    socket.pauseReading(.output)
     socket.notifyWhenDrained()
   }
   /// A filter that stops without draining must not be able to fill the memory either: over the
@@ -234,17 +287,21 @@ final class Connection: DescribedConnection {
   private func holdInput() {
     guard !isClosed, !heldForInput, socket.inbound.count >= bufferLimit else { return }
     heldForInput = true
-    socket.pauseReading()
+    socket.pauseReading(.input)
   }
   func releaseInput() {
     guard heldForInput, !isClosed, socket.inbound.count < bufferLimit else { return }
     heldForInput = false
-    socket.continueReading()
+    socket.continueReading(.input)
   }
   func requestClose(_ mode: Int32) { chain?.requestClose(mode) }
-  func requestContinue() { chain?.requestContinue() }
-  func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
-    chain?.setTimer(filter, milliseconds: milliseconds)
+  func requestContinue(_ slot: NetworkFilterSlot) { chain?.requestContinue(slot) }
+  /// What has come goes to the terminal, for the filters have let it through.
+  func deliver(end: Bool) {
+    guard started, !isClosed else { return }
+    if !inbound.isEmpty { terminal?.received() }
+    guard end, !isClosed else { return }
+    if let terminal { terminal.ended() } else { close() }
   }
 
   // MARK: From the socket
@@ -265,7 +322,7 @@ final class Connection: DescribedConnection {
   override func socketDrained() {
     if heldForOutput {
       heldForOutput = false
-      socket.continueReading()
+      socket.continueReading(.output)
     }
     terminal?.drained()
   }
@@ -273,6 +330,7 @@ final class Connection: DescribedConnection {
   override func socketFailed(_ code: Int32) {
     guard !isClosed else { return }
     isClosed = true
+    if code == ECONNRESET { reset = .peer }
     finish(byPeer: true)
   }
 
@@ -287,7 +345,6 @@ final class Connection: DescribedConnection {
     let last = terminal
     terminal = nil
     last?.closed(byPeer: byPeer)
-    // The handle goes before the filters' on_close: nothing can be asked of the connection there.
     // The owner's access log still speaks of what the terminal kept alive.
     withExtendedLifetime(last) { owner.connectionClosed(self) }
     chain?.close()

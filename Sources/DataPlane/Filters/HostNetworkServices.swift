@@ -3,77 +3,100 @@
 import CMartletABI
 
 enum HostNetworkServices {
+  @inline(__always)
+  private static func with(
+    _ handle: martlet_handle, _ body: (NetworkFilterSlot, Connection) -> martlet_status
+  ) -> martlet_status {
+    guard let scope = HandleTable.scope(handle), scope.kind == .connection else { return MARTLET_E_GONE }
+    if scope.isEnding { return MARTLET_E_STATE }
+    let slot = unsafeDowncast(scope, to: NetworkFilterSlot.self)
+    return body(slot, slot.instance.connection)
+  }
+
   nonisolated(unsafe) static let table: UnsafePointer<martlet_host_network> = {
     let table = UnsafeMutablePointer<martlet_host_network>.allocate(capacity: 1)
     table.initialize(
       to: martlet_host_network(
         size: UInt32(MemoryLayout<martlet_host_network>.size),
         read_buffer: { handle, out in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          let buffer = connection.inbound
-          out?.pointee =
-            buffer.isEmpty
-            ? martlet_bytes(data: nil, size: 0)
-            : martlet_bytes(data: UnsafePointer(buffer.bytes), size: buffer.count)
-          return MARTLET_OK
+          with(handle) { _, connection in
+            let buffer = connection.inbound
+            out?.pointee =
+              buffer.isEmpty
+              ? martlet_bytes(data: nil, size: 0)
+              : martlet_bytes(data: UnsafePointer(buffer.bytes), size: buffer.count)
+            return MARTLET_OK
+          }
+        },
+        read_replace: { handle, bytes in
+          with(handle) { slot, connection in
+            guard slot.isInData else { return MARTLET_E_STATE }
+            connection.inbound.replaceAll(with: view(bytes), pool: connection.context.reactor.pool)
+            connection.releaseInput()
+            return MARTLET_OK
+          }
         },
         read_drain: { handle, count in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          guard count <= connection.inbound.count else { return MARTLET_E_ARGUMENT }
-          if count > 0 {
-            connection.inbound.consume(count)
-            connection.releaseInput()
+          with(handle) { _, connection in
+            guard count <= connection.inbound.count else { return MARTLET_E_ARGUMENT }
+            if count > 0 {
+              connection.inbound.consume(count)
+              connection.releaseInput()
+            }
+            return MARTLET_OK
           }
-          return MARTLET_OK
         },
         write_buffer: { handle, out, total in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
-          if staging.isEmpty {
-            out?.pointee = martlet_bytes(data: nil, size: 0)
-          } else {
-            out?.pointee = martlet_bytes(
-              data: UnsafePointer(staging.first.bytes), size: staging.first.count)
+          with(handle) { _, connection in
+            guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
+            if staging.isEmpty {
+              out?.pointee = martlet_bytes(data: nil, size: 0)
+            } else {
+              out?.pointee = martlet_bytes(
+                data: UnsafePointer(staging.first.bytes), size: staging.first.count)
+            }
+            total?.pointee = staging.byteCount
+            return MARTLET_OK
           }
-          total?.pointee = staging.byteCount
-          return MARTLET_OK
         },
         write_drain: { handle, count in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
-          guard count <= staging.byteCount else { return MARTLET_E_ARGUMENT }
-          staging.written(count)
-          return MARTLET_OK
+          with(handle) { _, connection in
+            guard let staging = connection.stagingInHook else { return MARTLET_E_STATE }
+            guard count <= staging.byteCount else { return MARTLET_E_ARGUMENT }
+            staging.written(count)
+            return MARTLET_OK
+          }
         },
         write: { handle, bytes, end in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          if let data = bytes.data { connection.socket.outbound.append(copying: data, count: bytes.size) }
-          if end { connection.shutdownWriting() }
-          connection.filterWrote()
-          return MARTLET_OK
+          with(handle) { _, connection in
+            if let data = bytes.data { connection.socket.outbound.append(copying: data, count: bytes.size) }
+            if end { connection.shutdownWriting() }
+            connection.filterWrote()
+            return MARTLET_OK
+          }
         },
         close: { handle, mode in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          guard (MARTLET_CLOSE_FLUSH...MARTLET_CLOSE_RESET).contains(mode) else {
-            return MARTLET_E_ARGUMENT
+          with(handle) { _, connection in
+            guard (MARTLET_CLOSE_FLUSH...MARTLET_CLOSE_RESET).contains(mode) else { return MARTLET_E_ARGUMENT }
+            connection.requestClose(mode)
+            return MARTLET_OK
           }
-          connection.requestClose(mode)
-          return MARTLET_OK
         },
         continue_reading: { handle in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          connection.requestContinue()
-          return MARTLET_OK
+          with(handle) { slot, connection in
+            connection.requestContinue(slot)
+            return MARTLET_OK
+          }
         },
         disable_reading: { handle, disable in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          if disable { connection.socket.pauseReading() } else { connection.socket.continueReading() }
-          return MARTLET_OK
-        },
-        set_timer: { handle, filter, milliseconds in
-          guard let connection = HandleTable.connection(handle) else { return MARTLET_E_GONE }
-          connection.setTimer(filter, milliseconds: milliseconds)
-          return MARTLET_OK
+          with(handle) { _, connection in
+            if disable {
+              connection.socket.pauseReading(.filter)
+            } else {
+              connection.socket.continueReading(.filter)
+            }
+            return MARTLET_OK
+          }
         }))
     return UnsafePointer(table)
   }()

@@ -6,11 +6,36 @@
 // Re-entrancy: hooks may write, close and continue. `close` and `continue` take effect when the
 // outermost callback has returned; so does the end of the filters.
 import CMartletABI
+import Model
+import Model
 
 /// One filter of a chain: a table and what its `create` is given.
 struct NetworkFilterFactory {
+  let name: String
   let table: UnsafePointer<martlet_network_filter>
   let config: UnsafeMutableRawPointer?
+  /// Nil: a filter of the proxy's own.
+  let scope: FilterOnWorker?
+
+  init(
+    name: String = "", table: UnsafePointer<martlet_network_filter>, config: UnsafeMutableRawPointer?
+  ) {
+    self.name = name
+    self.table = table
+    self.config = config
+    scope = nil
+  }
+
+  /// A plugin's filter, with its scope on this worker.
+  init(_ model: PluginNetworkFilter, _ handles: HandleTable, _ context: WorkerContext) {
+    name = model.name
+    table = model.binding.table.assumingMemoryBound(to: martlet_network_filter.self)
+    config = model.binding.config
+    let hooks = FilterOnWorker.Hooks(
+      create: table.pointee.worker_create, destroy: table.pointee.worker_destroy,
+      onTimer: table.pointee.on_worker_timer, onWake: table.pointee.on_worker_wake)
+    scope = handles.filter(model.binding, hooks, context)
+  }
 }
 
 final class NetworkChain {
@@ -18,44 +43,105 @@ final class NetworkChain {
   let terminal: TerminalFactory?
   let hasWriteHook: Bool
   let nameText: OwnedText
+  let metadata: MetadataTree?
   /// Keeps the configurations of the built-in filters alive.
   private let owners: [AnyObject]
 
   init(
     filters: [NetworkFilterFactory], terminal: TerminalFactory?, name: String = "",
-    owners: [AnyObject] = []
+    metadata: Metadata = Metadata(), owners: [AnyObject] = []
   ) {
+    self.metadata = MetadataTree(metadata)
     nameText = OwnedText(name)
     self.filters = filters
     self.terminal = terminal
     self.owners = owners
     hasWriteHook = filters.contains { $0.table.pointee.on_write != nil }
+    for filter in filters { filter.scope?.retain() }
+  }
+
+  /// The last connection is gone, and the listener's chains.
+  deinit { for filter in filters { filter.scope?.release() } }
+
+  /// Whether connections of both have the same filters in front of their terminal.
+  func hasSameFilters(as other: NetworkChain) -> Bool {
+    filters.count == other.filters.count
+      && zip(filters, other.filters).allSatisfy { $0.table == $1.table && $0.scope === $1.scope && $0.scope != nil }
+  }
+}
+
+/// A filter's place in the chain of one connection.
+final class NetworkFilterSlot: FilterScope {
+  unowned let instance: NetworkChainInstance
+  let factory: NetworkFilterFactory
+  let index: Int
+  var filter: UnsafeMutableRawPointer?
+  /// It has been told of the connection.
+  var knowsConnection = false
+  /// `continue_reading` was called and has not been carried out.
+  var goesOn = false
+  var isInData = false
+  /// What the filter has borrowed until the connection's end.
+  private var kept: [OwnedText] = []
+
+  init(_ instance: NetworkChainInstance, _ factory: NetworkFilterFactory, index: Int, context: WorkerContext) {
+    self.instance = instance
+    self.factory = factory
+    self.index = index
+    super.init(kind: .connection, context: context, plugin: factory.scope?.plugin, name: factory.name)
+  }
+
+  override var takesTimers: Bool { factory.table.pointee.on_timer != nil }
+  override func timerDue(_ timer: UInt32) {
+    instance.call { self.factory.table.pointee.on_timer?(self.filter, timer) }
+  }
+  override func woken(_ token: UInt64) {
+    instance.call { self.factory.table.pointee.on_wake?(self.filter, token) }
+  }
+
+  // MARK: Facts
+
+  private var connection: Connection { instance.connection }
+
+  override func text(_ attribute: martlet_text_attribute, to out: TextBuffer) -> Bool {
+    FilterScope.text(attribute, of: connection, to: out)
+  }
+  override func number(_ attribute: martlet_number_attribute) -> UInt64? {
+    FilterScope.number(attribute, of: connection, context)
+  }
+  override var storedView: StoredView { StoredView(connection: connection.stored) }
+  override func storedForWriting() -> StoredData? {
+    if let stored = connection.stored { return stored }
+    let made = StoredData()
+    connection.stored = made
+    return made
+  }
+  override func note(_ flag: ResponseFlags) -> Bool {
+    connection.keepRecord().info.flags.formUnion(flag)
+    return true
+  }
+  override func withFormatContext(_ body: (inout FormatContext) -> Void) -> Bool {
+    let record = connection.keepRecord()
+    withUnsafeMutablePointer(to: &record.info) { info in
+      var context = FormatContext(
+        worker: context, request: nil, response: nil, trailers: nil, connection: connection, info: info)
+      body(&context)
+    }
+    return true
+  }
+  override func keep(_ view: ByteView) -> ByteView {
+    let text = OwnedText(view)
+    kept.append(text)
+    return text.view
   }
 }
 
 final class NetworkChainInstance {
-  private final class Timer: TimerTarget {
-    unowned let instance: NetworkChainInstance
-    let index: Int
-    var id = TimerID.none
-    init(_ instance: NetworkChainInstance, _ index: Int) {
-      self.instance = instance
-      self.index = index
-    }
-    override func timerFired(now: UInt64) {
-      id = .none
-      instance.timerFired(index)
-    }
-  }
-
   private let chain: NetworkChain
-  private unowned let connection: Connection
-  private var filters: [UnsafeMutableRawPointer] = []
-  private var timers: [Timer?] = []
+  unowned let connection: Connection
+  private var slots: [NetworkFilterSlot] = []
   /// What the terminal writes, before the write hooks have seen it. Nil where there is none.
   let staging: OutboundQueue?
-  /// The filter that stopped a new connection; `filters.count` when all let it through.
-  private var newConnectionAt = 0
   private var depth = 0
   private var closeRequested: martlet_close_mode?
   private var continueRequested = false
@@ -72,15 +158,22 @@ final class NetworkChainInstance {
   /// How to close the connection when a filter refuses it; nil when all take it. A filter that
   /// closes inside its own `create` is kept until then, so that it ends like the others.
   func create() -> martlet_close_mode? {
+    guard let handles = HandleTable.current else { return MARTLET_CLOSE_NOW }
     depth += 1
     defer { depth -= 1 }
-    for factory in chain.filters {
-      guard
-        let filter = factory.table.pointee.create(
-          factory.config, HostNetworkServices.table, connection.handle.rawValue)
-      else { return MARTLET_CLOSE_NOW }
-      filters.append(filter)
-      timers.append(nil)
+    for (index, factory) in chain.filters.enumerated() {
+      let slot = NetworkFilterSlot(self, factory, index: index, context: connection.context)
+      slot.handle = handles.filters.insert(slot)
+      if let scope = factory.scope {
+        scope.counters.add(.streamsTotal)
+        scope.counters.add(.streamsActive)
+      }
+      slots.append(slot)
+      if factory.scope?.refused != true {
+        slot.filter = factory.table.pointee.create(
+          factory.config, factory.scope?.object, HostNetworkServices.table, slot.handle.rawValue)
+      }
+      if slot.filter == nil { return MARTLET_CLOSE_NOW }
       if let mode = closeRequested {
         closeRequested = nil
         return mode
@@ -102,55 +195,69 @@ final class NetworkChainInstance {
       carryOutClose(mode)
       return
     }
-    if continueRequested {
+    while continueRequested, !closed {
       continueRequested = false
-      continueNow()
+      for slot in slots where slot.goesOn {
+        slot.goesOn = false
+        goOn(behind: slot.index)
+        if closed { return }
+      }
     }
+  }
+
+  /// A hook that comes by itself: a timer, a wake.
+  func call(_ body: () -> Void) {
+    guard !closed else { return }
+    enter()
+    body()
+    leave()
+  }
+
+  /// True: all filters from there on let it pass. Each hears of the connection before its bytes.
+  private func pass(from start: Int, bytes: Bool) -> Bool {
+    for slot in slots[start...] {
+      let table = slot.factory.table
+      if !slot.knowsConnection {
+        slot.knowsConnection = true
+        if let hook = table.pointee.on_new_connection, hook(slot.filter) != MARTLET_CONTINUE { return false }
+        if closed || closeRequested != nil { return false }
+      }
+      guard bytes, let hook = table.pointee.on_data else { continue }
+      slot.isInData = true
+      let status = hook(slot.filter, sawEnd)
+      slot.isInData = false
+      if status != MARTLET_CONTINUE || closed || closeRequested != nil { return false }
+    }
+    return true
   }
 
   func newConnection() {
     enter()
-    defer { leave() }
-    while newConnectionAt < filters.count {
-      let table = chain.filters[newConnectionAt].table
-      if let hook = table.pointee.on_new_connection,
-        hook(filters[newConnectionAt]) != MARTLET_CONTINUE
-      {
-        return
-      }
-      if closeRequested != nil { return }
-      newConnectionAt += 1
-    }
-    connection.startTerminal()
+    if pass(from: 0, bytes: false) { connection.startTerminal() }
+    leave()
   }
 
   /// True when the terminal is to see the bytes.
   func offerData(end: Bool) -> Bool {
     if end { sawEnd = true }
-    guard newConnectionAt == filters.count, !closed, closeRequested == nil else { return false }
+    guard !closed, closeRequested == nil else { return false }
     enter()
-    var passed = true
-    for (index, filter) in filters.enumerated() {
-      guard let hook = chain.filters[index].table.pointee.on_data else { continue }
-      if hook(filter, end) != MARTLET_CONTINUE || closeRequested != nil {
-        passed = false
-        break
-      }
-    }
+    let passed = pass(from: 0, bytes: true)
+    if passed { connection.startTerminal() }
     leave()
     return passed && !closed
   }
 
-  private func continueNow() {
+  private func goOn(behind index: Int) {
     guard !closed else { return }
-    if newConnectionAt < filters.count {
-      newConnectionAt += 1
-      newConnection()
-      guard newConnectionAt == filters.count, !closed else { return }
+    enter()
+    let bytes = !connection.inbound.isEmpty || sawEnd
+    if pass(from: index + 1, bytes: bytes) {
+      connection.startTerminal()
+      if !closed { connection.deliver(end: sawEnd) }
     }
-    if !connection.inbound.isEmpty { connection.socketReceived() }
+    leave()
     if !closed { connection.releaseInput() }
-    if sawEnd, !closed { connection.socketEnded() }
   }
 
   /// From `Connection.flush`: what the terminal has written passes the filters, last to first.
@@ -159,9 +266,9 @@ final class NetworkChainInstance {
     enter()
     isWriting = true
     var passed = true
-    for index in filters.indices.reversed() {
-      guard let hook = chain.filters[index].table.pointee.on_write else { continue }
-      if hook(filters[index]) != MARTLET_CONTINUE {
+    for slot in slots.reversed() {
+      guard let hook = slot.factory.table.pointee.on_write else { continue }
+      if hook(slot.filter) != MARTLET_CONTINUE {
         passed = false
         break
       }
@@ -171,25 +278,17 @@ final class NetworkChainInstance {
     leave()
   }
 
-  private func timerFired(_ index: Int) {
-    guard !closed else { return }
-    enter()
-    chain.filters[index].table.pointee.on_timer?(filters[index])
-    leave()
-  }
-
   // MARK: What filters ask for
 
   func requestClose(_ mode: martlet_close_mode) {
     if depth == 0 { carryOutClose(mode) } else { closeRequested = mode }
   }
 
-  func requestContinue() {
-    if depth == 0 {
-      connection.context.reactor.defer { [weak self] in self?.continueNow() }
-    } else {
-      continueRequested = true
-    }
+  func requestContinue(_ slot: NetworkFilterSlot) {
+    slot.goesOn = true
+    continueRequested = true
+    if depth > 0 { return }
+    connection.context.reactor.defer { [weak self] in self?.call {} }
   }
 
   private func carryOutClose(_ mode: martlet_close_mode) {
@@ -200,32 +299,35 @@ final class NetworkChainInstance {
     }
   }
 
-  func setTimer(_ filter: UnsafeMutableRawPointer?, milliseconds: UInt64) {
-    guard let index = filters.firstIndex(where: { $0 == filter }) else { return }
-    let reactor = connection.context.reactor
-    let timer = timers[index] ?? Timer(self, index)
-    timers[index] = timer
-    reactor.timers.cancel(&timer.id)
-    if milliseconds > 0 {
-      timer.id = reactor.timers.add(timer, at: reactor.now &+ milliseconds &* 1_000_000)
-    }
-  }
-
   /// The connection has ended. Filters end when no hook of theirs is on the stack.
   func close() {
     guard !closed else { return }
     closed = true
-    let reactor = connection.context.reactor
-    for timer in timers.compactMap({ $0 }) { reactor.timers.cancel(&timer.id) }
-    staging?.removeAll()
-    let chain = chain
-    let filters = filters
-    let finish = {
-      for (index, filter) in filters.enumerated() {
-        chain.filters[index].table.pointee.on_close?(filter)
-        chain.filters[index].table.pointee.destroy(filter)
-      }
+    for slot in slots {
+      slot.isEnding = true
+      slot.cancelTimers()
     }
-    if depth == 0 { finish() } else { reactor.defer(finish) }
+    staging?.removeAll()
+    if depth == 0 {
+      finish(connection)
+    } else {
+      // Facts can still be asked for: the connection stays that long.
+      let connection = connection
+      connection.context.reactor.defer { self.finish(connection) }
+    }
+  }
+
+  private func finish(_ connection: Connection) {
+    let handles = HandleTable.current
+    for slot in slots {
+      if let filter = slot.filter {
+        slot.factory.table.pointee.on_close?(filter)
+        slot.factory.table.pointee.destroy(filter)
+        slot.filter = nil
+      }
+      handles?.filters.remove(slot.handle)
+      slot.handle = .none
+      slot.factory.scope?.counters.subtract(.streamsActive)
+    }
   }
 }

@@ -21,6 +21,9 @@ class TerminalFilter: TimerTarget {
   func lingered(timedOut: Bool) {}
   /// The listener drains: close when that hurts nobody.
   func drain() {}
+  /// A new configuration has another factory in the place of this one's. True: it goes on by that, from the
+  /// next request on; otherwise it is told to drain.
+  func succeed(by factory: TerminalFactory) -> Bool { false }
 }
 
 /// Makes the terminal filter of each connection of a chain. One a worker and configuration.

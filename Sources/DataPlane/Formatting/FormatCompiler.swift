@@ -89,6 +89,14 @@ struct FormatCompiler {
       step.pointer = UnsafeRawPointer(memory.keep(steps))
       step.count = Int32(steps.count)
       return step
+    case .metadata(let source, let namespace, let path):
+      return stored(.metadata, FormatStep.byte(of: source), [namespace] + path)
+    case .filterState(let key, let face):
+      switch face {
+      case .text: return stored(.filterState, 0, [key])
+      case .typed: return stored(.filterState, 1, [key])
+      case .field(let name): return stored(.filterState, 2, [key, name])
+      }
     case .customFlags: return literal("")
     case .hostname: return constant(HostFacts.name)
     case .environment(let variable): return constant(getenv(variable).map { String(cString: $0) })
@@ -128,6 +136,19 @@ struct FormatCompiler {
     case .upstreamHost(let part):
       let kinds: [FormatOperator.UpstreamHostPart] = [.address, .addressWithoutPort, .name, .nameWithoutPort]
       return make(.upstreamHost, UInt8(kinds.firstIndex(of: part) ?? 0))
+    case .listenerName: return FormatStep(.listenerName)
+    case .routeResolutions: return FormatStep(.routeResolutions)
+    case .routeResolutionTime:
+      needs.insert(.routeTime)
+      return FormatStep(.routeResolutionTime)
+    case .roundTripTime: return FormatStep(.roundTripTime)
+    case .downstreamCloseType: return FormatStep(.downstreamCloseType)
+    case .attempted(let part):
+      needs.insert(.attempts)
+      let kinds: [FormatOperator.AttemptPart] = [
+        .address, .addressWithoutPort, .name, .nameWithoutPort, .connectionID,
+      ]
+      return make(.attempted, UInt8(kinds.firstIndex(of: part) ?? 0))
     case .upstreamCluster(let raw): return make(.upstreamCluster, raw ? 1 : 0)
     case .upstreamAttempts: return FormatStep(.upstreamAttempts)
     case .routeName: return FormatStep(.routeName)
@@ -142,6 +163,14 @@ struct FormatCompiler {
     case .absent(.number): return FormatStep(.absentNumber)
     default: return FormatStep(.absent)
     }
+  }
+
+  private func stored(_ code: FormatStep.Code, _ kind: UInt8, _ path: [String]) -> FormatStep {
+    var step = make(code, kind)
+    let path = MetadataPath(path)
+    memory.keep(path)
+    step.pointer = UnsafeRawPointer(Unmanaged.passUnretained(path).toOpaque())
+    return step
   }
 
   private func make(_ code: FormatStep.Code, _ kind: UInt8, _ second: UInt8 = 0) -> FormatStep {
@@ -231,6 +260,7 @@ extension FormatStep {
 final class FormatMemory {
   private var texts: [OwnedText] = []
   private var times: [CompiledTime] = []
+  private var paths: [MetadataPath] = []
   private var runs: [UnsafeMutablePointer<FormatStep>] = []
 
   deinit { for run in runs { run.deallocate() } }
@@ -242,6 +272,7 @@ final class FormatMemory {
   }
 
   func keep(_ time: CompiledTime) { times.append(time) }
+  func keep(_ path: MetadataPath) { paths.append(path) }
 
   func keep(_ steps: [FormatStep]) -> UnsafePointer<FormatStep> {
     let run = UnsafeMutablePointer<FormatStep>.allocate(capacity: Swift.max(steps.count, 1))

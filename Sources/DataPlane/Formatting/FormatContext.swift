@@ -21,6 +21,9 @@ enum AccessLogType: UInt8 {
   }
 }
 
+/// How a connection ended, or nobody's reset: in order, or not yet.
+enum ConnectionReset: UInt8 { case nobody, peer, proxy }
+
 /// What formats ask of a downstream connection; `Connection` is one.
 class DescribedConnection: SocketHandler {
   /// Unlike all others of the process.
@@ -34,6 +37,15 @@ class DescribedConnection: SocketHandler {
   /// Of the socket, whatever a listener filter said.
   var directLocalAddress: SocketAddress? { nil }
   var filterChainName: ByteView { MessageHead.empty }
+  var listenerName: ByteView { MessageHead.empty }
+  /// Microseconds. May cost a system call.
+  var roundTripTime: UInt64? { nil }
+  /// Who ended it with a reset.
+  var resetBy: ConnectionReset { .nobody }
+  var filterChainMetadata: MetadataTree? { nil }
+  var listenerMetadata: MetadataTree? { nil }
+  /// What filters have stored about it. Nil: nothing.
+  var stored: StoredData?
 }
 
 struct FormatContext {
@@ -44,12 +56,14 @@ struct FormatContext {
   unowned(unsafe) let trailers: MessageHead?
   unowned(unsafe) let connection: DescribedConnection?
   let info: UnsafeMutablePointer<StreamInfo>
+  var stored: StoredView
   var localReplyBody = MessageHead.empty
   var logType = AccessLogType.notSet
 
   init(
     worker: WorkerContext, request: MessageHead?, response: MessageHead?, trailers: MessageHead?,
-    connection: DescribedConnection?, info: UnsafeMutablePointer<StreamInfo>
+    connection: DescribedConnection?, info: UnsafeMutablePointer<StreamInfo>,
+    stored: StoredData? = nil
   ) {
     self.worker = worker
     self.request = request
@@ -57,6 +71,8 @@ struct FormatContext {
     self.trailers = trailers
     self.connection = connection
     self.info = info
+    self.stored = StoredView(
+      stream: stored, connection: connection?.stored, isStream: request != nil)
   }
 }
 
@@ -69,4 +85,8 @@ struct FormatNeeds: OptionSet {
   static let headBytes = FormatNeeds(rawValue: 2)
   /// Where clients connected to: a system call a connection, and not to be had when it has ended.
   static let downstreamLocal = FormatNeeds(rawValue: 4)
+  /// The endpoints of all attempts: a list.
+  static let attempts = FormatNeeds(rawValue: 8)
+  /// How long it takes to find a route: two clock reads a request.
+  static let routeTime = FormatNeeds(rawValue: 16)
 }

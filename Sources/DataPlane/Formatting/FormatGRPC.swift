@@ -14,7 +14,7 @@ enum FormatGRPC {
 
   /// `style`: 0 camel, 1 snake, 2 number. False where the request is none of gRPC.
   static func write(style: UInt8, _ context: FormatContext, to out: TextBuffer) -> Bool {
-    guard let request = context.request, isGRPC(request) else { return false }
+    guard let request = context.request, request.isGRPCRequest else { return false }
     let status = status(context)
     if style < 2, status >= 0, status < names.count {
       out.append(style == 0 ? names[status].camel : names[status].snake)
@@ -24,28 +24,12 @@ enum FormatGRPC {
     return true
   }
 
-  /// `application/grpc`, alone or with a `+format` or parameters.
-  static func isGRPC(_ request: MessageHead) -> Bool {
-    guard let type = request.headers.first(.contentType) else { return false }
-    let name: StaticString = "application/grpc"
-    let length = name.utf8CodeUnitCount
-    guard type.count >= length, type.prefix(length) == name else { return false }
-    return type.count == length || type[length] == UInt8(ascii: "+") || type[length] == UInt8(ascii: ";")
-  }
-
   /// -1: what the upstream says is no number.
   static func status(_ context: FormatContext) -> Int {
     let text =
       context.trailers.flatMap { find($0.headers) } ?? context.response.flatMap { find($0.headers) }
     if let text { return text.decimal.map { Int(clamping: $0) } ?? -1 }
-    switch context.info.pointee.responseCode {
-    case 400: return 13
-    case 401: return 16
-    case 403: return 7
-    case 404: return 12
-    case 429, 502, 503, 504: return 14
-    default: return 2
-    }
+    return GRPCStatus.of(http: context.info.pointee.responseCode)
   }
 
   private static func find(_ headers: HeaderMap) -> ByteView? {

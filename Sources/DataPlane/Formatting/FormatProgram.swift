@@ -168,6 +168,8 @@ final class FormatJSONNode {
 
   private func writeSingle(_ context: inout FormatContext, to out: TextBuffer) -> Bool {
     let step = steps.pointee
+    // A value of metadata keeps its kind.
+    if step.writesJSON { return step.writeJSON(context, to: out) }
     if step.code == .coalesce || !step.isNumber {
       out.append(UInt8(ascii: "\""))
       let text = out.count

@@ -42,6 +42,7 @@ extension FormatStep {
     case .accessLogType: out.append(context.logType.name)
     case .localReplyBody: out.append(context.localReplyBody)
     case .coalesce: return writeFirst(&context, to: out)
+    case .metadata, .filterState: return writeStored(context, to: out)
     case .absent, .absentNumber: return false
     default: return writeName(&context, to: out)
     }
@@ -192,19 +193,7 @@ extension FormatStep {
   }
 
   private func writeFlags(_ flags: ResponseFlags, to out: TextBuffer) {
-    if flags.isEmpty {
-      out.append(UInt8(ascii: "-"))
-      return
-    }
-    var rest = flags.rawValue
-    var isFirst = true
-    while rest != 0 {
-      let index = rest.trailingZeroBitCount
-      rest &= rest &- 1
-      if !isFirst { out.append(UInt8(ascii: ",")) }
-      isFirst = false
-      out.append(ResponseFlags.name(index, long: kind == 1))
-    }
+    if flags.isEmpty { out.append(UInt8(ascii: "-")) } else { flags.write(long: kind == 1, to: out) }
   }
 
   // MARK: Addresses and names
@@ -228,6 +217,22 @@ extension FormatStep {
     case .filterChainName: return append(context.connection?.filterChainName ?? MessageHead.empty, to: out)
     case .connectionID: out.append(decimal: context.connection?.connectionID ?? 0)
     case .upstreamConnectionID: out.append(decimal: info.pointee.upstreamConnectionID)
+    case .listenerName: return append(context.connection?.listenerName ?? MessageHead.empty, to: out)
+    case .routeResolutions: out.append(decimal: UInt64(info.pointee.routeResolutions))
+    case .routeResolutionTime:
+      if info.pointee.routeResolutions == 0 { return false }
+      out.append(decimal: info.pointee.routeResolutionTime / 1000)
+    case .roundTripTime:
+      guard let time = context.connection?.roundTripTime else { return false }
+      out.append(decimal: time / 1000)
+    case .downstreamCloseType:
+      switch context.connection?.resetBy {
+      case .peer: out.append("RemoteReset")
+      case .proxy: out.append("LocalReset")
+      case .nobody: out.append("Normal")
+      case nil: return false
+      }
+    case .attempted: return writeAttempts(info, to: out)
     case .streamID:
       if let request = context.request {
         return append(request.headers.first(.xRequestID) ?? MessageHead.empty, to: out)
@@ -272,13 +277,30 @@ extension FormatStep {
 
   private func writeHost(_ info: UnsafeMutablePointer<StreamInfo>, to out: TextBuffer) -> Bool {
     guard let endpoint = info.pointee.endpoint else { return false }
+    write(endpoint, to: out)
+    return true
+  }
+
+  /// As `kind` says: its address or its name, with (even) or without the port.
+  private func write(_ endpoint: EndpointRuntime, to out: TextBuffer) {
     if kind >= 2, endpoint.hostnameText.view.count > 0 {
-      out.append(endpoint.hostnameText.view)
+      let name = endpoint.hostnameText.view
+      out.append(kind & 1 == 1 ? name.withoutPort : name)
     } else if kind & 1 == 1 {
       AddressText.writeWithoutPort(endpoint.model.address, prefix: -1, to: out)
     } else {
       AddressText.write(endpoint.model.address, to: out)
     }
-    return true
+  }
+
+  private func writeAttempts(_ info: UnsafeMutablePointer<StreamInfo>, to out: TextBuffer) -> Bool {
+    guard let list = info.pointee.attempted else { return false }
+    let isID = kind == 4
+    let count = isID ? list.connections.count : list.endpoints.count
+    for index in 0..<count {
+      if index > 0 { out.append(UInt8(ascii: ",")) }
+      if isID { out.append(decimal: list.connections[index]) } else { write(list.endpoints[index], to: out) }
+    }
+    return count > 0
   }
 }

@@ -15,6 +15,8 @@ struct FormatStep {
     case address, upstreamHost, upstreamCluster, upstreamAttempts
     case routeName, filterChainName, connectionID, upstreamConnectionID, streamID, uniqueID
     case localReplyBody, accessLogType, coalesce
+    case metadata, filterState
+    case listenerName, routeResolutions, routeResolutionTime, roundTripTime, downstreamCloseType, attempted
     case absent, absentNumber
   }
   /// Where a field is found: by its number, or among the parts of the start line.
@@ -50,7 +52,8 @@ struct FormatStep {
   var isNumber: Bool {
     switch code {
     case .requestHeadBytes, .responseHeadBytes, .trailerBytes, .duration, .totalDuration, .bytes, .zero,
-      .responseCode, .upstreamAttempts, .connectionID, .upstreamConnectionID, .absentNumber:
+      .responseCode, .upstreamAttempts, .connectionID, .upstreamConnectionID, .absentNumber,
+      .routeResolutions, .routeResolutionTime, .roundTripTime:
       true
     case .grpcStatus: kind == 2
     case .address: second == 2

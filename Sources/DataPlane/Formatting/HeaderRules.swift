@@ -106,6 +106,55 @@ final class HeaderRules {
   }
 }
 
+/// The rules of a route, of its virtual host and of its route table, for what has rules of its own
+/// beside them: the entries of weighted clusters.
+struct HeaderRuleLevels {
+  var outer: [HeaderRuleSet] = []
+  var mostSpecificWins = false
+
+  /// Nil: it has none.
+  func compile(with own: HeaderRuleSet, names: HeaderNameTable) -> RouteHeaderRules? {
+    if own.request.isEmpty, own.response.isEmpty { return nil }
+    // Its own come first whoever wins, as in Envoy.
+    return RouteHeaderRules.compile(
+      [own] + (mostSpecificWins ? outer.reversed() : outer), mostSpecificWins: false, names: names)
+  }
+}
+
+/// Changes made one after the other, each to what the one before has left.
+final class HeaderChanges {
+  private enum Step { case rules(HeaderRules), remove(TextMatcher) }
+  private let steps: [Step]
+  let needs: FormatNeeds
+
+  /// Nil: there are none.
+  init?(_ model: [HeaderChange], names: HeaderNameTable) {
+    if model.isEmpty { return nil }
+    var needs: FormatNeeds = []
+    steps = model.map { change in
+      var mutations = HeaderMutations()
+      switch change {
+      case .removeMatching(let matcher): return .remove(TextMatcher(matcher))
+      case .remove(let name): mutations.remove = [name]
+      case .add(let addition): mutations.add = [addition]
+      }
+      let rules = HeaderRules(mutations, names: names)
+      needs.formUnion(rules.needs)
+      return .rules(rules)
+    }
+    self.needs = needs
+  }
+
+  func apply(to head: MessageHead, _ context: inout FormatContext) {
+    for step in steps {
+      switch step {
+      case .rules(let rules): rules.apply(to: head, &context)
+      case .remove(let matcher): head.headers.removeNames { matcher.matches($0) }
+      }
+    }
+  }
+}
+
 /// The rules of a route with those of its virtual host and route table, in the order in which they
 /// are applied.
 final class RouteHeaderRules {

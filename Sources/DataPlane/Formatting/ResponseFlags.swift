@@ -1,28 +1,28 @@
 // Why an answer is what it is, as one letter code each: Envoy's response flags, which access logs,
 // their filters and operators' dashboards know.
 
-/// A set of Envoy's core response flags. The order of the bits is the order in which they are
-/// written, as Envoy's.
+/// A set of Envoy's core response flags. The order of the bits is the order in which they are written:
+/// Envoy writes them in the order in which they are found, and that retries are over is found first.
 struct ResponseFlags: OptionSet, Hashable {
   let rawValue: UInt32
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  static let failedLocalHealthCheck = ResponseFlags(rawValue: 1 << 0)
-  static let noHealthyUpstream = ResponseFlags(rawValue: 1 << 1)
-  static let upstreamRequestTimeout = ResponseFlags(rawValue: 1 << 2)
-  static let localReset = ResponseFlags(rawValue: 1 << 3)
-  static let upstreamRemoteReset = ResponseFlags(rawValue: 1 << 4)
-  static let upstreamConnectionFailure = ResponseFlags(rawValue: 1 << 5)
-  static let upstreamConnectionTermination = ResponseFlags(rawValue: 1 << 6)
-  static let upstreamOverflow = ResponseFlags(rawValue: 1 << 7)
-  static let noRouteFound = ResponseFlags(rawValue: 1 << 8)
-  static let delayInjected = ResponseFlags(rawValue: 1 << 9)
-  static let faultInjected = ResponseFlags(rawValue: 1 << 10)
-  static let rateLimited = ResponseFlags(rawValue: 1 << 11)
-  static let unauthorizedExternalService = ResponseFlags(rawValue: 1 << 12)
-  static let rateLimitServiceError = ResponseFlags(rawValue: 1 << 13)
-  static let downstreamConnectionTermination = ResponseFlags(rawValue: 1 << 14)
-  static let upstreamRetryLimitExceeded = ResponseFlags(rawValue: 1 << 15)
+  static let upstreamRetryLimitExceeded = ResponseFlags(rawValue: 1 << 0)
+  static let upstreamOverflow = ResponseFlags(rawValue: 1 << 1)
+  static let failedLocalHealthCheck = ResponseFlags(rawValue: 1 << 2)
+  static let noHealthyUpstream = ResponseFlags(rawValue: 1 << 3)
+  static let upstreamRequestTimeout = ResponseFlags(rawValue: 1 << 4)
+  static let localReset = ResponseFlags(rawValue: 1 << 5)
+  static let upstreamRemoteReset = ResponseFlags(rawValue: 1 << 6)
+  static let upstreamConnectionFailure = ResponseFlags(rawValue: 1 << 7)
+  static let upstreamConnectionTermination = ResponseFlags(rawValue: 1 << 8)
+  static let noRouteFound = ResponseFlags(rawValue: 1 << 9)
+  static let delayInjected = ResponseFlags(rawValue: 1 << 10)
+  static let faultInjected = ResponseFlags(rawValue: 1 << 11)
+  static let rateLimited = ResponseFlags(rawValue: 1 << 12)
+  static let unauthorizedExternalService = ResponseFlags(rawValue: 1 << 13)
+  static let rateLimitServiceError = ResponseFlags(rawValue: 1 << 14)
+  static let downstreamConnectionTermination = ResponseFlags(rawValue: 1 << 15)
   static let streamIdleTimeout = ResponseFlags(rawValue: 1 << 16)
   static let invalidEnvoyRequestHeaders = ResponseFlags(rawValue: 1 << 17)
   static let downstreamProtocolError = ResponseFlags(rawValue: 1 << 18)
@@ -37,21 +37,23 @@ struct ResponseFlags: OptionSet, Hashable {
   static let dropOverload = ResponseFlags(rawValue: 1 << 27)
   static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 28)
   static let unconditionalDropOverload = ResponseFlags(rawValue: 1 << 29)
+  /// The TCP proxy's attempts to connect: it says so after the failure itself.
+  static let connectAttemptsExceeded = ResponseFlags(rawValue: 1 << 30)
 
   /// (short, long), in the order of the bits.
   static let names: [(short: StaticString, long: StaticString)] = [
+    ("URX", "UpstreamRetryLimitExceeded"), ("UO", "UpstreamOverflow"),
     ("LH", "FailedLocalHealthCheck"), ("UH", "NoHealthyUpstream"), ("UT", "UpstreamRequestTimeout"),
     ("LR", "LocalReset"), ("UR", "UpstreamRemoteReset"), ("UF", "UpstreamConnectionFailure"),
-    ("UC", "UpstreamConnectionTermination"), ("UO", "UpstreamOverflow"), ("NR", "NoRouteFound"),
-    ("DI", "DelayInjected"), ("FI", "FaultInjected"), ("RL", "RateLimited"),
-    ("UAEX", "UnauthorizedExternalService"), ("RLSE", "RateLimitServiceError"),
-    ("DC", "DownstreamConnectionTermination"), ("URX", "UpstreamRetryLimitExceeded"),
+    ("UC", "UpstreamConnectionTermination"), ("NR", "NoRouteFound"), ("DI", "DelayInjected"),
+    ("FI", "FaultInjected"), ("RL", "RateLimited"), ("UAEX", "UnauthorizedExternalService"),
+    ("RLSE", "RateLimitServiceError"), ("DC", "DownstreamConnectionTermination"),
     ("SI", "StreamIdleTimeout"), ("IH", "InvalidEnvoyRequestHeaders"),
     ("DPE", "DownstreamProtocolError"), ("UMSDR", "UpstreamMaxStreamDurationReached"),
     ("RFCF", "ResponseFromCacheFilter"), ("NFCF", "NoFilterConfigFound"), ("DT", "DurationTimeout"),
     ("UPE", "UpstreamProtocolError"), ("NC", "NoClusterFound"), ("OM", "OverloadManagerTerminated"),
     ("DF", "DnsResolutionFailed"), ("DO", "DropOverload"), ("DR", "DownstreamRemoteReset"),
-    ("UDO", "UnconditionalDropOverload"),
+    ("UDO", "UnconditionalDropOverload"), ("URX", "UpstreamRetryLimitExceeded"),
   ]
 
   /// The name of a bit.
@@ -59,9 +61,27 @@ struct ResponseFlags: OptionSet, Hashable {
     long ? names[index].long : names[index].short
   }
 
-  /// The flag with a short name. Control-plane frequency.
+  /// What has this short name. Control-plane frequency.
   init?(short: String) {
-    guard let index = Self.names.firstIndex(where: { "\($0.short)" == short }) else { return nil }
-    self.init(rawValue: 1 << UInt32(index))
+    self = []
+    for index in Self.names.indices where "\(Self.names[index].short)" == short {
+      formUnion(ResponseFlags(rawValue: 1 << UInt32(index)))
+    }
+    if isEmpty { return nil }
+  }
+}
+
+extension ResponseFlags {
+  /// The codes, or the long names, separated by commas.
+  func write(long: Bool, to out: TextBuffer) {
+    var rest = rawValue
+    var isFirst = true
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      if !isFirst { out.append(UInt8(ascii: ",")) }
+      isFirst = false
+      out.append(ResponseFlags.name(index, long: long))
+    }
   }
 }

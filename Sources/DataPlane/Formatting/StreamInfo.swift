@@ -54,13 +54,21 @@ struct StreamInfo {
   // given back.
   var virtualHostName = MessageHead.empty
   var routeName = MessageHead.empty
+  unowned(unsafe) var virtualHostMetadata: MetadataTree?
+  unowned(unsafe) var routeMetadata: MetadataTree?
   unowned(unsafe) var cluster: ClusterRuntime?
   unowned(unsafe) var endpoint: EndpointRuntime?
   /// Of the connection that carried the request; only where a format asks (`FormatNeeds`).
   var upstreamLocal: SocketAddress?
   var upstreamConnectionID: UInt64 = 0
+  /// Only where a format asks.
+  unowned(unsafe) var attempted: AttemptList?
   /// Attempts to send the request upstream, the first one included.
   var attempts: UInt32 = 0
+  /// Looks for a route, the one for the request as it came included.
+  var routeResolutions: UInt32 = 0
+  /// Nanoseconds in all; only where a format asks.
+  var routeResolutionTime: UInt64 = 0
 
   init() {}
   init(start: UInt64) { self.start = start }

@@ -182,6 +182,37 @@ final class HeaderMap {
     count = kept
   }
 
+  /// Removes every field whose name is one of these, those that frame and route excepted.
+  func removeNames(_ isOne: (ByteView) -> Bool) {
+    var kept = 0
+    for index in 0..<count {
+      let entry = entries[index]
+      if entry.id.rawValue == 0 || entry.id.rawValue > HeaderID.transferEncoding.rawValue,
+        isOne(entry.nameView)
+      {
+        continue
+      }
+      if kept != index { entries[kept] = entry }
+      kept += 1
+    }
+    count = kept
+  }
+
+  /// Replaces the value of the fields with this number by a decimal one.
+  func set(_ id: HeaderID, _ name: StaticString, decimal: UInt64) {
+    remove(id)
+    add(id, name, decimal: decimal)
+  }
+
+  /// Gives the content to the other map and takes its own.
+  func exchange(with other: HeaderMap) {
+    swap(&entries, &other.entries)
+    swap(&capacity, &other.capacity)
+    swap(&count, &other.count)
+    swap(&head, &other.head)
+    arena.exchange(with: other.arena)
+  }
+
   /// Removes every field of the set.
   func remove(_ set: HeaderSet) {
     var kept = 0
@@ -374,6 +405,13 @@ final class Arena {
   deinit {
     clear()
     block.deallocate()
+  }
+
+  func exchange(with other: Arena) {
+    swap(&block, &other.block)
+    swap(&capacity, &other.capacity)
+    swap(&used, &other.used)
+    swap(&full, &other.full)
   }
 
   @inline(__always)

@@ -60,6 +60,7 @@ struct HeaderID: RawRepresentable, Equatable {
   static let via = HeaderID(rawValue: 47)
   static let grpcTimeout = HeaderID(rawValue: 48)
   static let xEnvoyUpstreamCanary = HeaderID(rawValue: 49)
+  static let xEnvoyIsTimeoutRetry = HeaderID(rawValue: 50)
 
   /// In the order of their numbers, from 1.
   static let wellKnown: [StaticString] = [
@@ -76,7 +77,7 @@ struct HeaderID: RawRepresentable, Equatable {
     "x-envoy-ratelimited", "grpc-status", "x-envoy-attempt-count", "x-envoy-original-host",
     "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
     "x-envoy-external-address", "x-forwarded-port", "user-agent", "via",
-    "grpc-timeout", "x-envoy-upstream-canary",
+    "grpc-timeout", "x-envoy-upstream-canary", "x-envoy-is-timeout-retry",
   ]
 }
 

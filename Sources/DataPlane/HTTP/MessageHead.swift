@@ -82,6 +82,25 @@ final class MessageHead {
     authority = MessageHead.empty
   }
 
+  /// Gives a response's head, whole or half, to the other and takes its own.
+  func exchangeResponse(with other: MessageHead) {
+    headers.exchange(with: other.headers)
+    swap(&status, &other.status)
+    swap(&minorVersion, &other.minorVersion)
+    swap(&originalText, &other.originalText)
+    swap(&originalOthersProper, &other.originalOthersProper)
+    swap(&reason, &other.reason)
+    swap(&contentLength, &other.contentLength)
+    swap(&isChunked, &other.isChunked)
+    swap(&transferEncodings, &other.transferEncodings)
+    swap(&hasUnsupportedEncoding, &other.hasUnsupportedEncoding)
+    swap(&connectionClose, &other.connectionClose)
+    swap(&connectionKeepAlive, &other.connectionKeepAlive)
+    swap(&connectionUpgrade, &other.connectionUpgrade)
+    swap(&connectionNominates, &other.connectionNominates)
+    swap(&hasUpgrade, &other.hasUpgrade)
+  }
+
   /// See `HeaderMap.rebase`.
   func rebase(from old: UnsafePointer<UInt8>, to new: UnsafePointer<UInt8>) {
     headers.rebase(from: old, to: new)

@@ -12,7 +12,9 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private enum Phase { case head, body, responding, closing }
   private enum Body { case none, length(UInt64), chunked, trailers, tunnel }
 
-  private let manager: HTTPManager
+  private var manager: HTTPManager
+  /// Takes the manager's place with the next request.
+  private var successor: HTTPManager?
   private var phase = Phase.head
   private var stream: HTTPStream?
   private var parser = HTTP1HeadParser(.request)
@@ -148,6 +150,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   private func beginStream() -> HTTPStream {
+    if let successor { adopt(successor) }
     let stream = manager.takeStream()
     self.stream = stream
     stream.begin(codec: self)
@@ -178,7 +181,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     requestPaused = false
     responsePaused = false
     let end: Bool
-    if manager.takesUpgrades, wantsTunnel(head) {
+    if head.method == .connect || (manager.takesUpgrades && wantsTunnel(head)) {
+      if head.method == .connect, !prepareConnect(stream) { return }
       head.isTunnel = true
       body = .tunnel
       tunnelEnded = false
@@ -215,6 +219,20 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   private func wantsTunnel(_ head: MessageHead) -> Bool {
     head.hasUpgrade && head.connectionUpgrade && !head.isChunked && head.contentLength <= 0
       && head.minorVersion == 1 && head.headers.first(.upgrade)?.equalsIgnoringCase("h2c") != true
+  }
+
+  /// False: it has been refused. Nothing but the tunnel may follow the head (RFC 9110 section 9.3.6).
+  private func prepareConnect(_ stream: HTTPStream) -> Bool {
+    let head = stream.request
+    if head.isChunked || head.contentLength > 0 {
+      refuse(stream, head.isChunked ? .unsupportedTransferEncoding : .badContentLength)
+      return false
+    }
+    head.headers.remove(.contentLength)
+    head.contentLength = -1
+    head.headers.remove(.upgrade)
+    head.hasUpgrade = false
+    return true
   }
 
   private func readTunnel(_ stream: HTTPStream) -> Bool {
@@ -367,8 +385,8 @@ final class HTTP1ServerConnection: HTTPServerCodec {
     }
     if framing == .untilClose { stream.closeAfterResponse = true }
     let field: HTTP1Encoder.ConnectionField =
-      head.status == 101
-      ? .upgrade
+      stream.opensTunnel
+      ? head.status == 101 ? .upgrade : .none
       : stream.closeAfterResponse ? .close : stream.request.minorVersion == 0 ? .keepAlive : .none
     let output = connection.output
     let before = output.byteCount
@@ -382,7 +400,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
 
   private func chooseFraming(_ stream: HTTPStream, end: Bool) -> HTTP1Encoder.Framing {
     let head = stream.response
-    if head.status == 101 { return .untilClose }
+    if stream.opensTunnel { return .untilClose }
     if stream.request.method == .head || head.status == 204 || head.status == 304 { return .none }
     if end {
       if head.contentLength < 0 {
@@ -463,6 +481,7 @@ final class HTTP1ServerConnection: HTTPServerCodec {
   }
 
   private func becomeIdle(_ now: UInt64) {
+    if let successor { adopt(successor) }
     idleDeadline = manager.idleTimeout == 0 ? .max : now &+ manager.idleTimeout
     armTimer()
   }
@@ -571,6 +590,20 @@ final class HTTP1ServerConnection: HTTPServerCodec {
       stream.leave()
     }
     stream.release()
+  }
+
+  override func succeed(by factory: TerminalFactory) -> Bool {
+    guard let next = factory as? HTTPManager, phase != .closing, !isDraining, manager.canGoOn(as: next) else {
+      return false
+    }
+    successor = next
+    if phase == .head, stream == nil { adopt(next) }
+    return true
+  }
+
+  private func adopt(_ next: HTTPManager) {
+    manager = next
+    successor = nil
   }
 
   override func drain() {

@@ -12,6 +12,7 @@ final class HTTPManager: TerminalFactory {
   let isInbound: Bool
   /// Nil: the router alone.
   let filters: HTTPFilterChain?
+  let statPrefix: String
   let requestLimits: HTTP1HeadParser.Limits
   let requestRules: HTTP1RequestRules
   let defaultHost: [UInt8]
@@ -58,12 +59,19 @@ final class HTTPManager: TerminalFactory {
 
   init(
     model: HTTPConnectionManager, listener: Listener, context: WorkerContext,
-    logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [],
+    logs: AccessLogWriters? = nil, filters: [HTTPFilterFactory] = [], handles: HandleTable? = nil,
     clusters: (String) -> ClusterRuntime?
   ) {
     self.context = context
+    statPrefix = model.statPrefix
     shadows = ShadowPool(context: context)
-    self.filters = filters.isEmpty ? nil : HTTPFilterChain(filters: filters)
+    // Routes' configurations may have defined more than their filters: first all of it, then the chains.
+    if let handles {
+      for version in model.pluginVersions { _ = handles.runtime(of: version, context) }
+    }
+    let chain =
+      filters + (handles.map { handles in model.filters.map { HTTPFilterFactory($0, handles, context) } } ?? [])
+    self.filters = chain.isEmpty ? nil : HTTPFilterChain(filters: chain)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
     histograms = context.stats.histograms(
@@ -72,7 +80,8 @@ final class HTTPManager: TerminalFactory {
       ListenerHTTPStat.self, scope: .listenerHTTP(listener: listener.statPrefix, http: model.statPrefix),
       worker: context.index)
     isInbound = listener.isInbound
-    routes = RouteTable(model: model.routes, context: context, clusters: clusters)
+    routes = RouteTable(
+      model: model.routes, chain: chain.map(\.name), context: context, clusters: clusters)
     accessLogger = logs.flatMap {
       AccessLogger.make(
         model.accessLogs, timing: model.accessLogTiming, context: context, writers: $0)
@@ -80,6 +89,7 @@ final class HTTPManager: TerminalFactory {
     accessLogInterval = accessLogger?.interval ?? 0
     localReplies = model.localReplies.map { LocalReplyRewriter($0, context: context) }
     formatNeeds = (accessLogger?.needs ?? []).union(localReplies?.needs ?? []).union(routes.formatNeeds)
+      .union(self.filters?.formatNeeds ?? [])
     requestLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxRequestHeadersBytes, maxHeaders: model.maxRequestHeaders)
     requestRules = HTTP1RequestRules(
@@ -113,6 +123,10 @@ final class HTTPManager: TerminalFactory {
   override func make(_ connection: Connection) -> TerminalFilter {
     HTTP1ServerConnection(connection: connection, manager: self)
   }
+
+  /// Connections of this manager can go on under another: what they count in and how they keep names is the
+  /// same.
+  func canGoOn(as next: HTTPManager) -> Bool { statPrefix == next.statPrefix && http1Names == next.http1Names }
 
   @inline(__always)
   func takeStream() -> HTTPStream { spare.popLast() ?? HTTPStream(manager: self) }

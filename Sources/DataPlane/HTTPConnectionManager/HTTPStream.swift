@@ -9,6 +9,7 @@
 // in, `send...` on the way out. Streams are used again: nothing of the last request is left after
 // `begin`.
 import CMartletABI
+import CMartletSystem
 import Model
 
 final class HTTPStream {
@@ -44,10 +45,24 @@ final class HTTPStream {
   private unowned(unsafe) var replyFormat: FormatProgram?
   /// Nil where the connection manager has no filters, and before the head has come.
   private var filters: HTTPFilterChainInstance?
+  /// The route was looked for, and is this one (nil: there is none). Kept alive by the route table.
+  private var routeIsFound = false
+  private unowned(unsafe) var foundHost: VirtualHostRuntime?
+  private unowned(unsafe) var foundRoute: RouteRuntime?
+  /// What the route says about filters of the chain; kept alive by the route table.
+  private(set) unowned(unsafe) var routeFilters: RouteFilterTable?
+  /// The weighted cluster that was drawn already, because it speaks of filters.
+  private(set) var chosenEntry: WeightedChoice.Entry?
+  /// A filter has chosen another cluster than the route's.
+  var clusterOverride: ClusterRuntime?
+  /// A filter has set another limit than the connection's.
+  var filterBufferLimit: Int?
   /// What the filters are told at the end.
   private(set) var result = MARTLET_STREAM_RESET
   private var requestPauses: PauseReasons = []
   private var responsePauses: PauseReasons = []
+  /// The request is paused because too much waits for the upstream.
+  private var isBackedUp = false
   /// We have ended the stream, not the client.
   private var wasReset = false
   /// The request was counted as active.
@@ -60,6 +75,8 @@ final class HTTPStream {
   var closeAfterResponse = false
   /// The next local reply says that a circuit breaker is open.
   var isOverloaded = false
+  /// What the next local reply says to a gRPC client (nil: what its status stands for).
+  private var grpcReplyStatus: Int?
 
   // Deadlines in the reactor's time; `.max`: none.
   var headersDeadline: UInt64 = .max
@@ -72,6 +89,10 @@ final class HTTPStream {
   private var beganAt: UInt64 = 0
   /// When the last byte of the stream came or went.
   var lastActivity: UInt64 = 0
+  /// What filters have stored about the request; made at the first such, kept for the next request.
+  private var stored: StoredData?
+  /// As `stored`.
+  private var attempted: AttemptList?
 
   init(manager: HTTPManager) {
     self.manager = manager
@@ -90,15 +111,25 @@ final class HTTPStream {
     responseStarted = false
     requestPauses = []
     responsePauses = []
+    isBackedUp = false
     result = MARTLET_STREAM_RESET
     counted = false
     closeAfterResponse = false
     isOverloaded = false
+    grpcReplyStatus = nil
     wasReset = false
     isUpgraded = false
     repliesForRoute = false
     replyFormat = nil
     rules = nil
+    isLocalReply = false
+    routeIsFound = false
+    foundHost = nil
+    foundRoute = nil
+    routeFilters = nil
+    chosenEntry = nil
+    clusterOverride = nil
+    filterBufferLimit = nil
     let now = manager.context.reactor.now
     beganAt = now
     lastActivity = now
@@ -124,8 +155,6 @@ final class HTTPStream {
       manager.counters.subtract(.connectionUpgradesActive)
     }
     counted = false
-    if manager.accessLogger != nil { log(.downstreamEnd) }
-    codec = nil
     if let filters { filters.end() } else { finishRelease() }
   }
 
@@ -137,7 +166,11 @@ final class HTTPStream {
 
   @inline(__always)
   private func finishRelease() {
+    if manager.accessLogger != nil { log(.downstreamEnd) }
+    codec = nil
     request.headers.clear()
+    if let stored, !stored.isEmpty { stored.clear() }
+    if info.attempted != nil { attempted?.clear() }
     requestTrailers.headers.clear()
     router.release()
     manager.giveBack(self)
@@ -166,19 +199,12 @@ final class HTTPStream {
       info.lastDownstreamReceived = manager.context.reactor.now
     }
     guard manager.sanitizer.prepare(self) else { return }
-    if request.method == .connect {
-      // CONNECT needs a route that says so; none can yet.
-      closeAfterResponse = true
-      manager.counters.add(.requestRouted)
-      manager.counters.add(.noRoute)
-      reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
-      return
-    }
     if request.hasUpgrade, request.connectionUpgrade, !request.isTunnel, !isUpgradeToHTTP2() {
       refuseUpgrade()
       return
     }
     if let chain = manager.filters {
+      findRoute()
       let filters = chain.take(for: self)
       self.filters = filters
       filters.requestHead(end: end)
@@ -213,6 +239,20 @@ final class HTTPStream {
     } else {
       forwardEnd(trailers: trailers)
     }
+  }
+
+  /// A filter gives a message trailers. False: it has some.
+  func makeTrailers(ofRequest: Bool) -> Bool {
+    if ofRequest {
+      if requestHasTrailers { return false }
+      requestHasTrailers = true
+      requestTrailers.reset()
+    } else {
+      if responseHasTrailers { return false }
+      responseHasTrailers = true
+      responseTrailers.reset()
+    }
+    return true
   }
 
   // MARK: The request, behind the filters
@@ -255,17 +295,43 @@ final class HTTPStream {
   }
 
   func pauseResponse(_ reason: PauseReasons) {
-    if responsePauses.isEmpty { router.pauseResponse() }
+    if responsePauses.isEmpty {
+      info.cluster?.counters.add(.flowPaused)
+      router.pauseResponse()
+      filters?.backPressure(true)
+    }
     responsePauses.insert(reason)
   }
 
   func continueResponse(_ reason: PauseReasons) {
     guard responsePauses.remove(reason) != nil, responsePauses.isEmpty else { return }
+    info.cluster?.counters.add(.flowResumed)
     router.continueResponse()
+    filters?.backPressure(false)
+  }
+
+  /// More of the request waits for the upstream than its limit.
+  func upstreamBackedUp() {
+    if !isBackedUp {
+      isBackedUp = true
+      info.cluster?.counters.add(.flowBackedUp)
+      manager.counters.add(.flowPaused)
+    }
+    pauseRequest(.upstream)
+  }
+
+  /// It has taken all.
+  func upstreamDrained() {
+    if isBackedUp {
+      isBackedUp = false
+      info.cluster?.counters.add(.flowDrained)
+      manager.counters.add(.flowResumed)
+    }
+    continueRequest(.upstream)
   }
 
   /// Bytes that may wait in the stream: `per_connection_buffer_limit_bytes`.
-  var bufferLimit: Int { codec?.connection.bufferLimit ?? 0 }
+  var bufferLimit: Int { filterBufferLimit ?? codec?.connection.bufferLimit ?? 0 }
 
   /// Filters hold more of a message than the limit allows.
   func heldTooMuch(ofRequest: Bool) {
@@ -273,6 +339,7 @@ final class HTTPStream {
       manager.counters.add(.requestTooLarge)
       reply(413, body: "Payload Too Large", details: ResponseDetails.requestPayloadTooLarge)
     } else {
+      manager.counters.add(.responseTooLarge)
       reply(500, body: "Internal Server Error", details: ResponseDetails.responsePayloadTooLarge)
     }
   }
@@ -286,17 +353,25 @@ final class HTTPStream {
   /// False: the route does not let the protocol through. Nothing of it is sent before the upstream
   /// has agreed.
   private func beginTunnel(_ action: RouteActionRuntime) -> Bool {
-    guard let type = request.headers.first(.upgrade),
-      action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
-    else {
-      refuseUpgrade()
-      return false
+    // That a CONNECT may be was asked when its route was found.
+    if request.method != .connect {
+      guard let type = request.headers.first(.upgrade),
+        action.upgrades.allows(type) ?? manager.upgrades.allows(type) ?? false
+      else {
+        refuseUpgrade()
+        return false
+      }
     }
     countedUpgrade = true
     manager.counters.add(.connectionUpgradesTotal)
     manager.counters.add(.connectionUpgradesActive)
     pauseRequest(.upgrade)
     return true
+  }
+
+  private func allowsConnect(_ action: RouteRuntime.Action) -> Bool {
+    if case .cluster(let action) = action, let allows = action.upgrades.allowsConnect { return allows }
+    return manager.upgrades.allowsConnect ?? false
   }
 
   /// The route's word on how long the request may last.
@@ -317,13 +392,63 @@ final class HTTPStream {
   func reroute() {
     routeDeadline = .max
     manager.counters.add(.requestTotal)
+    routeIsFound = false
     route()
   }
 
+  /// Looks for the route, once: filters and what stands behind them go by the same.
+  private func findRoute() {
+    if routeIsFound { return }
+    routeIsFound = true
+    info.routeResolutions &+= 1
+    let began = manager.formatNeeds.contains(.routeTime) ? martlet_monotonic_nanoseconds() : 0
+    foundHost = manager.routes.virtualHost(for: request)
+    let route = foundHost.flatMap { host in
+      host.asksForStored ? host.route(for: request, stored: storedView) : host.route(for: request)
+    }
+    if began > 0 { info.routeResolutionTime &+= martlet_monotonic_nanoseconds() &- began }
+    foundRoute = route
+    routeFilters = route?.filters
+    chosenEntry = nil
+    if let route, case .cluster(let action) = route.action, let weights = action.weights, weights.hasFilters {
+      let entry = router.draw(weights, action)
+      chosenEntry = entry
+      routeFilters = entry.filters ?? route.filters
+    }
+    guard let route, let foundHost else { return }
+    info.virtualHostName = foundHost.nameText.view
+    info.routeName = route.nameText.view
+    info.virtualHostMetadata = foundHost.metadata
+    info.routeMetadata = route.metadata
+  }
+
+  /// `clear_route`: the request is another now.
+  func findRouteAgain() {
+    routeIsFound = false
+    findRoute()
+  }
+
+  /// The route's cluster, as far as it is known before the request goes there.
+  var clusterOfRoute: ClusterRuntime? {
+    if let cluster = clusterOverride ?? info.cluster { return cluster }
+    guard let route = foundRoute, case .cluster(let action) = route.action, action.weights == nil else { return nil }
+    return action.target.find(request, manager.context.clusterDirectory)
+  }
+
+  /// The answer is the proxy's own.
+  private(set) var isLocalReply = false
+
+  /// The route sends requests to a cluster.
+  var routeForwards: Bool {
+    if let foundRoute, case .cluster = foundRoute.action { return true }
+    return false
+  }
+
   private func route() {
-    manager.counters.add(.requestRouted)
-    guard let host = manager.routes.virtualHost(for: request) else { return noRoute() }
+    findRoute()
+    guard let host = foundHost else { return noRoute() }
     if host.mustBeSecure(request) {
+      manager.counters.add(.requestRouted)
       manager.counters.add(.requestDirectResponse)
       Redirection.writeSecure(request, into: manager.context.scratch)
       reply(
@@ -331,17 +456,28 @@ final class HTTPStream {
         location: manager.context.scratch.view)
       return
     }
-    guard let route = host.route(for: request) else { return noRoute() }
+    guard let route = foundRoute else { return noRoute() }
+    if request.method == .connect, !allowsConnect(route.action) {
+      refuseUpgrade()
+      return
+    }
+    manager.counters.add(.requestRouted)
     rules = route.headerRules
     repliesForRoute = true
-    info.virtualHostName = host.nameText.view
-    info.routeName = route.nameText.view
     switch route.action {
     case .directResponse(let response):
       logStart()
       manager.counters.add(.requestDirectResponse)
       replyFormat = route.replyFormat
-      reply(response.status, bytes: response.body, details: ResponseDetails.directResponse)
+      var location: ByteView?
+      // RFC 9110 section 10.2.2: what was made, or where else it is.
+      if response.status == 201 || response.status / 100 == 3 {
+        Redirection.writeOwn(request, into: manager.context.scratch)
+        location = manager.context.scratch.view
+      }
+      reply(
+        response.status, bytes: response.body, details: ResponseDetails.directResponse,
+        location: location)
     case .redirect(let redirect):
       logStart()
       manager.counters.add(.requestDirectResponse)
@@ -357,11 +493,12 @@ final class HTTPStream {
       if action.streamDuration != nil { applyStreamDuration(action) }
       if request.isTunnel, !beginTunnel(action) { return }
       info.upstreamRequestStart = manager.context.reactor.now
-      router.start(action, of: route)
+      router.start(action, of: route, in: host)
     }
   }
 
   private func noRoute() {
+    manager.counters.add(.requestRouted)
     manager.counters.add(.noRoute)
     reply(404, body: nil, flags: .noRouteFound, details: ResponseDetails.routeNotFound)
   }
@@ -399,12 +536,12 @@ final class HTTPStream {
     addResponseHeaders()
     countResponse()
     // What the client has sent behind its head is of a protocol that the upstream does not speak.
-    if request.isTunnel, response.status != 101 { closeAfterResponse = true }
+    if request.isTunnel, !opensTunnel { closeAfterResponse = true }
     codec.encodeHead(self, end: end)
-    if let logger = manager.accessLogger, logger.logsTunnel, isTunnelAnswer {
-      log(.downstreamTunnelEstablished)
+    if opensTunnel {
+      if let logger = manager.accessLogger, logger.logsTunnel { log(.downstreamTunnelEstablished) }
+      beginUpgraded()
     }
-    if response.status == 101 { beginUpgraded() }
     if end { finishResponse(trailers: nil) }
   }
 
@@ -414,9 +551,8 @@ final class HTTPStream {
     continueRequest(.upgrade)
   }
 
-  private var isTunnelAnswer: Bool {
-    response.status == 101 || (request.method == .connect && response.status / 100 == 2)
-  }
+  /// The answer at hand opens the tunnel that the request asked for.
+  var opensTunnel: Bool { router.opensTunnel }
 
   func sendInformational() { codec?.encodeInformational(self) }
 
@@ -498,13 +634,14 @@ final class HTTPStream {
   }
 
   func reply(
-    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString
+    _ status: Int, bytes: [UInt8], flags: ResponseFlags = [], details: StaticString,
+    location: ByteView? = nil
   ) {
     info.note(flags, details: details)
     bytes.withUnsafeBufferPointer { buffer in
       reply(
         status, view: buffer.baseAddress.map { ByteView($0, buffer.count) } ?? MessageHead.empty,
-        location: nil)
+        location: location)
     }
   }
 
@@ -526,7 +663,17 @@ final class HTTPStream {
       }
     }
     info.details = answer.details.withView { request.headers.keep($0) }
-    answer.body.withView { finishReply($0) }
+    if answer.isStreamed { startReply() } else { answer.body.withView { finishReply($0) } }
+  }
+
+  /// The head of an answer whose body follows bit by bit.
+  private func startReply() {
+    let head = response
+    info.responseCode = head.status
+    let isBodiless = request.method == .head || head.status == 204 || head.status == 304
+    head.contentLength = -1
+    head.isChunked = !isBodiless
+    responseHead(end: isBodiless)
   }
 
   private func reply(_ status: Int, view: ByteView, location: ByteView?) {
@@ -545,6 +692,7 @@ final class HTTPStream {
       reset()
       return false
     }
+    isLocalReply = true
     router.cancel()
     filters?.stopRequest()
     routeDeadline = .max
@@ -559,6 +707,7 @@ final class HTTPStream {
     var body = body
     if rules != nil || replyFormat != nil || manager.localReplies != nil { body = shape(head, body) }
     info.responseCode = head.status
+    if repliesForRoute { router.writeAttempts(into: head) }
     let status = head.status
     // As Envoy: whoever sends what is answered so may have lost count of its messages.
     if status == 400 { closeAfterResponse = true }
@@ -566,10 +715,17 @@ final class HTTPStream {
       isOverloaded = false
       head.headers.add(.unknown, "x-envoy-overloaded", value: "true")
     }
+    let isGRPC = request.isGRPCRequest
+    if isGRPC {
+      GRPCReply.rewrite(
+        head, body, grpcStatus: grpcReplyStatus, withMessage: request.method != .head,
+        names: manager.context.names)
+      body = MessageHead.empty
+    }
     head.contentLength = Int64(body.count)
     head.headers.add(.contentLength, "content-length", decimal: UInt64(body.count))
     if body.count == 0 {
-      if head.headers.contains(.contentType) { head.headers.remove(.contentType) }
+      if !isGRPC, head.headers.contains(.contentType) { head.headers.remove(.contentType) }
     } else if !head.headers.contains(.contentType) {
       head.headers.add(.contentType, "content-type", value: "text/plain")
     }
@@ -611,6 +767,7 @@ final class HTTPStream {
         replyFormat.write(&context, to: text)
         // Kept apart: a mapper below may write there as well.
         view = request.headers.keep(text.view)
+        if request.isGRPCRequest { view = GRPCReply.message(view, of: replyFormat.contentType.view) }
         text.clear()
         if !head.headers.contains(.contentType) {
           head.headers.add(.contentType, "content-type", value: replyFormat.contentType.view)
@@ -626,6 +783,7 @@ final class HTTPStream {
         head.headers.add(.contentType, "content-type", value: type)
       }
       view = body
+      if let type, request.isGRPCRequest { view = GRPCReply.message(view, of: type) }
     }
     return view
   }
@@ -636,18 +794,46 @@ final class HTTPStream {
     withFormatContext { rules.applyToResponse(response, &$0) }
   }
 
+  /// Of a weighted cluster; kept alive by the route table.
+  func use(_ rules: RouteHeaderRules) { self.rules = rules }
+
   func applyRequestRules() {
     guard let rules else { return }
     withFormatContext { rules.applyToRequest(request, &$0) }
   }
 
+  /// The request is sent on the connection that `info` names.
+  @inline(never)
+  func noteAttempt() {
+    let list = attempted ?? AttemptList()
+    attempted = list
+    info.attempted = list
+    if let endpoint = info.endpoint { list.add(endpoint) }
+    list.add(connection: info.upstreamConnectionID)
+  }
+
+  // MARK: What filters store
+
+  var storedView: StoredView {
+    StoredView(stream: stored, connection: codec?.connection.stored, isStream: true)
+  }
+
+  /// Where filters store. It is empty again when the next request begins.
+  func storedForWriting() -> StoredData {
+    if let stored { return stored }
+    let made = StoredData()
+    stored = made
+    return made
+  }
+
   // MARK: Formats and access logs
 
-  func withFormatContext(_ body: (inout FormatContext) -> Void) {
+  /// `copy`: a head that stands for the request's.
+  func withFormatContext(_ copy: MessageHead? = nil, _ body: (inout FormatContext) -> Void) {
     withUnsafeMutablePointer(to: &info) { info in
       var context = FormatContext(
-        worker: manager.context, request: request, response: response,
-        trailers: router.responseTrailers, connection: codec?.connection, info: info)
+        worker: manager.context, request: copy ?? request, response: response,
+        trailers: router.responseTrailers, connection: codec?.connection, info: info, stored: stored)
       body(&context)
     }
   }
@@ -676,6 +862,7 @@ final class HTTPStream {
   /// The response cannot be completed.
   func reset() {
     wasReset = true
+    if responseStarted { manager.counters.add(.resetAfterResponseStarted) }
     router.cancel()
     codec?.reset(self)
   }
@@ -708,6 +895,7 @@ final class HTTPStream {
     if now >= durationDeadline {
       durationDeadline = .max
       counters.add(.requestMaxDuration)
+      grpcReplyStatus = GRPCStatus.deadlineExceeded
       expire(
         requestComplete ? 504 : 408, "downstream duration timeout", flags: .durationTimeout,
         details: ResponseDetails.maxDuration, close: !requestComplete)

@@ -95,6 +95,7 @@ final class RequestSanitizer {
     let headers = stream.request.headers
     let finding = client.find(stream.request, connection, present)
     if let status = finding.rejection {
+      counters.add(.requestRejectedByDetection)
       stream.reply(status, body: nil, details: ResponseDetails.originalIPDetectionFailed)
       return false
     }

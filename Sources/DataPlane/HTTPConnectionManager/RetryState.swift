@@ -13,9 +13,15 @@ struct RetryState {
   private var backOffBound: UInt64 = 0
   /// The attempt at hand is a retry: it holds a place in the cluster's circuit breaker.
   var isRetry = false
+  /// How long to wait for it was for the upstream to say.
+  var isRateLimited = false
 
   /// What an attempt has come to.
-  enum Outcome { case headers, connectFailure, reset(requestSent: Bool), timeout }
+  enum Outcome {
+    case headers, connectFailure, reset(requestSent: Bool), timeout
+    /// It goes on all the same: there is another beside it, whatever the conditions.
+    case hedged
+  }
 
   enum Decision { case no, exhausted, after(nanoseconds: UInt64, rateLimited: Bool) }
 
@@ -92,6 +98,7 @@ struct RetryState {
     case .reset(let requestSent):
       if !requestSent, conditions.contains(.resetBeforeRequest) { return true }
       return !conditions.isDisjoint(with: [.serverError, .gatewayError, .reset])
+    case .hedged: return true
     case .timeout:
       return !conditions.isDisjoint(with: [.serverError, .gatewayError, .reset])
     }

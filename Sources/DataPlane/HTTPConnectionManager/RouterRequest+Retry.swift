@@ -15,6 +15,8 @@ extension RouterRequest {
     timeout = action.timeout
     perTryTimeout = action.retryPolicy?.perTryTimeout ?? 0
     timeoutIs204 = false
+    streamDuration = nil
+    hedgesOnPerTryTimeout = action.hedgesOnPerTryTimeout
     if stream.request.headers.present.meets(RequestSanitizer.consumed) { readHeaderTimeouts() }
     // An attempt cannot last longer than all of them.
     if timeout > 0, perTryTimeout >= timeout { perTryTimeout = 0 }
@@ -34,6 +36,15 @@ extension RouterRequest {
       timeoutIs204 = text.decimal == 204
       headers.remove(.xEnvoyTimeoutAltResponse)
     }
+    if let text = headers.first(.xEnvoyUpstreamStreamDuration) {
+      if let milliseconds = text.decimal { streamDuration = RouterRequest.nanoseconds(milliseconds) }
+      headers.remove(.xEnvoyUpstreamStreamDuration)
+    }
+    if let text = headers.first(.xEnvoyHedgeOnPerTryTimeout) {
+      if text == "true" { hedgesOnPerTryTimeout = true }
+      if text == "false" { hedgesOnPerTryTimeout = false }
+      headers.remove(.xEnvoyHedgeOnPerTryTimeout)
+    }
   }
 
   private static func nanoseconds(_ milliseconds: UInt64) -> UInt64 {
@@ -42,10 +53,12 @@ extension RouterRequest {
 
   @inline(__always)
   func beginRetries(_ action: RouteActionRuntime) {
-    keepsBody = false
+    // A redirect may ask for the body again.
+    keepsBody = action.internalRedirect != nil
     retryAt = .max
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     if !tried.isEmpty { tried.removeAll(keepingCapacity: true) }
     let headers = stream.request.headers
     let asks = headers.contains(.xEnvoyRetryOn) || headers.contains(.xEnvoyRetryGRPCOn)
@@ -57,10 +70,15 @@ extension RouterRequest {
     for id in [HeaderID.xEnvoyRetryOn, .xEnvoyRetryGRPCOn, .xEnvoyMaxRetries, .xEnvoyRetriableStatusCodes] {
       headers.remove(id)
     }
-    keepsBody = retry.isEnabled
+    if retry.isEnabled { keepsBody = true }
   }
 
   // MARK: The body
+
+  /// Bytes that are kept at most.
+  var bodyLimit: Int {
+    action?.bodyLimit.map { Int(clamping: $0) } ?? stream.bufferLimit
+  }
 
   /// Does not own the slice.
   func keepForRetry(_ slice: Slice) {
@@ -68,7 +86,7 @@ extension RouterRequest {
     early = queue
     slice.chunk.retain()
     queue.append(slice)
-    if queue.byteCount > stream.bufferLimit {
+    if queue.byteCount > bodyLimit {
       stopKeeping()
       queue.removeAll()
     }
@@ -86,9 +104,15 @@ extension RouterRequest {
   /// An answer's head has come. True: it is not for the client.
   func retriesAnswer(end: Bool) -> Bool {
     switch decide(.headers) {
-    case nil: return false
-    case .some(let wait):
-      endpoint?.counters.add(.requestError)
+    case .answer: return false
+    case .cannot:
+      // What is still on its way may be better.
+      if hedges.isEmpty { return false }
+      if end { dropsAnswer = true } else { cancelUpstream() }
+      return true
+    case .retry(let wait):
+      cluster?.responses.countRetried(response.status)
+      isTimeoutRetry = false
       if end {
         // The connection is given back first: `upstreamEnd` follows.
         retryWait = wait
@@ -108,31 +132,46 @@ extension RouterRequest {
     case .connect, .connectTimeout: outcome = .connectFailure
     default: outcome = .reset(requestSent: !wasPending)
     }
-    guard let wait = decide(outcome) else { return false }
+    guard case .retry(let wait) = decide(outcome) else { return false }
+    isTimeoutRetry = false
     retryLater(wait)
     return true
   }
 
-  /// Nanoseconds to wait, where there is to be another attempt.
-  private func decide(_ outcome: RetryState.Outcome) -> UInt64? {
-    guard let cluster, let action else { return nil }
+  enum Verdict {
+    case answer
+    /// There ought to be another attempt, and there may be none.
+    case cannot
+    /// Nanoseconds to wait for it.
+    case retry(after: UInt64)
+  }
+
+  func decide(_ outcome: RetryState.Outcome) -> Verdict {
+    guard let cluster, let action else { return .answer }
     let decision = retry.decide(outcome, response, context)
     let wasRetry = retry.isRetry
     if wasRetry { endRetry() }
     switch decision {
     case .no:
-      if wasRetry, case .headers = outcome { cluster.counters.add(.requestRetrySuccess) }
-      return nil
+      if wasRetry, case .headers = outcome {
+        cluster.counters.add(.requestRetrySuccess)
+        statistics.add(.retrySuccess)
+      }
+      return .answer
     case .exhausted:
       cluster.counters.add(.requestRetryLimitExceeded)
+      statistics.add(.retryLimitExceeded)
       stream.info.flags.formUnion(.upstreamRetryLimitExceeded)
-      return nil
+      return .cannot
     case .after(let wait, let rateLimited):
-      guard cluster.takeRetry(action.priority) else { return nil }
+      guard cluster.takeRetry(action.priority) else {
+        statistics.add(.retryOverflow)
+        stream.info.flags.formUnion(.upstreamOverflow)
+        return .cannot
+      }
       retry.isRetry = true
-      cluster.counters.add(.requestRetry)
-      cluster.counters.add(rateLimited ? .requestRetryRateLimited : .requestRetryExponential)
-      return wait
+      retry.isRateLimited = rateLimited
+      return .retry(after: wait)
     }
   }
 
@@ -168,14 +207,18 @@ extension RouterRequest {
 
   // MARK: Time
 
-  var nextDeadline: UInt64 { Swift.min(retryAt, Swift.min(perTryDeadline, perTryIdleDeadline)) }
+  var nextDeadline: UInt64 {
+    let next = Swift.min(
+      Swift.min(retryAt, streamDeadline), Swift.min(perTryDeadline, perTryIdleDeadline))
+    return hedges.isEmpty ? next : Swift.min(next, hedgeDeadline)
+  }
 
   var hasPerTryTimeout: Bool { perTryTimeout > 0 || (action?.retryPolicy?.perTryIdleTimeout ?? 0) > 0 }
 
   /// The request is on its way, whole: the attempt's time runs.
   func startPerTry() {
     guard stream.requestForwarded else { return }
-    if perTryTimeout > 0 { perTryDeadline = context.reactor.now &+ perTryTimeout }
+    if perTryTimeout > 0, !headReceived { perTryDeadline = context.reactor.now &+ perTryTimeout }
     startPerTryIdle()
     stream.codec?.deadlineChanged(stream)
   }
@@ -189,17 +232,66 @@ extension RouterRequest {
     if now >= retryAt {
       retryAt = .max
       guard let action, let cluster else { return }
+      cluster.counters.add(.requestRetry)
+      cluster.counters.add(retry.isRateLimited ? .requestRetryRateLimited : .requestRetryExponential)
+      statistics.add(.retry)
       attempt(action, cluster)
+    } else if !hedges.isEmpty, now >= hedgeDeadline {
+      endLateHedges(now: now)
+    } else if now >= streamDeadline {
+      streamDeadline = .max
+      attemptTookTooLong()
     } else if now >= perTryDeadline {
-      cluster?.counters.add(.requestPerTryTimeout)
-      attemptTimedOut(details: ResponseDetails.perTryTimeout)
+      attemptTimedOut(.requestPerTryTimeout, details: ResponseDetails.perTryTimeout)
     } else if now >= perTryIdleDeadline {
-      cluster?.counters.add(.requestPerTryIdleTimeout)
-      attemptTimedOut(details: ResponseDetails.perTryIdleTimeout)
+      attemptTimedOut(.requestPerTryIdleTimeout, details: ResponseDetails.perTryIdleTimeout)
     }
   }
 
-  private func attemptTimedOut(details: StaticString) {
+  /// The attempt has got its connection.
+  @inline(__always)
+  func startStreamTimer() {
+    let duration = streamDuration ?? cluster?.maxStreamDuration ?? 0
+    if duration > 0 { startStreamTimer(duration) }
+  }
+
+  private func startStreamTimer(_ duration: UInt64) {
+    streamDeadline = context.reactor.now &+ duration
+    stream.codec?.deadlineChanged(stream)
+  }
+
+  /// `max_stream_duration` of the cluster, or of the request's own header.
+  private func attemptTookTooLong() {
+    cluster?.counters.add(.requestMaxDuration)
+    if retry.isEnabled, !headReceived, case .retry(let wait) = decide(.reset(requestSent: true)) {
+      cancelUpstream()
+      isTimeoutRetry = false
+      retryLater(wait)
+      return
+    }
+    if !hedges.isEmpty {
+      // Another attempt is still on its way.
+      cancelUpstream(isError: false)
+      sending = false
+      return
+    }
+    replyTookTooLong()
+  }
+
+  func replyTookTooLong() {
+    stream.reply(
+      stream.requestComplete ? 504 : 408, body: "upstream max stream duration reached",
+      flags: .upstreamMaxStreamDurationReached, details: ResponseDetails.maxStreamDuration)
+  }
+
+  private func attemptTimedOut(_ stat: ClusterStat, details: StaticString) {
+    if hedgesOnPerTryTimeout {
+      perTryDeadline = .max
+      perTryIdleDeadline = .max
+      if !headReceived, retry.policy != nil { hedge() }
+      return
+    }
+    cluster?.counters.add(stat)
     endpoint?.counters.add(.requestTimeout)
     perTryDeadline = .max
     perTryIdleDeadline = .max
@@ -209,12 +301,14 @@ extension RouterRequest {
       stream.reset()
       return
     }
-    if retry.isEnabled, let wait = decide(.timeout) {
+    if retry.isEnabled, case .retry(let wait) = decide(.timeout) {
       cancelUpstream()
+      isTimeoutRetry = true
       retryLater(wait)
       return
     }
     cancelUpstream()
+    countLocal(timeoutIs204 ? 204 : 504)
     replyTimeout(details: details)
   }
 }

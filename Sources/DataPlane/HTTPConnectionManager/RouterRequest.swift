@@ -15,6 +15,12 @@ final class RouterRequest: UpstreamHandler {
   var connection: HTTP1ClientConnection?
   var action: RouteActionRuntime?
   private var route: RouteRuntime?
+  var statistics = RequestStatistics()
+  /// Attempts that go on beside the present one.
+  var hedges: [HedgedAttempt] = []
+  var hedgesOnPerTryTimeout = false
+  /// The attempt that comes is made because one has timed out.
+  var isTimeoutRetry = false
   /// Copies of the request to which more of its body has to go.
   private var shadows: [ShadowRequest] = []
   /// The response that ends is a redirect, and the request goes on by it.
@@ -23,7 +29,7 @@ final class RouterRequest: UpstreamHandler {
   /// The connection is standing and the head is written.
   var sending = false
   var headReceived = false
-  private var sentAt: UInt64 = 0
+  var sentAt: UInt64 = 0
   /// What has come of the request before the connection was ready; with `keepsBody`, all of it.
   var early: OutboundQueue?
   /// The request may be sent again: its body stays in `early`.
@@ -33,16 +39,28 @@ final class RouterRequest: UpstreamHandler {
   var tried: [ObjectIdentifier] = []
   /// The answer that is being read to its end is not for the client.
   var retryWait: UInt64?
+  /// Nor is this one, and other attempts go on.
+  var dropsAnswer = false
   // Deadlines in the reactor's time; `.max`: none.
   var retryAt: UInt64 = .max
   var perTryDeadline: UInt64 = .max
   var perTryIdleDeadline: UInt64 = .max
+  /// Of the attempt (`max_stream_duration` of the cluster).
+  var streamDeadline: UInt64 = .max
   // Nanoseconds; 0: none.
   var timeout: UInt64 = 0
   var perTryTimeout: UInt64 = 0
   var timeoutIs204 = false
+  /// The request's own; nil: the cluster's.
+  var streamDuration: UInt64?
+  /// The upstream has agreed to the tunnel that the request asks for.
+  private(set) var opensTunnel = false
+  /// The bytes of the request's body are the upstream's, without a head: `connect_config`.
+  private var isRaw = false
+  /// Answers tell how often the request was sent.
+  var answersAttempts = false
   /// When the request was whole; 0 before that.
-  private var requestCompleteAt: UInt64 = 0
+  var requestCompleteAt: UInt64 = 0
   private var isCanary = false
   private var earlyTrailers = false
 
@@ -59,6 +77,8 @@ final class RouterRequest: UpstreamHandler {
     if !shadows.isEmpty { endShadows(complete: false) }
     redirects.clear()
     if retry.isRetry { endRetry() }
+    answersAttempts = false
+    opensTunnel = false
     action = nil
     route = nil
     cluster = nil
@@ -67,16 +87,23 @@ final class RouterRequest: UpstreamHandler {
 
   // MARK: The request
 
-  func start(_ action: RouteActionRuntime, of route: RouteRuntime) {
+  func start(_ action: RouteActionRuntime, of route: RouteRuntime, in host: VirtualHostRuntime) {
     self.action = action
     self.route = route
+    statistics.route = route.statistics
+    statistics.virtualCluster = host.virtualClusters?.find(stream.request)
+    answersAttempts = false
+    opensTunnel = false
+    isRaw = takesRaw(action)
+    isTimeoutRetry = false
     redirecting = false
     sending = false
     headReceived = false
     isCanary = false
     requestCompleteAt = stream.requestComplete ? context.reactor.now : 0
-    earlyTrailers = false
-    guard let cluster = choose(action) else {
+    // Of a request that a redirect has brought here whole.
+    earlyTrailers = stream.requestForwarded && stream.requestHasTrailers && hasBody
+    guard let cluster = stream.clusterOverride ?? choose(action) else {
       stream.manager.counters.add(.noCluster)
       stream.logStart()
       stream.reply(
@@ -90,9 +117,11 @@ final class RouterRequest: UpstreamHandler {
     stream.info.attempts = 0
     if let idle = action.idleTimeout { stream.idleTimeout = idle }
     readTimeouts(action)
+    answersAttempts = action.attemptHeaders.countsInResponse
+    if action.attemptHeaders.countsInRequest { countAttempt(1) }
     stream.applyRequestRules()
     rewrite(action, route)
-    if !action.mirrors.isEmpty { mirror(action) }
+    if !action.mirrors.isEmpty, stream.request.method != .connect { mirror(action) }
     if stream.requestForwarded { startRouteTimer() }
     beginRetries(action)
     attempt(action, cluster)
@@ -104,6 +133,7 @@ final class RouterRequest: UpstreamHandler {
     headReceived = false
     retryWait = nil
     stream.info.attempts &+= 1
+    if stream.info.attempts > 1 { describeRetry(action) }
     guard let endpoint = tried.isEmpty ? pick(cluster) : pickUntried(cluster) else {
       countLocal(503)
       stream.reply(
@@ -118,7 +148,7 @@ final class RouterRequest: UpstreamHandler {
         stream.request, endpoint: endpoint.model.hostname, again: stream.info.attempts > 1,
         tellsOrigin: !stream.manager.suppressEnvoyHeaders, context.scratch)
     }
-    switch endpoint.acquire(self, priority: action.priority) {
+    switch endpoint.acquire(self, priority: action.priority, raw: isRaw) {
     case .ready(let connection):
       self.connection = connection
       send(connection)
@@ -157,13 +187,19 @@ final class RouterRequest: UpstreamHandler {
     guard let weights = action.weights else {
       return action.target.find(stream.request, context.clusterDirectory)
     }
-    let entry = weights.choose(stream.request, context) { hash(action) }
+    let entry = stream.chosenEntry ?? draw(weights, action)
+    if let rules = entry.rules { stream.use(rules) }
     if !entry.host.isEmpty {
       context.scratch.clear()
       context.scratch.append(entry.host)
       stream.request.authority = stream.request.headers.keep(context.scratch.view)
     }
     return entry.target.find(stream.request, context.clusterDirectory)
+  }
+
+  /// One of a route's weighted clusters.
+  func draw(_ weights: WeightedChoice, _ action: RouteActionRuntime) -> WeightedChoice.Entry {
+    weights.choose(stream.request, context) { hash(action) }
   }
 
   /// The request's hash by the route's policies, for who chooses by it. Nil: it has none.
@@ -176,10 +212,18 @@ final class RouterRequest: UpstreamHandler {
   }
 
   private func mirror(_ action: RouteActionRuntime) {
+    // A body that is there already came with a redirected request.
+    let isWhole = stream.requestForwarded && (early?.isEmpty ?? true)
     for mirror in action.mirrors where mirror.isTaken(context) {
       let shadow = stream.manager.shadows.begin(
-        mirror, stream.request, timeout: action.timeout, isComplete: stream.requestForwarded)
-      if let shadow, !stream.requestForwarded { shadows.append(shadow) }
+        mirror, stream, timeout: action.timeout, isComplete: isWhole)
+      guard let shadow, !isWhole else { continue }
+      if stream.requestForwarded {
+        early?.forEachSlice { shadow.data($0) }
+        shadow.end()
+      } else {
+        shadows.append(shadow)
+      }
     }
   }
 
@@ -188,26 +232,7 @@ final class RouterRequest: UpstreamHandler {
     shadows.removeAll(keepingCapacity: true)
   }
 
-  private func rewrite(_ action: RouteActionRuntime, _ route: RouteRuntime) {
-    let request = stream.request
-    let tellsOrigin = !stream.manager.suppressEnvoyHeaders
-    action.hostRewriter?.rewrite(request, tellsOrigin: tellsOrigin, context.scratch)
-    if let rewriter = action.pathRewriter {
-      let old = request.path
-      context.scratch.clear()
-      if rewriter.rewrite(old, matchedBy: route.path, into: context.scratch) {
-        request.path = request.headers.keep(context.scratch.view)
-        if tellsOrigin {
-          request.headers.set(.xEnvoyOriginalPath, "x-envoy-original-path", value: old)
-        }
-      }
-    }
-    let expected = (perTryTimeout > 0 ? perTryTimeout : timeout) / 1_000_000
-    if expected > 0, !stream.manager.suppressEnvoyHeaders {
-      if request.headers.contains(.xEnvoyExpectedTimeout) { request.headers.remove(.xEnvoyExpectedTimeout) }
-      request.headers.add(.xEnvoyExpectedTimeout, "x-envoy-expected-rq-timeout-ms", decimal: expected)
-    }
-  }
+  private var hasBody: Bool { stream.request.isChunked || stream.request.contentLength > 0 }
 
   private func startRouteTimer() {
     if timeout == 0 || stream.request.isTunnel { return }
@@ -229,6 +254,7 @@ final class RouterRequest: UpstreamHandler {
     cluster?.counters.add(.requestActive)
     endpoint?.counters.add(.requestTotal)
     endpoint?.counters.add(.requestActive)
+    statistics.add(.total)
     sentAt = context.reactor.now
     stream.info.poolReady = sentAt
     stream.info.firstUpstreamSent = sentAt
@@ -236,12 +262,24 @@ final class RouterRequest: UpstreamHandler {
     if stream.manager.formatNeeds.contains(.upstreamLocal) {
       stream.info.upstreamLocal = connection.findLocalAddress()
     }
+    if stream.manager.formatNeeds.contains(.attempts) { stream.noteAttempt() }
     let request = stream.request
+    if isRaw {
+      sendRaw(connection)
+      return
+    }
+    if request.method == .connect { setTarget(request) }
     let framing: HTTP1Encoder.Framing =
       request.isChunked ? .chunked : request.contentLength >= 0 ? .contentLength : .none
     // An internal client's wishes have been read.
     if stream.info.isInternal { request.headers.remove(RequestSanitizer.consumed) }
     connection.encodeHead(request, framing: framing)
+    sendBody(connection)
+  }
+
+  /// What there is of the body, and the end if it has come.
+  @inline(__always)
+  private func sendBody(_ connection: HTTP1ClientConnection) {
     if let early, !early.isEmpty {
       if keepsBody {
         early.forEachSlice { slice in
@@ -253,9 +291,26 @@ final class RouterRequest: UpstreamHandler {
       }
     }
     if hasPerTryTimeout { startPerTry() }
+    startStreamTimer()
     if stream.requestForwarded {
       finishRequest(connection, trailers: earlyTrailers && forwardsTrailers ? stream.requestTrailers : nil)
     }
+  }
+
+  /// A CONNECT, or a POST in its place, that ends here.
+  private func takesRaw(_ action: RouteActionRuntime) -> Bool {
+    guard let connect = action.connect else { return false }
+    let method = stream.request.method
+    return method == .connect || (connect.takesPost && method == .post)
+  }
+
+  /// The upstream speaks no HTTP: that its connection stands is the answer.
+  private func sendRaw(_ connection: HTTP1ClientConnection) {
+    connection.beginRaw()
+    sendBody(connection)
+    response.reset()
+    response.status = 200
+    upstreamHead(end: false)
   }
 
   /// Owns the slice. The request is paused until the connection is ready; what filters had held
@@ -271,7 +326,7 @@ final class RouterRequest: UpstreamHandler {
     connection.write(slice)
     if connection.backlog > cluster.model.perConnectionBufferLimit {
       connection.notifyWhenDrained()
-      stream.pauseRequest(.upstream)
+      stream.upstreamBackedUp()
     }
   }
 
@@ -283,7 +338,7 @@ final class RouterRequest: UpstreamHandler {
     let queue = early ?? OutboundQueue(pool: context.reactor.pool)
     early = queue
     queue.append(slice)
-    if keepsBody, queue.byteCount > stream.bufferLimit { stopKeeping() }
+    if keepsBody, queue.byteCount > bodyLimit { stopKeeping() }
   }
 
   func requestEnd(trailers: MessageHead?) {
@@ -309,24 +364,32 @@ final class RouterRequest: UpstreamHandler {
     stream.manager.forwardsTrailers && cluster?.model.http1.enableTrailers == true
   }
 
-  override func upstreamDrained() { stream.continueRequest(.upstream) }
+  override func upstreamDrained() { stream.upstreamDrained() }
 
   // MARK: The response
 
   override func upstreamInformational() {
     stream.lastActivity = context.reactor.now
+    // Something of this attempt's answer goes to the client: there can be no other.
+    if !hedges.isEmpty { dropHedges() }
+    retry.disable()
+    countResponse()
     // 100 has been sent to the client already, by the codec that it asked.
     if response.status != 100 || stream.manager.proxiesContinue { stream.sendInformational() }
   }
 
   override func upstreamHead(end: Bool) {
     stream.info.firstUpstreamReceived = context.reactor.now
-    stream.info.responseCode = response.status
     if stream.manager.formatNeeds.contains(.headBytes) {
       stream.info.upstream.headReceived = WireBytes.received(response)
     }
     if retry.isEnabled, retriesAnswer(end: end) { return }
+    if !hedges.isEmpty { dropHedges() }
     headReceived = true
+    perTryDeadline = .max
+    stream.info.responseCode = response.status
+    // Whatever becomes of its body.
+    endpoint?.counters.add(response.status < 500 ? .requestSuccess : .requestError)
     stream.info.note([], details: ResponseDetails.viaUpstream)
     countResponse()
     if let redirect = action?.internalRedirect, redirect.handles(response.status),
@@ -334,14 +397,19 @@ final class RouterRequest: UpstreamHandler {
     {
       return
     }
-    if !stream.manager.suppressEnvoyHeaders {
-      let milliseconds = (context.reactor.now &- sentAt) / 1_000_000
+    if stream.request.isTunnel {
+      opensTunnel =
+        response.status == 101 || (stream.request.method == .connect && response.status / 100 == 2)
+    }
+    if requestCompleteAt != 0, !stream.manager.suppressEnvoyHeaders {
+      let milliseconds = (context.reactor.now &- requestCompleteAt) / 1_000_000
       let headers = response.headers
       if headers.contains(.xEnvoyUpstreamServiceTime) { headers.remove(.xEnvoyUpstreamServiceTime) }
       headers.add(
         .xEnvoyUpstreamServiceTime, "x-envoy-upstream-service-time", decimal: milliseconds)
     }
     stream.applyResponseRules()
+    writeAttempts(into: response)
     // With `end`, the response ends in `upstreamEnd`, when the connection has been given back.
     pendingEnd = end
     if !end { stream.responseHead(end: false) }
@@ -353,7 +421,7 @@ final class RouterRequest: UpstreamHandler {
     guard let route else { return false }
     let refusal = redirect.follow(
       response, stream.request, from: route, in: stream.manager.routes, memory: &redirects,
-      isComplete: stream.requestForwarded)
+      isComplete: stream.requestForwarded, keepsBody: !hasBody || keepsBody)
     if let refusal {
       cluster?.counters.add(.redirectFailed)
       switch refusal {
@@ -371,7 +439,7 @@ final class RouterRequest: UpstreamHandler {
       // The connection is given back first: `upstreamEnd` follows.
       redirecting = true
     } else {
-      cancelUpstream()
+      cancelUpstream(isError: false)
       goOn()
     }
     return true
@@ -381,7 +449,8 @@ final class RouterRequest: UpstreamHandler {
   private func goOn() {
     redirecting = false
     if retry.isRetry { endRetry() }
-    early?.removeAll()
+    // It has become a GET, or what is kept of the body is the body.
+    if !hasBody { early?.removeAll() }
     stream.reroute()
   }
 
@@ -397,15 +466,23 @@ final class RouterRequest: UpstreamHandler {
     connection = nil
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     if let wait = retryWait {
       finishCounts(success: false)
       retryLater(wait)
+      return
+    }
+    if dropsAnswer {
+      dropsAnswer = false
+      finishCounts(success: false)
+      sending = false
       return
     }
     if requestCompleteAt != 0, let cluster {
       cluster.responses.time(
         from: requestCompleteAt, to: context.reactor.now, isInternal: stream.info.isInternal,
         isCanary: isCanary)
+      statistics.time(from: requestCompleteAt, to: context.reactor.now)
     }
     stream.routeDeadline = .max
     stream.info.lastUpstreamReceived = context.reactor.now
@@ -425,16 +502,20 @@ final class RouterRequest: UpstreamHandler {
   private func countResponse() {
     isCanary = response.headers.first(.xEnvoyUpstreamCanary)?.equalsIgnoringCase("true") == true
     cluster?.responses.count(response.status, isInternal: stream.info.isInternal, isCanary: isCanary)
+    statistics.count(response.status)
   }
 
-  func finishCounts(success: Bool) {
+  /// `success`: nil where the attempt came to nothing that could be either.
+  func finishCounts(success: Bool?) {
+    // The head has said it already.
+    let success = headReceived ? nil : success
     guard sending else {
-      endpoint?.counters.add(.requestError)
+      if success == false { endpoint?.counters.add(.requestError) }
       return
     }
     cluster?.counters.subtract(.requestActive)
     endpoint?.counters.subtract(.requestActive)
-    endpoint?.counters.add(success ? .requestSuccess : .requestError)
+    if let success { endpoint?.counters.add(success ? .requestSuccess : .requestError) }
   }
 
   // MARK: Ends
@@ -444,14 +525,12 @@ final class RouterRequest: UpstreamHandler {
     reportBytes()
     if wasPending { stream.info.poolReady = context.reactor.now }
     connection = nil
-    if !wasPending, !headReceived {
-      cluster?.counters.add(.requestReceiveReset)
-    }
     finishCounts(success: false)
     pendingEnd = false
     if retry.isEnabled, !headReceived, retries(failure, wasPending: wasPending) { return }
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     if headReceived {
       context.log(.debug, "router", "upstream ended inside a response: \(failure)")
       stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: true))
@@ -461,16 +540,24 @@ final class RouterRequest: UpstreamHandler {
     }
     let status = UpstreamFailureText.status(failure)
     countLocal(status)
+    sending = false
+    // Another attempt is still on its way.
+    if !hedges.isEmpty { return }
+    replyFailed(failure)
+  }
+
+  func replyFailed(_ failure: UpstreamFailure) {
+    let status = UpstreamFailureText.status(failure)
     if failure == .overflow { stream.isOverloaded = !stream.manager.suppressEnvoyHeaders }
     stream.info.flags.formUnion(UpstreamFailureText.flags(failure, started: false))
     stream.info.details = UpstreamFailureText.details(failure, started: false, stream)
     stream.reply(status, view: UpstreamFailureText.body(failure, stream))
   }
 
-  /// The route's timeout.
+  /// The route's timeout. Counted for each attempt that is on its way.
   func timedOut() {
-    cluster?.counters.add(.requestTimeout)
-    endpoint?.counters.add(.requestTimeout)
+    if connection != nil || waitsIn != nil { countTimeout(endpoint, answered: headReceived) }
+    for hedge in hedges { countTimeout(hedge.endpoint, answered: false) }
     stream.routeDeadline = .max
     if headReceived {
       stream.info.flags.formUnion(.upstreamRequestTimeout)
@@ -481,36 +568,48 @@ final class RouterRequest: UpstreamHandler {
     }
   }
 
+  private func countTimeout(_ endpoint: EndpointRuntime?, answered: Bool) {
+    cluster?.counters.add(.requestTimeout)
+    endpoint?.counters.add(.requestTimeout)
+    statistics.add(.timeout)
+    if answered { return }
+    endpoint?.counters.add(.requestError)
+    countLocal(timeoutIs204 ? 204 : 504)
+  }
+
   func replyTimeout(details: StaticString) {
     if timeoutIs204 {
       stream.reply(204, body: nil, flags: .upstreamRequestTimeout, details: details)
       return
     }
-    countLocal(504)
     stream.reply(504, body: "upstream request timeout", flags: .upstreamRequestTimeout, details: details)
   }
 
   /// Envoy counts the answers that the router makes among the cluster's.
-  private func countLocal(_ status: Int) {
+  func countLocal(_ status: Int) {
     cluster?.responses.count(status, isInternal: stream.info.isInternal, isCanary: false)
+    statistics.count(status)
   }
 
   /// Nobody waits for the response any more.
   @inline(__always)
   func cancel() {
-    if connection != nil || waitsIn != nil { cancelUpstream() }
+    if connection != nil || waitsIn != nil { cancelUpstream(isError: false) }
     if retryAt != .max { retryAt = .max }
+    if !hedges.isEmpty { dropHedges() }
   }
 
-  func cancelUpstream() {
+  /// `isError`: the endpoint is to blame.
+  func cancelUpstream(isError: Bool = true) {
     reportBytes()
     waitsIn?.cancel(self)
     let connection = connection
     self.connection = nil
-    finishCounts(success: false)
+    finishCounts(success: isError ? false : nil)
     pendingEnd = false
     perTryDeadline = .max
     perTryIdleDeadline = .max
+    streamDeadline = .max
     connection?.cancel()
   }
 

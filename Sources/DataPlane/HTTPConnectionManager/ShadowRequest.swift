@@ -42,11 +42,11 @@ final class ShadowPool {
 
   /// A shadow of the request as it goes to its own upstream. Nil: it could not begin.
   func begin(
-    _ mirror: MirrorRuntime, _ request: MessageHead, timeout: UInt64, isComplete: Bool
+    _ mirror: MirrorRuntime, _ stream: HTTPStream, timeout: UInt64, isComplete: Bool
   ) -> ShadowRequest? {
-    guard let cluster = mirror.target.find(request, context.clusterDirectory) else { return nil }
+    guard let cluster = mirror.target.find(stream.request, context.clusterDirectory) else { return nil }
     let shadow = take()
-    return shadow.begin(mirror, request, cluster, timeout: timeout, isComplete: isComplete) ? shadow : nil
+    return shadow.begin(mirror, stream, cluster, timeout: timeout, isComplete: isComplete) ? shadow : nil
   }
 }
 
@@ -72,7 +72,7 @@ final class ShadowRequest: UpstreamHandler {
   private var context: WorkerContext { pool.context }
 
   fileprivate func begin(
-    _ mirror: MirrorRuntime, _ original: MessageHead, _ cluster: ClusterRuntime, timeout: UInt64,
+    _ mirror: MirrorRuntime, _ stream: HTTPStream, _ cluster: ClusterRuntime, timeout: UInt64,
     isComplete: Bool
   ) -> Bool {
     self.isComplete = isComplete
@@ -80,8 +80,12 @@ final class ShadowRequest: UpstreamHandler {
     isActive = true
     isAttached = false
     sending = false
-    copy(original)
-    setHost(mirror, original.authority)
+    copy(stream.request)
+    if let changes = mirror.changes {
+      stream.withFormatContext(request) { changes.apply(to: request, &$0) }
+    }
+    setHost(mirror, stream.request.authority)
+    introduce()
     guard let endpoint = cluster.pick() else {
       finish()
       return false
@@ -116,6 +120,21 @@ final class ShadowRequest: UpstreamHandler {
       headers.addCopy(entry.id, name: entry.nameView, value: entry.valueView)
     }
   }
+
+  /// The proxy itself is the client of the copy.
+  private func introduce() {
+    let headers = request.headers
+    headers.set(.xEnvoyInternal, "x-envoy-internal", value: ShadowRequest.isInternal)
+    ShadowRequest.ownAddress.withView {
+      headers.append(.xForwardedFor, "x-forwarded-for", value: $0, separator: ",")
+    }
+  }
+
+  private static var isInternal: ByteView {
+    let text: StaticString = "true"
+    return ByteView(text.utf8Start, text.utf8CodeUnitCount)
+  }
+  private static let ownAddress = Array("\(LocalNodeAddress.ipv4)".utf8)
 
   /// `-shadow` stands behind the name and before the port.
   private func setHost(_ mirror: MirrorRuntime, _ host: ByteView) {

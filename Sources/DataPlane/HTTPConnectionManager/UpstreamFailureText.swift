@@ -33,8 +33,10 @@ enum UpstreamFailureText {
   /// The reply's body.
   static func body(_ failure: UpstreamFailure, _ stream: HTTPStream) -> ByteView {
     join(
-      ["upstream connect error or disconnect/reset before headers. reset reason: ", reason(failure)],
-      underscores: false, stream)
+      [
+        "upstream connect error or disconnect/reset before headers. ",
+        stream.info.attempts > 1 ? "retried and the latest " : "", "reset reason: ", reason(failure),
+      ], underscores: false, stream)
   }
 
   /// Response details such as `upstream_reset_before_response_started{connection_termination}`;

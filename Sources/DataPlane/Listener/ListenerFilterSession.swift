@@ -11,6 +11,8 @@ final class ListenerFilterSession: SocketHandler {
   private var next = 0
   private var timer = TimerID.none
   private var finished = false
+  /// What the filters have stored. Nil: nothing.
+  private var stored: StoredData?
 
   private init(_ listener: ListenerRuntime, _ addresses: ConnectionAddresses) {
     self.listener = listener
@@ -106,6 +108,7 @@ final class ListenerFilterSession: SocketHandler {
       addresses.local = destination
       addresses.isLocalRestored = true
     }
+    store(header.tlvs, filter)
     addresses.proxyProtocolTLVs = header.tlvs.filter { tlv in
       switch filter.passThroughTLVs {
       case .none: return false
@@ -114,6 +117,23 @@ final class ListenerFilterSession: SocketHandler {
       }
     }.map { ($0.type, $0.value) }
     return true
+  }
+
+  /// As `rules` say. Of several values for one place the first stays in the metadata, and the last in
+  /// the filter state, as in Envoy.
+  private func store(_ tlvs: [ProxyProtocolHeader.TLV], _ filter: ListenerFilter.ProxyProtocol) {
+    for tlv in tlvs {
+      for rule in filter.rules where rule.type == tlv.type {
+        let stored = self.stored ?? StoredData()
+        self.stored = stored
+        let tree = filter.storesInFilterState ? stored.filterState : stored.metadata
+        let path = [
+          filter.storesInFilterState ? "envoy.network.proxy_protocol.tlv" : rule.namespace, rule.key,
+        ]
+        if !filter.storesInFilterState, MetadataPath(path).find(in: tree) != nil { continue }
+        _ = tree.set(path, text: ValidText.make(tlv.value))
+      }
+    }
   }
 
   private func refuse(_ reason: String) {
@@ -132,11 +152,15 @@ final class ListenerFilterSession: SocketHandler {
   }
 
   override func socketEnded() {
-    if !finished { end() }
+    guard !finished else { return }
+    listener.counters.add(.listenerFilterRemoteClose)
+    end()
   }
 
   override func socketFailed(_ code: Int32) {
-    if !finished { end() }
+    guard !finished else { return }
+    listener.counters.add(.listenerFilterError)
+    end()
   }
 
   override func timerFired(now: UInt64) {
@@ -174,6 +198,7 @@ final class ListenerFilterSession: SocketHandler {
     let connection = Connection(
       context: target.context, owner: target, addresses: addresses,
       bufferLimit: target.model.perConnectionBufferLimit)
+    connection.stored = stored
     target.establish(connection, socket)
   }
 }

@@ -26,11 +26,13 @@ final class ListenerRuntime: ConnectionOwner {
   let context: WorkerContext
   let handles: HandleTable
   private(set) var model: Listener
+  private var tree: MetadataTree?
+  private let name: OwnedText
   let counters: Counters<ListenerStat>
   let histograms: Histograms<ListenerHistogram>
   private let workerCounters: Counters<ListenerWorkerStat>
   private var limits: ListenerLimits
-  private var chains: ListenerChains
+  private(set) var chains: ListenerChains
   private var onlyChain: NetworkChain?
   private(set) var acceptors: [Acceptor?] = []
   private(set) var isStopped = false
@@ -46,6 +48,8 @@ final class ListenerRuntime: ConnectionOwner {
     chains: ListenerChains, logs: AccessLogWriters
   ) {
     self.model = model
+    tree = MetadataTree(model.metadata)
+    name = OwnedText(model.name)
     self.logs = logs
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     self.context = context
@@ -75,8 +79,23 @@ final class ListenerRuntime: ConnectionOwner {
     return nil
   }
 
-  /// Takes a changed model over; connections that stand keep the chain they began with.
+  /// The new chain in the place of an old one: of the same name and for the same connections.
+  static func successor(
+    of chain: NetworkChain, in old: (model: Listener, chains: ListenerChains), _ new: ListenerRuntime
+  ) -> NetworkChain? {
+    guard let index = old.chains.all.firstIndex(where: { $0 === chain }) else { return nil }
+    guard index < old.model.filterChains.count else {
+      return new.model.defaultFilterChain == nil ? nil : new.chains.all.last
+    }
+    let was = old.model.filterChains[index]
+    let found = new.model.filterChains.firstIndex { $0.name == was.name && $0.match == was.match }
+    return found.map { new.chains.all[$0] }
+  }
+
+  /// Takes a changed model over; connections that stand keep the chain they began with, unless they are
+  /// given its successor.
   func update(model: Listener, limits: ListenerLimits, chains: ListenerChains) {
+    if model.metadata != self.model.metadata { tree = MetadataTree(model.metadata) }
     self.model = model
     accessLogger = AccessLogger.make(model.accessLogs, context: context, writers: logs)
     proxyProtocolCounters = Self.proxyProtocolCounters(model, context)
@@ -210,6 +229,9 @@ final class ListenerRuntime: ConnectionOwner {
     releaseLimits()
   }
 
+  override var metadata: MetadataTree? { tree }
+  override var nameText: ByteView { name.view }
+  override var formatNeeds: FormatNeeds { accessLogger?.needs ?? [] }
   override var keepsInfo: Bool { accessLogger != nil }
 
   /// The line at the end of a connection.

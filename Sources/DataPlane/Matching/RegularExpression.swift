@@ -26,6 +26,13 @@ final class RegularExpression {
     martlet_regex_capture(handle, text.base, text.count, spans.baseAddress, Int32(spans.count))
   }
 
+  /// Whether a substitution is one for this expression.
+  func takes(substitution: [UInt8]) -> Bool {
+    substitution.withUnsafeBufferPointer {
+      martlet_regex_check_substitution(handle, $0.baseAddress, $0.count, nil, 0)
+    }
+  }
+
   /// Adds the text with every match replaced.
   func replaceAll(in text: ByteView, by substitution: [UInt8], into result: ByteBuilder) {
     substitution.withUnsafeBufferPointer { new in

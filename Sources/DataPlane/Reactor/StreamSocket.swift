@@ -50,7 +50,8 @@ final class StreamSocket: EventSource {
   /// The peer has closed its side; a read will find the end after the data.
   private var peerClosed = false
   private(set) var ended = false
-  private(set) var readingPaused = false
+  private var pauses: PauseReasons = []
+  @inline(__always) var readingPaused: Bool { !pauses.isEmpty }
   private var inReadable = false
   private var inDirty = false
   /// A flush left something behind; the handler hears when it is gone.
@@ -163,11 +164,25 @@ final class StreamSocket: EventSource {
   }
 
   /// No more `socketReceived` until `resume`. Bytes wait in the kernel, which slows the peer.
-  func pauseReading() { readingPaused = true }
+  /// Who does not want more. Nothing is read while there is any.
+  struct PauseReasons: OptionSet {
+    let rawValue: UInt8
+    /// Whoever handles the socket.
+    static let handler = PauseReasons(rawValue: 1)
+    /// Filters write more than the peer takes.
+    static let output = PauseReasons(rawValue: 2)
+    /// Filters hold more than they may.
+    static let input = PauseReasons(rawValue: 4)
+    /// A filter has asked for it.
+    static let filter = PauseReasons(rawValue: 8)
+  }
 
-  func continueReading() {
-    guard readingPaused else { return }
-    readingPaused = false
+  @inline(__always)
+  func pauseReading(_ reason: PauseReasons = .handler) { pauses.insert(reason) }
+
+  @inline(__always)
+  func continueReading(_ reason: PauseReasons = .handler) {
+    guard pauses.remove(reason) != nil, pauses.isEmpty else { return }
     if state == .open, mayRead || !inbound.isEmpty { scheduleRead() }
   }
 
@@ -335,7 +350,7 @@ final class StreamSocket: EventSource {
     }
     state = .lingering
     inbound.releaseChunk()
-    readingPaused = false
+    pauses = []
     shutdownAfterFlush = true
     // Without a limit for the peer's closing there is still one for its reading.
     lingerTime = timeout ?? 1_000_000_000

@@ -3,18 +3,21 @@ import CMartletSystem
 import Model
 
 final class HostRewriter {
-  private enum Kind { case literal, header, pathRegex, endpoint }
+  private enum Kind { case literal, header, pathRegex, endpoint, format }
   private let kind: Kind
   private let text: [UInt8]
   private let header: HeaderID
   private let expression: RegularExpression?
   private let appends: Bool
   private let names: OriginNames
+  /// What makes the host where no text does; nil: the others do.
+  let format: FormatProgram?
 
   init(_ model: HostRewrite, appendsForwardedHost: Bool, names table: HeaderNameTable) {
     var header = HeaderID.unknown
     var expression: RegularExpression?
     var text = ""
+    var format: FormatProgram?
     switch model {
     case .literal(let host): (kind, text) = (.literal, host)
     case .header(let name): (kind, header) = (.header, table.intern(Array(name.utf8)) ?? .unknown)
@@ -22,7 +25,9 @@ final class HostRewriter {
       (kind, text) = (.pathRegex, regex.substitution)
       expression = RegularExpression(regex.pattern)
     case .endpoint: kind = .endpoint
+    case .format(let model): (kind, format) = (.format, FormatProgram(model, names: table))
     }
+    self.format = format
     self.header = header
     self.expression = expression
     self.text = Array(text.utf8)
@@ -36,7 +41,7 @@ final class HostRewriter {
   /// Rewrites before the endpoint is known. `tellsOrigin`: the upstream hears of the old host.
   func rewrite(_ request: MessageHead, tellsOrigin: Bool, _ scratch: ByteBuilder) {
     switch kind {
-    case .endpoint: break
+    case .endpoint, .format: break
     case .literal:
       scratch.clear()
       scratch.append(text)
@@ -72,7 +77,7 @@ final class HostRewriter {
     }
   }
 
-  private func set(_ request: MessageHead, _ host: ByteView, _ tellsOrigin: Bool) {
+  func set(_ request: MessageHead, _ host: ByteView, _ tellsOrigin: Bool) {
     let old = request.authority
     request.authority = request.headers.keep(host)
     guard old.count > 0 else { return }

@@ -52,12 +52,10 @@ final class InternalRedirection {
   /// Else the request is as it was, and the reason is given (`.failed`: of those without a counter).
   func follow(
     _ response: MessageHead, _ request: MessageHead, from route: RouteRuntime, in table: RouteTable,
-    memory: inout Memory, isComplete: Bool
+    memory: inout Memory, isComplete: Bool, keepsBody: Bool
   ) -> Refusal? {
     let becomesGET = response.status == 303 && request.method != .get && request.method != .head
-    // The body has been passed on and cannot be sent again.
-    let hasBody = request.isChunked || request.contentLength > 0
-    guard isComplete, !hasBody || becomesGET, let location = response.headers.first(.location) else {
+    guard isComplete, keepsBody || becomesGET, let location = response.headers.first(.location) else {
       return .failed
     }
     guard let target = Target(location) else { return .badLocation }

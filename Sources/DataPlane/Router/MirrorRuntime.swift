@@ -7,6 +7,8 @@ final class MirrorRuntime {
   let appendsSuffix: Bool
   /// Empty: the request's.
   let host: [UInt8]
+  /// Nil: the copy's headers stay as they are.
+  let changes: HeaderChanges?
 
   /// The route's.
   let priority: RoutingPriority
@@ -20,6 +22,7 @@ final class MirrorRuntime {
     fraction = model.fraction.map { RuntimeFractionRuntime($0, context.runtime) }
     appendsSuffix = model.appendsSuffix
     host = Array((model.host ?? "").utf8)
+    changes = HeaderChanges(model.headerChanges, names: context.names)
   }
 
   func isTaken(_ context: WorkerContext) -> Bool {

@@ -2,14 +2,18 @@
 import Model
 
 final class PathRewriter {
-  private enum Kind { case prefix, regex, template }
+  private enum Kind { case prefix, regex, template, format }
   private let kind: Kind
   /// The prefix, or the substitution.
   private let text: [UInt8]
   private let expression: RegularExpression?
   private let pieces: [(literal: [UInt8], group: Int)]
+  /// What makes the path where no text does. Nil: `rewrite` does.
+  let format: FormatProgram?
 
-  init(_ model: PathRewrite) {
+  /// `names`: nil where there can be no format, as in redirects.
+  init(_ model: PathRewrite, names: HeaderNameTable? = nil) {
+    var format: FormatProgram?
     switch model {
     case .prefix(let prefix):
       (kind, text, expression, pieces) = (.prefix, Array(prefix.utf8), nil, [])
@@ -24,7 +28,11 @@ final class PathRewriter {
         case .group(let group): ([], group)
         }
       }
+    case .format(let model):
+      (kind, text, expression, pieces) = (.format, [], nil, [])
+      format = names.map { FormatProgram(model, names: $0) }
     }
+    self.format = format
   }
 
   /// Adds what becomes of a path with its query. False: it stays as it is, and nothing was added.
@@ -40,6 +48,7 @@ final class PathRewriter {
       expression?.replaceAll(in: bare, by: text, into: result)
       // An empty path is none: the old one is better.
       if result.count == start { return false }
+    case .format: return false
     case .template:
       if !fill(bare, matcher, into: result) { return false }
     }

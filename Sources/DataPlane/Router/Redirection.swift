@@ -94,6 +94,15 @@ final class Redirection {
     }
   }
 
+  /// The request's own address, in place of what `text` holds.
+  static func writeOwn(_ request: MessageHead, into text: ByteBuilder) {
+    text.clear()
+    text.append(isHTTPS(request) ? "https" : "http")
+    text.append("://")
+    text.append(request.authority)
+    text.append(request.path)
+  }
+
   /// Where a client is sent that came without TLS to a virtual host that asks for it.
   static func writeSecure(_ request: MessageHead, into text: ByteBuilder) {
     text.clear()

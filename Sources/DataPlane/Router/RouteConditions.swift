@@ -8,12 +8,14 @@ final class RouteConditions {
   private let isGRPC: Bool
   /// It asks for a client certificate, and without TLS there is none.
   private let wantsCertificate: Bool
+  private let metadata: [MetadataMatcherRuntime]
+  private let filterState: [FilterStateMatcherRuntime]
 
   /// Nil: it asks for nothing.
   init?(_ model: RouteMatch, context: WorkerContext) {
     let wantsCertificate = model.tls?.presented == true || model.tls?.validated == true
     if model.runtimeFraction == nil, model.headers.isEmpty, model.queryParameters.isEmpty, !model.isGRPC,
-      !wantsCertificate
+      !wantsCertificate, model.metadata.isEmpty, model.filterState.isEmpty
     {
       return nil
     }
@@ -21,13 +23,22 @@ final class RouteConditions {
     headers = model.headers.map { HeaderMatcherRuntime(model: $0, names: context.names) }
     query = model.queryParameters.map { QueryParameterMatcherRuntime($0) }
     isGRPC = model.isGRPC
+    metadata = model.metadata.map { MetadataMatcherRuntime($0) }
+    filterState = model.filterState.map { FilterStateMatcherRuntime($0) }
     self.wantsCertificate = wantsCertificate
   }
+
+  /// It wants to see what filters have stored.
+  var asksForStored: Bool { !metadata.isEmpty || !filterState.isEmpty }
 
   func hold(_ lookup: inout RouteLookup) -> Bool {
     if wantsCertificate { return false }
     if isGRPC, !lookup.head.isGRPCRequest { return false }
     for header in headers where !header.matches(lookup.head) { return false }
+    for matcher in metadata where !matcher.matches(lookup.stored.metadata) { return false }
+    for matcher in filterState where !matcher.matches(lookup.stored, lookup.context.text) {
+      return false
+    }
     for parameter in query where !parameter.matches(lookup) { return false }
     if let fraction, !fraction.takes(lookup.context.runtime, random: lookup.random()) { return false }
     return true
@@ -52,13 +63,5 @@ final class QueryParameterMatcherRuntime {
     let value = lookup.queryParameter(name)
     guard let text else { return (value != nil) == mustBePresent }
     return value.map { text.matches($0) } ?? false
-  }
-}
-
-extension MessageHead {
-  /// By its content type: `application/grpc`, alone or with `+` and a format.
-  var isGRPCRequest: Bool {
-    guard let type = headers.first(.contentType), type.count >= 16 else { return false }
-    return type.prefix(16) == "application/grpc" && (type.count == 16 || type[16] == UInt8(ascii: "+"))
   }
 }

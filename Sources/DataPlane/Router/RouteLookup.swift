@@ -5,10 +5,15 @@ struct RouteLookup {
   /// Without the query, and without path parameters where the table says so.
   let path: ByteView
   unowned(unsafe) let context: WorkerContext
+  let stored: StoredView
   private var drawn: UInt64?
 
   @inline(__always)
-  init(head: MessageHead, ignorePathParameters: Bool, context: WorkerContext) {
+  init(
+    head: MessageHead, ignorePathParameters: Bool, context: WorkerContext,
+    stored: StoredView = StoredView(isStream: true)
+  ) {
+    self.stored = stored
     self.head = head
     self.context = context
     let bare = head.path.withoutQuery

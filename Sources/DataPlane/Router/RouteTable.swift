@@ -17,7 +17,11 @@ final class RouteTable {
   /// What the header rules of all routes need to be recorded.
   let formatNeeds: FormatNeeds
 
-  init(model: RouteConfiguration, context: WorkerContext, clusters: (String) -> ClusterRuntime?) {
+  /// `chain`: names of the filters that routes may speak of.
+  init(
+    model: RouteConfiguration, chain: [String] = [], context: WorkerContext,
+    clusters: (String) -> ClusterRuntime?
+  ) {
     name = model.name
     ignoresPort = model.ignorePortInHostMatching
     hostHeader =
@@ -27,6 +31,11 @@ final class RouteTable {
       VirtualHostRuntime(
         model: $0, ignorePathParameters: model.ignorePathParameters, table: model, context: context,
         clusters: clusters)
+    }
+    if !chain.isEmpty {
+      for (host, own) in zip(hosts, model.virtualHosts) {
+        host.compileFilters(own, outer: model.filters, chain: chain)
+      }
     }
     formatNeeds = hosts.reduce([]) { $0.union($1.formatNeeds) }
     var forward = RadixTree.Builder(folds: true)
@@ -71,17 +80,5 @@ final class RouteTable {
     if let suffix = backward?.find(host, reversed: true).prefix { return hosts[Int(suffix)] }
     if let prefix { return hosts[Int(prefix)] }
     return catchAll
-  }
-}
-
-extension ByteView {
-  /// An authority without its `:port`; the colons of an address in brackets are its own.
-  var withoutPort: ByteView {
-    var index = count - 1
-    while index >= 0, self[index] != UInt8(ascii: "]") {
-      if self[index] == UInt8(ascii: ":") { return prefix(index) }
-      index -= 1
-    }
-    return self
   }
 }

@@ -10,6 +10,12 @@ struct UpgradeRules {
 
   var isEmpty: Bool { types.isEmpty }
 
+  /// Of CONNECT (RFC 9110 section 9.3.6). Nil: nothing is said of it.
+  var allowsConnect: Bool? {
+    let type: StaticString = "connect"
+    return types.isEmpty ? nil : allows(ByteView(type.utf8Start, type.utf8CodeUnitCount))
+  }
+
   /// Nil: nothing is said of it.
   func allows(_ type: ByteView) -> Bool? {
     for (name, isEnabled) in types where name.count == type.count {

@@ -15,6 +15,11 @@ final class VirtualHostRuntime {
   private let requireTLS: VirtualHost.TLSRequirement
   private let internalHeader: HeaderID
   let nameText: OwnedText
+  let metadata: MetadataTree?
+  /// Nil: none are configured.
+  let virtualClusters: VirtualClusters?
+  /// A route wants to see what filters have stored.
+  let asksForStored: Bool
   /// What the header rules of the routes need to be recorded.
   let formatNeeds: FormatNeeds
   private let owned: [RouteRuntime]
@@ -41,22 +46,31 @@ final class VirtualHostRuntime {
   ) {
     name = model.name
     nameText = OwnedText(model.name)
+    metadata = MetadataTree(model.metadata)
     requireTLS = model.requireTLS
     internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
+    virtualClusters = VirtualClusters(model, context: context)
     let mirrors = model.mirrors ?? table.mirrors
     owned = model.routes.map {
       RouteRuntime(
-        model: $0, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
+        model: $0, host: model.name, mirrors: mirrors, outer: [model.headerRules, table.headerRules],
         mostSpecificWins: table.mostSpecificHeaderMutationsWins, context: context, clusters: clusters)
     }
-    formatNeeds = owned.reduce([]) { $0.union($1.headerRules?.needs ?? []) }
+    asksForStored = owned.contains { $0.asksForStored }
+    formatNeeds = owned.reduce([]) { $0.union($1.formatNeeds) }
     routes = .allocate(capacity: Swift.max(owned.count, 1))
     for (index, route) in owned.enumerated() {
       (routes + index).initialize(to: .passUnretained(route))
     }
     index = owned.count > VirtualHostRuntime.fewRoutes ? VirtualHostRuntime.index(owned) : nil
+  }
+
+  func compileFilters(_ model: VirtualHost, outer: RouteFilters, chain: [String]) {
+    for (route, own) in zip(owned, model.routes) {
+      route.compileFilters(own, outer: [model.filters, outer], chain: chain)
+    }
   }
 
   deinit { routes.deallocate() }
@@ -86,8 +100,11 @@ final class VirtualHostRuntime {
   }
 
   /// The route that takes a request.
-  func route(for head: MessageHead) -> RouteRuntime? {
-    var lookup = RouteLookup(head: head, ignorePathParameters: ignoresPathParameters, context: context)
+  func route(
+    for head: MessageHead, stored: StoredView = StoredView(isStream: true)
+  ) -> RouteRuntime? {
+    var lookup = RouteLookup(
+      head: head, ignorePathParameters: ignoresPathParameters, context: context, stored: stored)
     var best = Int32.max
     if let index, head.method != .connect {
       if let tree = index.sensitive { search(tree, &lookup, &best) }

@@ -14,13 +14,22 @@ final class WeightedChoice {
     let slot: RuntimeSlot
     /// Empty: the route's.
     let host: [UInt8]
+    /// Nil: the route's. Otherwise the entry's and, behind them, the route's.
+    let rules: RouteHeaderRules?
+    /// What the entry and what it belongs to say about filters of the chain (nil: what the route says).
+    fileprivate(set) var filters: RouteFilterTable?
   }
   private enum Draw { case random, header(HeaderID), hash }
-  let entries: [Entry]
+  private(set) var entries: [Entry]
+  /// An entry speaks of filters: it must be chosen before they are made.
+  private(set) var hasFilters = false
   private let draw: Draw
   private let weightsChange: Bool
 
-  init(_ model: ClusterWeights, context: WorkerContext, find: (String) -> ClusterRuntime?) {
+  init(
+    _ model: ClusterWeights, rules: HeaderRuleLevels = HeaderRuleLevels(), context: WorkerContext,
+    find: (String) -> ClusterRuntime?
+  ) {
     var sum: UInt64 = 0
     let prefix = model.runtimeKeyPrefix
     entries = model.entries.map { entry in
@@ -30,13 +39,22 @@ final class WeightedChoice {
       return Entry(
         target: ClusterTarget(entry.cluster, names: context.names, find: find),
         weight: UInt64(entry.weight), upTo: sum, slot: context.runtime.slot(key),
-        host: Array((entry.hostRewrite ?? "").utf8))
+        host: Array((entry.hostRewrite ?? "").utf8),
+        rules: rules.compile(with: entry.headerRules, names: context.names))
     }
     weightsChange = !prefix.isEmpty
     switch model.draw {
     case .random: draw = .random
     case .header(let name): draw = .header(context.names.intern(Array(name.utf8)) ?? .unknown)
     case .hash: draw = .hash
+    }
+  }
+
+  /// `outer`: of the route, the virtual host and the route table.
+  func compileFilters(_ model: ClusterWeights, outer: [RouteFilters], chain: [String]) {
+    for (index, own) in model.entries.enumerated() where !own.filters.isEmpty {
+      entries[index].filters = RouteFilterTable(chain: chain, levels: [own.filters] + outer)
+      hasFilters = true
     }
   }
 

@@ -34,9 +34,11 @@ final class RuntimeTable {
     return values[slot.index]?.number ?? otherwise
   }
 
+  /// A switch: 0 is off as well, and any other whole number on.
   func boolean(_ slot: RuntimeSlot, _ otherwise: Bool) -> Bool {
     if slot.index == 0 { return otherwise }
-    return values[slot.index]?.boolean ?? otherwise
+    guard let value = values[slot.index] else { return otherwise }
+    return value.boolean ?? value.number.map { $0 != 0 } ?? otherwise
   }
 
   /// Whether `random` falls into the share. A whole number stands for percent.

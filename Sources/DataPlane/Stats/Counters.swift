@@ -18,7 +18,7 @@ protocol StatSchema: RawRepresentable, CaseIterable where RawValue == Int, AllCa
 }
 
 /// One worker's words for one scope. A value; the memory belongs to the `StatRegistry`, which
-/// never frees it while the process runs.
+/// frees it only where it is told to (`release`).
 struct Counters<Schema: StatSchema>: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
@@ -56,4 +56,6 @@ struct StatBlock: @unchecked Sendable {
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
   }
+
+  func free() { UnsafeMutableRawPointer(words).deallocate() }
 }

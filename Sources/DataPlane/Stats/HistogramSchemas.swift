@@ -39,6 +39,13 @@ enum ClusterHistogram: Int, HistogramSchema {
   }
 }
 
+/// `vhost.<host>.vcluster.<name>.` and `vhost.<host>.route.<name>.`
+enum RouteHistogram: Int, HistogramSchema {
+  case requestTime
+  var name: String { "upstream_rq_time" }
+  var isHiddenUnused: Bool { true }
+}
+
 /// `server.`
 enum ServerHistogram: Int, HistogramSchema {
   case initializationTime
@@ -49,5 +56,7 @@ enum ServerHistogram: Int, HistogramSchema {
 /// What a cluster's response codes are divided by (`cluster.<name>.external.upstream_rq_200`).
 enum ResponseCodeGroup: Int, CaseIterable {
   case all, `internal`, external, canary
+  /// Answers that were not for the client: the request was sent again.
+  case retry
   var prefix: String { self == .all ? "" : "\(self)." }
 }

@@ -19,14 +19,29 @@ final class SharedCount: Sendable {
 
 /// Shared counts by name: the same name is the same count for every worker and configuration.
 final class SharedCounts: Sendable {
-  private let counts = Locked<[String: SharedCount]>([:])
+  private struct State {
+    var counts: [String: SharedCount] = [:]
+    /// As many as there may be before those that nobody holds any more are forgotten.
+    var sweepAt = 256
+  }
+  private let state = Locked(State())
 
   func named(_ name: String) -> SharedCount {
-    counts.withLock { counts in
-      if let count = counts[name] { return count }
+    state.withLock { state in
+      if let count = state.counts[name] { return count }
+      if state.counts.count >= state.sweepAt { SharedCounts.sweep(&state) }
       let count = SharedCount()
-      counts[name] = count
+      state.counts[name] = count
       return count
     }
+  }
+
+  /// Whoever counts holds his count: what the table alone holds is 0.
+  private static func sweep(_ state: inout State) {
+    for name in Array(state.counts.keys) {
+      var count = state.counts.removeValue(forKey: name)
+      if !isKnownUniquelyReferenced(&count) { state.counts[name] = count }
+    }
+    state.sweepAt = Swift.max(256, state.counts.count * 2)
   }
 }

@@ -11,6 +11,7 @@ final class StatRegistry: Sendable {
   }
   private struct Entry {
     let scope: StatValue.Scope
+    let schema: ObjectIdentifier
     let names: [(String, StatValue.Kind)]
     var blocks: [StatBlock]
   }
@@ -30,6 +31,8 @@ final class StatRegistry: Sendable {
   }
   private struct State {
     var blocks: [Key: StatBlock] = [:]
+    /// How many have asked for a block.
+    var uses: [Key: Int] = [:]
     var entries: [Entry] = []
     var entryOf: [Key: Int] = [:]
     var codes: [Key: ResponseCodes] = [:]
@@ -39,6 +42,16 @@ final class StatRegistry: Sendable {
     var histogramEntries: [HistogramEntry] = []
     /// The entry of a scope's first histogram; the others of its schema follow.
     var histogramEntryOf: [Key: Int] = [:]
+    var words: [NameKey: StatBlock] = [:]
+    var wordEntryOf: [NameKey: Int] = [:]
+    var namedHistograms: [NameKey: HistogramTables] = [:]
+    var namedHistogramEntryOf: [NameKey: Int] = [:]
+  }
+  /// A statistic that no schema has: a plugin's.
+  private struct NameKey: Hashable {
+    let scope: StatValue.Scope
+    let name: String
+    let worker: Int
   }
   private let state = Locked(State())
 
@@ -49,6 +62,7 @@ final class StatRegistry: Sendable {
     let scope = scope.sanitized
     return state.withLock { state in
       let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
+      state.uses[key, default: 0] += 1
       if let block = state.blocks[key] { return Counters(block) }
       let block = StatBlock(count: Schema.allCases.count)
       state.blocks[key] = block
@@ -58,10 +72,52 @@ final class StatRegistry: Sendable {
       } else {
         state.entryOf[entryKey] = state.entries.count
         state.entries.append(
-          Entry(scope: scope, names: Schema.allCases.map { ($0.name, $0.kind) }, blocks: [block]))
+          Entry(
+            scope: scope, schema: ObjectIdentifier(schema), names: Schema.allCases.map { ($0.name, $0.kind) },
+            blocks: [block]))
       }
       return Counters(block)
     }
+  }
+
+  /// Gives up what `counters` gave, for scopes that come and go (endpoints): when all who asked have,
+  /// the counts are forgotten and their memory is free.
+  func release<Schema: StatSchema>(
+    _ schema: Schema.Type, scope: StatValue.Scope, worker: Int
+  ) {
+    let scope = scope.sanitized
+    state.withLock { state in
+      let key = Key(scope: scope, schema: ObjectIdentifier(schema), worker: worker)
+      guard let uses = state.uses[key], let block = state.blocks[key] else { return }
+      if uses > 1 {
+        state.uses[key] = uses - 1
+        return
+      }
+      state.uses[key] = nil
+      state.blocks[key] = nil
+      let entryKey = Key(scope: scope, schema: ObjectIdentifier(schema), worker: -1)
+      if let index = state.entryOf[entryKey] {
+        state.entries[index].blocks.removeAll { $0.words == block.words }
+        if state.entries[index].blocks.isEmpty { Self.removeEntry(index, entryKey, &state) }
+      }
+      block.free()
+    }
+  }
+
+  /// The last entry takes its place.
+  private static func removeEntry(_ index: Int, _ key: Key, _ state: inout State) {
+    state.entryOf[key] = nil
+    let last = state.entries.count - 1
+    if index != last {
+      state.entries[index] = state.entries[last]
+      let entry = state.entries[index]
+      if entry.schema == ObjectIdentifier(StatRegistry.self) {
+        state.wordEntryOf[NameKey(scope: entry.scope, name: entry.names[0].0, worker: -1)] = index
+      } else {
+        state.entryOf[Key(scope: entry.scope, schema: entry.schema, worker: -1)] = index
+      }
+    }
+    state.entries.removeLast()
   }
 
   /// The worker's response codes for a scope and what they are divided by: all, internal, external
@@ -73,7 +129,7 @@ final class StatRegistry: Sendable {
     let schema = ObjectIdentifier(ResponseCodeGroup.self)
     // One map for all groups: the group stands where a worker's number does, far away from them.
     return state.withLock { state in
-      let key = Key(scope: scope, schema: schema, worker: worker << 2 | group.rawValue)
+      let key = Key(scope: scope, schema: schema, worker: worker << 3 | group.rawValue)
       if let codes = state.codes[key] { return codes }
       let codes = ResponseCodes()
       state.codes[key] = codes
@@ -114,6 +170,49 @@ final class StatRegistry: Sendable {
         }
       }
       return Histograms(tables)
+    }
+  }
+
+  /// The worker's word for a counter or gauge by name, made at first asking.
+  func word(
+    _ name: String, kind: StatValue.Kind, scope: StatValue.Scope, worker: Int
+  ) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    let scope = scope.sanitized
+    return state.withLock { state in
+      let key = NameKey(scope: scope, name: name, worker: worker)
+      if let block = state.words[key] { return block.words }
+      let block = StatBlock(count: 1)
+      state.words[key] = block
+      let entryKey = NameKey(scope: scope, name: name, worker: -1)
+      if let index = state.wordEntryOf[entryKey] {
+        state.entries[index].blocks.append(block)
+      } else {
+        state.wordEntryOf[entryKey] = state.entries.count
+        state.entries.append(
+          Entry(
+            scope: scope, schema: ObjectIdentifier(StatRegistry.self), names: [(name, kind)], blocks: [block]))
+      }
+      return block.words
+    }
+  }
+
+  /// The worker's histogram by name, made at first asking.
+  func histogram(_ name: String, scope: StatValue.Scope, worker: Int) -> PagedCounts {
+    let scope = scope.sanitized
+    return state.withLock { state in
+      let key = NameKey(scope: scope, name: name, worker: worker)
+      if let tables = state.namedHistograms[key] { return tables[0] }
+      let tables = HistogramTables(count: 1)
+      state.namedHistograms[key] = tables
+      let entryKey = NameKey(scope: scope, name: name, worker: -1)
+      if let index = state.namedHistogramEntryOf[entryKey] {
+        state.histogramEntries[index].workers.append(tables[0])
+      } else {
+        state.namedHistogramEntryOf[entryKey] = state.histogramEntries.count
+        state.histogramEntries.append(
+          HistogramEntry(scope: scope, name: name, isHiddenUnused: true, workers: [tables[0]]))
+      }
+      return tables[0]
     }
   }
 
@@ -203,7 +302,11 @@ extension StatValue.Scope {
       return .listenerHTTP(listener: listener.replacingColons, http: http.replacingColons)
     case .cluster(let name): return .cluster(name.replacingColons)
     case .tcp(let name): return .tcp(name.replacingColons)
-    case .other: return self
+    case .virtualCluster(let host, let name):
+      return .virtualCluster(host: host.replacingColons, name: name.replacingColons)
+    case .route(let host, let name):
+      return .route(host: host.replacingColons, name: name.replacingColons)
+    case .other, .series: return self
     }
   }
 }

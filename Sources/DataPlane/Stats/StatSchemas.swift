@@ -4,7 +4,7 @@
 enum ListenerStat: Int, StatSchema {
   case connectionTotal, connectionActive, connectionDestroy, connectionOverflow,
     globalConnectionOverflow, preConnectionActive, preConnectionTimeout, noFilterChainMatch,
-    acceptErrors
+    acceptErrors, listenerFilterError, listenerFilterRemoteClose
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -16,6 +16,8 @@ enum ListenerStat: Int, StatSchema {
     case .preConnectionTimeout: "downstream_pre_cx_timeout"
     case .noFilterChainMatch: "no_filter_chain_match"
     case .acceptErrors: "downstream_accept_errors"
+    case .listenerFilterError: "downstream_listener_filter_error"
+    case .listenerFilterRemoteClose: "downstream_listener_filter_remote_close"
     }
   }
   var kind: StatValue.Kind {
@@ -52,7 +54,8 @@ enum HTTPStat: Int, StatSchema {
     requestFailedPathNormalization, requestRedirectedNormalized, requestMaxDuration,
     requestUpgradeNotAllowed, connectionUpgradesTotal, connectionUpgradesActive,
     requestDirectResponse, requestRedirect, noRoute, noCluster, requestRouted,
-    redirectBadLocation, redirectNoRoute, redirectPredicate, redirectTooMany, redirectUnsafeScheme
+    redirectBadLocation, redirectNoRoute, redirectPredicate, redirectTooMany, redirectUnsafeScheme,
+    flowPaused, flowResumed, requestRejectedByDetection, responseTooLarge, resetAfterResponseStarted
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -105,6 +108,11 @@ enum HTTPStat: Int, StatSchema {
     case .redirectPredicate: "passthrough_internal_redirect_predicate"
     case .redirectTooMany: "passthrough_internal_redirect_too_many_redirects"
     case .redirectUnsafeScheme: "passthrough_internal_redirect_unsafe_scheme"
+    case .flowPaused: "downstream_flow_control_paused_reading_total"
+    case .flowResumed: "downstream_flow_control_resumed_reading_total"
+    case .requestRejectedByDetection: "downstream_rq_rejected_via_ip_detection"
+    case .responseTooLarge: "rs_too_large"
+    case .resetAfterResponseStarted: "rq_reset_after_downstream_response_started"
     }
   }
   var kind: StatValue.Kind {
@@ -156,9 +164,10 @@ enum ClusterStat: Int, StatSchema {
     requestReceiveReset, requestTransmitReset,
     requestActiveOverflow, requestPendingOverflow, requestRetryOverflow, requestRetry, requestRetrySuccess,
     requestRetryLimitExceeded, requestRetryExponential, requestRetryRateLimited, requestRetryAbandoned,
-    requestPerTryTimeout, requestPerTryIdleTimeout,
+    requestPerTryTimeout, requestPerTryIdleTimeout, requestMaxDuration,
     membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, membershipChange,
-    healthyPanic, originalDestinationInvalid, redirectSucceeded, redirectFailed
+    healthyPanic, originalDestinationInvalid, redirectSucceeded, redirectFailed, bindErrors,
+    flowBackedUp, flowDrained, flowPaused, flowResumed
   var name: String {
     switch self {
     case .connectionTotal: "upstream_cx_total"
@@ -192,6 +201,7 @@ enum ClusterStat: Int, StatSchema {
     case .requestRetryAbandoned: "retry_or_shadow_abandoned"
     case .requestPerTryTimeout: "upstream_rq_per_try_timeout"
     case .requestPerTryIdleTimeout: "upstream_rq_per_try_idle_timeout"
+    case .requestMaxDuration: "upstream_rq_max_duration_reached"
     case .membershipDegraded: "membership_degraded"
     case .membershipExcluded: "membership_excluded"
     case .membershipChange: "membership_change"
@@ -211,6 +221,11 @@ enum ClusterStat: Int, StatSchema {
     case .redirectSucceeded: "upstream_internal_redirect_succeeded_total"
     case .redirectFailed: "upstream_internal_redirect_failed_total"
     case .membershipHealthy: "membership_healthy"
+    case .bindErrors: "bind_errors"
+    case .flowBackedUp: "upstream_flow_control_backed_up_total"
+    case .flowDrained: "upstream_flow_control_drained_total"
+    case .flowPaused: "upstream_flow_control_paused_reading_total"
+    case .flowResumed: "upstream_flow_control_resumed_reading_total"
     }
   }
   var kind: StatValue.Kind {
@@ -221,6 +236,22 @@ enum ClusterStat: Int, StatSchema {
     default: .counter
     }
   }
+}
+
+/// `vhost.<host>.vcluster.<name>.` and `vhost.<host>.route.<name>.`
+enum RouteStat: Int, StatSchema {
+  case retry, retryLimitExceeded, retryOverflow, retrySuccess, timeout, total
+  var name: String {
+    switch self {
+    case .retry: "upstream_rq_retry"
+    case .retryLimitExceeded: "upstream_rq_retry_limit_exceeded"
+    case .retryOverflow: "upstream_rq_retry_overflow"
+    case .retrySuccess: "upstream_rq_retry_success"
+    case .timeout: "upstream_rq_timeout"
+    case .total: "upstream_rq_total"
+    }
+  }
+  var kind: StatValue.Kind { .counter }
 }
 
 /// Per endpoint, on `/clusters`.
@@ -251,7 +282,8 @@ enum EndpointStat: Int, StatSchema {
 
 /// `tcp.<stat_prefix>.`
 enum TCPStat: Int, StatSchema {
-  case connectionTotal, connectionNoRoute, bytesReceived, bytesSent, idleTimeout, maxDuration
+  case connectionTotal, connectionNoRoute, bytesReceived, bytesSent, idleTimeout, maxDuration,
+    flowPaused, flowResumed
   var name: String {
     switch self {
     case .connectionTotal: "downstream_cx_total"
@@ -260,6 +292,8 @@ enum TCPStat: Int, StatSchema {
     case .bytesSent: "downstream_cx_tx_bytes_total"
     case .idleTimeout: "idle_timeout"
     case .maxDuration: "max_downstream_connection_duration"
+    case .flowPaused: "downstream_flow_control_paused_reading_total"
+    case .flowResumed: "downstream_flow_control_resumed_reading_total"
     }
   }
   var kind: StatValue.Kind { .counter }

@@ -62,6 +62,11 @@ final class TCPProxySession: TerminalFilter {
 
   private var reactor: Reactor { factory.context.reactor }
 
+  /// A format of this proxy or of the listener asks for all attempts.
+  private var keepsAttempts: Bool {
+    (factory.accessLogger?.needs ?? []).union(connection.owner.formatNeeds).contains(.attempts)
+  }
+
   override func start() {
     if factory.maxDuration > 0 { durationDeadline = reactor.now &+ factory.maxDuration }
     if let logger = factory.accessLogger {
@@ -107,6 +112,7 @@ final class TCPProxySession: TerminalFilter {
       record.info.endpoint = endpoint
       record.info.upstreamConnectStart = reactor.now
       record.endpoint = endpoint
+      if keepsAttempts { record.attempts().add(endpoint) }
     }
     let upstream = TCPUpstream(cluster: cluster, endpoint: endpoint, session: self)
     self.upstream = upstream
@@ -134,7 +140,7 @@ final class TCPProxySession: TerminalFilter {
       return
     }
     cluster?.counters.add(.connectAttemptsExceeded)
-    record?.info.flags.formUnion([.upstreamConnectionFailure, .upstreamRetryLimitExceeded])
+    record?.info.flags.formUnion([.upstreamConnectionFailure, .connectAttemptsExceeded])
     connection.close()
   }
 
@@ -143,6 +149,9 @@ final class TCPProxySession: TerminalFilter {
     record.info.upstreamConnectEnd = now
     record.info.poolReady = now
     record.info.upstreamConnectionID = factory.context.nextConnectionID()
+    if keepsAttempts {
+      record.attempts().add(connection: record.info.upstreamConnectionID)
+    }
     if let socket = upstream?.socket {
       record.info.upstreamLocal = ListenSocketAddress.local(of: socket.descriptor)
     }
@@ -191,6 +200,7 @@ final class TCPProxySession: TerminalFilter {
     socket.outbound.append(connection.inbound.take(count))
     socket.scheduleFlush()
     if socket.outbound.byteCount > (cluster?.model.perConnectionBufferLimit ?? 0) {
+      if !connection.socket.readingPaused { factory.counters.add(.flowPaused) }
       connection.socket.pauseReading()
       socket.notifyWhenDrained()
     }
@@ -203,6 +213,7 @@ final class TCPProxySession: TerminalFilter {
   }
 
   func upstreamDrained() {
+    if connection.socket.readingPaused { factory.counters.add(.flowResumed) }
     connection.socket.continueReading()
     finishIfBothEnded()
   }
@@ -216,6 +227,7 @@ final class TCPProxySession: TerminalFilter {
     connection.output.append(socket.inbound.take(count))
     connection.flush()
     if connection.backlog > connection.bufferLimit {
+      if !socket.readingPaused { cluster?.counters.add(.flowPaused) }
       socket.pauseReading()
       connection.socket.notifyWhenDrained()
     }
@@ -228,6 +240,7 @@ final class TCPProxySession: TerminalFilter {
   }
 
   override func drained() {
+    if upstream?.socket?.readingPaused == true { cluster?.counters.add(.flowResumed) }
     upstream?.socket?.continueReading()
     finishIfBothEnded()
   }

@@ -32,7 +32,7 @@ final class TCPUpstream: UpstreamSocketHandler {
       return
     }
     do {
-      socket = try cluster.socketOptions.connect(
+      socket = try cluster.openSocket(
         to: endpoint.addresses[0], self, reactor: reactor)
     } catch {
       failLater(error.code)

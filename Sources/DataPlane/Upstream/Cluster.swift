@@ -103,8 +103,12 @@ final class ClusterRuntime {
   let idleTimeout: UInt64?
   /// Nanoseconds; 0: none.
   let maxConnectionDuration: UInt64
+  /// Nanoseconds; 0: none.
+  let maxStreamDuration: UInt64
   let responseLimits: HTTP1HeadParser.Limits
   let properNames: Bool
+  /// Nil: there is none.
+  let metadata: MetadataTree?
   let socketOptions: UpstreamSocketOptions
   /// ORIGINAL_DST: endpoints are made as they are asked for. Nil for all other clusters.
   private(set) var destinations: OriginalDestinations?
@@ -114,6 +118,7 @@ final class ClusterRuntime {
   init(model: Cluster, context: WorkerContext) {
     self.model = model
     self.context = context
+    metadata = MetadataTree(model.metadata)
     nameText = OwnedText(model.name)
     statNameText = OwnedText(model.statName)
     counters = context.stats.counters(
@@ -129,6 +134,7 @@ final class ClusterRuntime {
     connectTimeout = model.connectTimeout.clampedNanoseconds
     idleTimeout = model.idleTimeout?.clampedNanoseconds
     maxConnectionDuration = model.maxConnectionDuration?.clampedNanoseconds ?? 0
+    maxStreamDuration = model.maxStreamDuration?.clampedNanoseconds ?? 0
     properNames = model.http1.names == .proper
     responseLimits = HTTP1HeadParser.Limits(
       maxBytes: model.maxResponseHeadersBytes, maxHeaders: model.maxResponseHeaders)

@@ -1,11 +1,13 @@
 // What a cluster counts of each answer: its code and its time, for all requests, for those of internal
-// and of external clients, and for those that a canary answered.
+// and of external clients, and for those that a canary answered; and the codes of answers after which
+// the request was sent again, which count for nothing else.
 
 struct ClusterResponses {
   private let all: ResponseCodes
   private let internalClients: ResponseCodes
   private let externalClients: ResponseCodes
   private let canaries: ResponseCodes
+  private let retried: ResponseCodes
   private let histograms: Histograms<ClusterHistogram>
 
   init(cluster: String, context: WorkerContext) {
@@ -17,6 +19,7 @@ struct ClusterResponses {
     internalClients = codes(.internal)
     externalClients = codes(.external)
     canaries = codes(.canary)
+    retried = codes(.retry)
     histograms = context.stats.histograms(
       ClusterHistogram.self, scope: scope, worker: context.index)
   }
@@ -28,6 +31,9 @@ struct ClusterResponses {
     if isInternal { internalClients.add(status) } else { externalClients.add(status) }
     if isCanary { canaries.add(status) }
   }
+
+  /// An answer that is not for the client: the request is sent again.
+  func countRetried(_ status: Int) { retried.add(status) }
 
   /// The time from the end of the request to the end of the upstream's answer.
   @inline(__always)

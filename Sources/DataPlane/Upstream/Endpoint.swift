@@ -8,7 +8,12 @@ final class EndpointRuntime {
   /// The address changes where the cluster is LOGICAL_DNS.
   private(set) var model: Endpoint
   let counters: Counters<EndpointStat>
+  /// Of the counters. The cluster may be gone when they are given back.
+  private let scope: StatValue.Scope
+  private let context: WorkerContext
   let hostnameText: OwnedText
+  /// Nil: there is none.
+  let metadata: MetadataTree?
   /// When it was made, in the reactor's time: slow start counts from here.
   let born: UInt64
   /// One address, or (in the order in which they are tried) several.
@@ -19,6 +24,8 @@ final class EndpointRuntime {
   private let hostConnections: SharedCount?
   private let normalPool: HTTP1Pool
   private var highPool: HTTP1Pool?
+  /// Connections that carry no HTTP.
+  private var rawPools: [HTTP1Pool] = []
   /// ORIGINAL_DST: used since the last cleanup.
   var isUsed = true
 
@@ -27,9 +34,12 @@ final class EndpointRuntime {
     guard !addresses.isEmpty else { return nil }
     self.model = model
     hostnameText = OwnedText(model.hostname)
+    metadata = MetadataTree(model.metadata)
     self.cluster = cluster
     let context = cluster.context
     let scope = ClusterRuntime.endpointScope(cluster.model, model)
+    self.scope = scope
+    self.context = context
     counters = context.endpointStats.counters(
       EndpointStat.self, scope: scope, worker: context.index)
     born = context.reactor.now
@@ -38,6 +48,10 @@ final class EndpointRuntime {
       limits.normal.maxConnectionsPerHost == nil && limits.high.maxConnectionsPerHost == nil
       ? nil : context.sharedCounts.named("endpoint/\(cluster.model.name)|\(model.address)")
     normalPool = HTTP1Pool(cluster: cluster, priority: .normal)
+  }
+
+  deinit {
+    context.endpointStats.release(EndpointStat.self, scope: scope, worker: context.index)
   }
 
   /// RFC 8305 section 4: families in turn, the first one's address first.
@@ -75,7 +89,10 @@ final class EndpointRuntime {
 
   /// A connection for a request, now or later; see `HTTP1Pool.acquire`.
   @inline(__always)
-  func acquire(_ owner: UpstreamHandler, priority: RoutingPriority) -> HTTP1Pool.Outcome {
+  func acquire(
+    _ owner: UpstreamHandler, priority: RoutingPriority, raw: Bool = false
+  ) -> HTTP1Pool.Outcome {
+    if raw { return rawPool(priority).acquire(owner, endpoint: self) }
     if priority == .normal { return normalPool.acquire(owner, endpoint: self) }
     return poolOfHighPriority().acquire(owner, endpoint: self)
   }
@@ -85,6 +102,14 @@ final class EndpointRuntime {
     if let highPool { return highPool }
     let pool = HTTP1Pool(cluster: cluster, priority: .high)
     highPool = pool
+    return pool
+  }
+
+  @inline(never)
+  private func rawPool(_ priority: RoutingPriority) -> HTTP1Pool {
+    if let pool = rawPools.first(where: { $0.priority == priority }) { return pool }
+    let pool = HTTP1Pool(cluster: cluster, priority: priority, isRaw: true)
+    rawPools.append(pool)
     return pool
   }
 
@@ -120,12 +145,14 @@ final class EndpointRuntime {
   func closeIdle() {
     normalPool.closeIdle()
     highPool?.closeIdle()
+    for pool in rawPools { pool.closeIdle() }
   }
 
   /// Connections close when their requests have ended, those without one at once.
   func drainConnections() {
     normalPool.drain()
     highPool?.drain()
+    for pool in rawPools { pool.drain() }
   }
 
   /// The endpoint has left the cluster.

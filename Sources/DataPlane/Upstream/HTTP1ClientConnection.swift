@@ -38,6 +38,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
   private var responseToHead = false
   /// The request asks for an upgrade.
   private var isTunnel = false
+  private var isConnect = false
   private var requestKeepsAlive = true
   private var requests: UInt32 = 0
   private var framing = HTTP1Encoder.Framing.none
@@ -80,6 +81,10 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     begin()
   }
 
+  /// The request in flight is another owner's from now on; what has come of its response's head is
+  /// the owners' own affair.
+  func handOver(to owner: UpstreamHandler) { self.owner = owner }
+
   private func begin() {
     state = .busy
     deadline = .max
@@ -92,7 +97,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
 
   /// The pool hears the outcome later, never from inside.
   func connect() {
-    cluster.counters.add(.connectionHTTP1Total)
+    if !pool.isRaw { cluster.counters.add(.connectionHTTP1Total) }
     endpoint.connectionBegan(pool.priority)
     let reactor = cluster.context.reactor
     openedAt = reactor.now
@@ -108,7 +113,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       return
     }
     do {
-      socket = try cluster.socketOptions.connect(
+      socket = try cluster.openSocket(
         to: endpoint.addresses[0], self, reactor: reactor)
     } catch {
       failLater(error.code)
@@ -141,6 +146,7 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     self.framing = framing
     responseToHead = head.method == .head
     isTunnel = head.isTunnel
+    isConnect = head.method == .connect
     let limit = cluster.model.maxRequestsPerConnection ?? .max
     requestKeepsAlive = requests < limit
     if !requestKeepsAlive { cluster.counters.add(.connectionMaxRequests) }
@@ -150,6 +156,14 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
     bytes.wireSent = UInt64(socket.outbound.byteCount &- before)
     bytes.headSent = bytes.wireSent &- UInt64(line)
     socket.scheduleFlush()
+  }
+
+  /// There is no head: what is written and read are plain bytes, to the end.
+  func beginRaw() {
+    framing = .none
+    isTunnel = true
+    inBody = true
+    body = .untilClose
   }
 
   /// Owns the slice.
@@ -268,6 +282,12 @@ final class HTTP1ClientConnection: UpstreamSocketHandler {
       return state == .busy
     }
     inBody = true
+    if isConnect, head.status < 300 {
+      // Whatever it says of a body (RFC 9110 section 9.3.6).
+      body = .untilClose
+      owner.upstreamHead(end: false)
+      return state == .busy
+    }
     chooseBody(head)
     if case .none = body {
       owner.upstreamHead(end: true)

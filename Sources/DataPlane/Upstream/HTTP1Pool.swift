@@ -28,6 +28,8 @@ final class HTTP1Pool {
   /// The endpoint holds the pool, the cluster the endpoint.
   private unowned(unsafe) let cluster: ClusterRuntime
   let priority: RoutingPriority
+  /// For connections that carry plain bytes: each serves one request.
+  let isRaw: Bool
   private let breaker: CircuitBreaker
   private let preconnectRatio: Double
   /// Keep-alive connections without a request, the latest used last: it is taken first, because
@@ -46,7 +48,8 @@ final class HTTP1Pool {
   /// Connections made in one go, as in Envoy.
   private static let connectBurst = 3
 
-  init(cluster: ClusterRuntime, priority: RoutingPriority) {
+  init(cluster: ClusterRuntime, priority: RoutingPriority, isRaw: Bool = false) {
+    self.isRaw = isRaw
     self.cluster = cluster
     self.priority = priority
     breaker = cluster.breaker(priority)

@@ -40,7 +40,7 @@ final class HappyEyeballs: TimerTarget {
       if next > 0 { cluster.counters.add(.connectionTotal) }
       next += 1
       do throws(SystemError) {
-        attempt.socket = try cluster.socketOptions.connect(to: address, attempt, reactor: reactor)
+        attempt.socket = try cluster.openSocket(to: address, attempt, reactor: reactor)
       } catch {
         lastError = error.code
         continue

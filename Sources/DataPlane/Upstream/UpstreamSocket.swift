@@ -104,3 +104,17 @@ struct UpstreamSocketOptions {
     return 0
   }
 }
+
+extension ClusterRuntime {
+  /// As `UpstreamSocketOptions.connect`, with an address of ours that cannot be had counted.
+  func openSocket(
+    to address: SystemAddress, _ handler: SocketHandler, reactor: Reactor
+  ) throws(SystemError) -> StreamSocket {
+    do {
+      return try socketOptions.connect(to: address, handler, reactor: reactor)
+    } catch {
+      if "\(error.call)" == "bind" { counters.add(.bindErrors) }
+      throw error
+    }
+  }
+}

@@ -87,7 +87,9 @@ final class Worker: @unchecked Sendable {
       files: shared.logFiles, reactor: reactor,
       interval: shared.options.fileFlushInterval.clampedNanoseconds)
     handles = HandleTable(worker: index)
+    handles.context = context
     handles.install()
+    WorkerDoors.shared.open(index) { [weak self] message in self?.post { _ in message() } }
     _ = context.stats.counters(
       ListenerManagerStat.self, scope: .other("listener_manager."), worker: index)
     mailbox.attach(to: reactor)
@@ -114,8 +116,9 @@ final class Worker: @unchecked Sendable {
         if clustersChanged || listener.model != update.model
           || configuration.maxDownstreamConnections != next.maxDownstreamConnections
         {
+          let old = (model: listener.model, chains: listener.chains)
           listener.update(model: update.model, limits: limits, chains: chains(of: update.model))
-          drainConnections(of: listener)
+          carryOver(listener, from: old)
         }
         listener.setSockets(sockets)
       } else {
@@ -199,20 +202,23 @@ final class Worker: @unchecked Sendable {
           model: model, active: shared.counts.named("connection_limit/\(path)/\(index)"),
           counters: context.stats.counters(
             ConnectionLimitStat.self, scope: .other("connection_limit.\(model.statPrefix)."),
-            worker: self.index))
+            worker: self.index), runtime: context.runtime)
         owners.append(config)
         filters.append(
           NetworkFilterFactory(
             table: ConnectionLimitFilter.table, config: Unmanaged.passUnretained(config).toOpaque()))
       case .tcpProxy(let model):
         terminal = TCPProxyFactory(model: model, context: context, logs: logs, clusters: find)
+      case .plugin(let model):
+        filters.append(NetworkFilterFactory(model, handles, context))
       case .httpConnectionManager(let model):
         terminal = HTTPManager(
-          model: model, listener: listener, context: context, logs: logs, clusters: find)
+          model: model, listener: listener, context: context, logs: logs, handles: handles, clusters: find)
       }
     }
     return NetworkChain(
-      filters: filters, terminal: terminal, name: chain.name, owners: owners)
+      filters: filters, terminal: terminal, name: chain.name, metadata: chain.metadata,
+      owners: owners)
   }
 
   /// The listener that stands for a destination: its very address, or its port on any address.
@@ -234,6 +240,21 @@ final class Worker: @unchecked Sendable {
   func setRuntime(_ values: [String: RuntimeValue]) { context.runtime.replace(values) }
 
   // MARK: Draining and stopping
+
+  /// Connections go on by the new configuration from their next request on where they can; the others are
+  /// told to close.
+  private func carryOver(
+    _ listener: ListenerRuntime, from old: (model: Listener, chains: ListenerChains)
+  ) {
+    for connection in handles.connections.all where connection.owner === listener {
+      if let chain = connection.filterChain,
+        let next = ListenerRuntime.successor(of: chain, in: old, listener), connection.succeed(by: next)
+      {
+        continue
+      }
+      connection.drain()
+    }
+  }
 
   private func drainConnections(of listener: ListenerRuntime) {
     for connection in handles.connections.all where connection.owner === listener { connection.drain() }

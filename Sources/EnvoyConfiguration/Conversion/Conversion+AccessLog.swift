@@ -47,6 +47,12 @@ extension Conversion {
         Set(filter.statuses.map { UInt8(clamping: $0.rawValue) }), exclude: filter.exclude)
     case .logTypeFilter(let filter)?:
       return .logType(Set(filter.types.map(Self.logType)), exclude: filter.exclude)
+    case .metadataFilter(let filter)?:
+      let otherwise = filter.hasMatchIfKeyNotFound ? filter.matchIfKeyNotFound.value : true
+      guard filter.hasMatcher else { return .metadata(nil, otherwise: otherwise) }
+      return metadataMatcher(
+        filter.matcher, at: place.field("metadata_filter").field("matcher")
+      ).map { .metadata($0, otherwise: otherwise) }
     case nil: return nil  // required by the proto file
     }
   }

@@ -8,11 +8,18 @@ extension Conversion {
     -> ProxyConfiguration
   {
     var configuration = ProxyConfiguration()
-    configuration.node.id = bootstrap.node.id
-    configuration.node.cluster = bootstrap.node.cluster
-    configuration.node.zone = bootstrap.node.locality.zone
+    configuration.node.id = nodeOverride.id ?? bootstrap.node.id
+    configuration.node.cluster = nodeOverride.cluster ?? bootstrap.node.cluster
+    configuration.node.zone = nodeOverride.zone ?? bootstrap.node.locality.zone
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
+    node = configuration.node
+    let extensions = place.field("bootstrap_extensions")
+    for (index, item) in bootstrap.bootstrapExtensions.enumerated() {
+      _ = BootstrapExtension.convert(
+        item.typedConfig, among: BootstrapExtension.all, with: self,
+        at: extensions.element(index).field("typed_config"))
+    }
     configuration.runtimeLayers = runtimeLayers(
       bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasStatsFlushInterval {
@@ -41,6 +48,9 @@ extension Conversion {
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
     configuration.runtime = runtime.values
+    for filter in plugins?.catalog.filters ?? [] {
+      for key in filter.plugin.resources.runtimeKeys.values { runtime.use(key) }
+    }
     // With errors there may be readers of a key that were never reached.
     for (key, place) in diagnostics.hasErrors ? [] : runtime.unused {
       warning("the runtime key `\(key)` has no meaning here; ignored", at: place)

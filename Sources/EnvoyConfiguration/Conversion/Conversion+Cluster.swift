@@ -21,6 +21,7 @@ extension Conversion {
 
   private func cluster(_ message: Envoy_Config_Cluster_V3_Cluster, at place: Place) -> Cluster {
     var cluster = Cluster(name: message.name, endpoints: [])
+    cluster.metadata = metadata(message.metadata, at: place.field("metadata"))
     readDiscovery(message, into: &cluster, at: place)
     readLoadBalancing(message, into: &cluster, at: place)
     cluster.circuitBreakers = circuitBreakers(
@@ -111,10 +112,12 @@ extension Conversion {
     }
     cluster.maxConnectionDuration = timeout(
       options.maxConnectionDuration, isSet: options.hasMaxConnectionDuration)
-    let why = "it is supported in a connection manager only, not in a cluster"
-    if options.hasMaxStreamDuration { error(why, at: place.field("max_stream_duration")) }
+    cluster.maxStreamDuration = timeout(
+      options.maxStreamDuration, isSet: options.hasMaxStreamDuration)
     if options.headersWithUnderscoresAction != .allow {
-      error(why, at: place.field("headers_with_underscores_action"))
+      error(
+        "it is supported in a connection manager only, not in a cluster",
+        at: place.field("headers_with_underscores_action"))
     }
   }
 

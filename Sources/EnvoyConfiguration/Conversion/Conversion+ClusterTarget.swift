@@ -18,6 +18,14 @@ extension Conversion {
       guard let target else { return nil as ClusterWeights.Entry? }
       var entry = ClusterWeights.Entry(target, weight: cluster.weight.value)
       if !cluster.hostRewriteLiteral.isEmpty { entry.hostRewrite = cluster.hostRewriteLiteral }
+      entry.headerRules.request = headerMutations(
+        add: cluster.requestHeadersToAdd, remove: cluster.requestHeadersToRemove, at: entryPlace,
+        "request")
+      entry.headerRules.response = headerMutations(
+        add: cluster.responseHeadersToAdd, remove: cluster.responseHeadersToRemove, at: entryPlace,
+        "response")
+      entry.filters = routeFilters(
+        cluster.typedPerFilterConfig, at: entryPlace.field("typed_per_filter_config"))
       return entry
     }
     if total == 0, !clusters.isDoubtful { error("the weights must add up to 1 or more", at: clusters) }
@@ -68,6 +76,9 @@ extension Conversion {
       if message.hasRuntimeFraction { policy.fraction = runtimeFraction(message.runtimeFraction) }
       policy.appendsSuffix = !message.disableShadowHostSuffixAppend
       if !message.hostRewriteLiteral.isEmpty { policy.host = message.hostRewriteLiteral }
+      policy.headerChanges = headerChanges(
+        message.requestHeadersMutations,
+        at: place.element(index).field("request_headers_mutations"))
       return policy
     }
   }

@@ -39,6 +39,7 @@ extension Conversion {
         template.weight = weight
         template.hostname = message.hostname
         template.health = health(host.healthStatus)
+        template.metadata = metadata(host.metadata, at: hostPlace.field("metadata"))
         result.append(
           AssignedEndpoint(message: message, place: endpointPlace, template: template))
       }

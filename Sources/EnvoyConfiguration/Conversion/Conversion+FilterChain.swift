@@ -36,9 +36,11 @@ extension Conversion {
   private func filterChain(_ chain: Envoy_Config_Listener_V3_FilterChain, at place: Place)
     -> FilterChain
   {
-    FilterChain(
+    var made = FilterChain(
       name: chain.name, match: match(chain.filterChainMatch, at: place.field("filter_chain_match")),
       filters: networkFilters(chain.filters, at: place.field("filters")))
+    made.metadata = metadata(chain.metadata, at: place.field("metadata"))
+    return made
   }
 
   private func networkFilters(
@@ -47,8 +49,10 @@ extension Conversion {
     var result: [NetworkFilter] = []
     for (index, filter) in filters.enumerated() {
       let filterPlace = place.element(index)
+      let isPlugin = Self.isPlugin(filter.typedConfig)
       guard
-        let converted = NetworkFilterExtension.convert(
+        let converted = isPlugin
+          ? pluginFilter(filter, at: filterPlace) : NetworkFilterExtension.convert(
           filter.typedConfig, among: NetworkFilterExtension.all, with: self,
           at: filterPlace.field("typed_config"))
       else { continue }
@@ -63,6 +67,15 @@ extension Conversion {
       result.append(converted)
     }
     return result
+  }
+
+  private func pluginFilter(_ filter: Envoy_Config_Listener_V3_Filter, at place: Place) -> NetworkFilter? {
+    guard
+      let binding = binding(
+        filter.typedConfig, kind: .network, name: filter.name, at: place.field("typed_config")),
+      let description = plugins?.filter(name: binding.filterName, kind: .network)
+    else { return nil }
+    return .plugin(PluginNetworkFilter(name: filter.name, binding: binding, isTerminal: description.isTerminal))
   }
 
   private func match(_ match: Envoy_Config_Listener_V3_FilterChainMatch, at place: Place)

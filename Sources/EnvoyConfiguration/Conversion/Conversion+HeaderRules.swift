@@ -29,6 +29,33 @@ extension Conversion {
     options.enumerated().compactMap { headerAddition($1, at: place.element($0)) }
   }
 
+  /// One after the other.
+  func headerChanges(
+    _ messages: [Envoy_Config_Common_MutationRules_V3_HeaderMutation], at place: Place
+  ) -> [HeaderChange] {
+    messages.enumerated().compactMap { index, message in
+      let changePlace = place.element(index)
+      switch message.action {
+      case .remove(let text)?:
+        let name = text.lowercased()
+        if name.isEmpty || Self.isProtected(name) {
+          error(
+            "expected a name; the host and the parts of the start line cannot be removed",
+            at: changePlace.field("remove"))
+          return nil
+        }
+        return .remove(name)
+      case .append(let option)?:
+        return headerAddition(option, at: changePlace.field("append")).map { .add($0) }
+      case .removeOnMatch(let match)?:
+        return stringMatcher(
+          match.keyMatcher, at: changePlace.field("remove_on_match").field("key_matcher")
+        ).map { .removeMatching($0) }
+      case nil: return nil  // required by the proto file
+      }
+    }
+  }
+
   private static func isProtected(_ name: String) -> Bool { name.hasPrefix(":") || name == "host" }
 
   /// Fields that say how the body is framed: a second one would let two readers disagree.

@@ -101,6 +101,7 @@ extension Conversion {
         .replacing(":", with: "_"),
       addresses: addresses)
     readSockets(message, into: &listener, at: place)
+    listener.metadata = metadata(message.metadata, at: place.field("metadata"))
     listener.isInbound = message.trafficDirection == .inbound
     if message.hasUseOriginalDst { listener.useOriginalDestination = message.useOriginalDst.value }
     listener.maxConnections =

@@ -35,9 +35,7 @@ extension Conversion {
     for (index, upgrade) in list.enumerated() {
       let type = upgrade.type.lowercased()
       let typePlace = place.element(index).field("upgrade_type")
-      if type == "connect" || type == "connect-udp" {
-        error("CONNECT is not in this version", at: typePlace)
-      }
+      if type == "connect-udp" { error("CONNECT-UDP is not in this version", at: typePlace) }
       if result.updateValue(upgrade.isEnabled, forKey: type) != nil {
         error("the upgrade \"\(upgrade.type)\" stands there already", at: typePlace)
       }

@@ -7,11 +7,20 @@ extension Conversion {
   func pathRewrite(
     _ message: Envoy_Config_Route_V3_RouteAction, of match: RouteMatch?, at place: Place
   ) -> PathRewrite? {
-    let given = [!message.prefixRewrite.isEmpty, message.hasRegexRewrite, message.hasPathRewritePolicy]
+    let given = [
+      !message.prefixRewrite.isEmpty, message.hasRegexRewrite, message.hasPathRewritePolicy,
+      !message.pathRewrite.isEmpty,
+    ]
     if given.count(where: { $0 }) > 1 {
       error(
-        "one of `prefix_rewrite`, `regex_rewrite` and `path_rewrite_policy` at most may be given",
-        at: place)
+        "one of `prefix_rewrite`, `regex_rewrite`, `path_rewrite` and `path_rewrite_policy` at most may "
+          + "be given", at: place)
+    }
+    if !message.pathRewrite.isEmpty {
+      var format = textFormat(message.pathRewrite, at: place.field("path_rewrite"))
+      // What has no value is left out; of a host it is a dash. So it is in Envoy.
+      format?.omitEmptyValues = true
+      return format.map { .format($0) }
     }
     var variables: [String]?
     if case .template(let template)? = match?.path { variables = template.variables }
@@ -62,6 +71,8 @@ extension Conversion {
     case .hostRewritePathRegex(let regex)?:
       return regexSubstitution(regex, at: place.field("host_rewrite_path_regex"))
         .map { .pathRegex($0) }
+    case .hostRewrite(let text)? where !text.isEmpty:
+      return textFormat(text, at: place.field("host_rewrite")).map { .format($0) }
     default: return nil
     }
   }

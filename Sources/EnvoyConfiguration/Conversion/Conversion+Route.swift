@@ -35,6 +35,8 @@ extension Conversion {
     configuration.virtualHostHeader = table.vhostHeader.lowercased()
     configuration.mirrors = mirrors(
       table.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
+    configuration.filters = routeFilters(
+      table.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
     configuration.mostSpecificHeaderMutationsWins = table.mostSpecificHeaderMutationsWins
     configuration.headerRules.request = headerMutations(
       add: table.requestHeadersToAdd, remove: table.requestHeadersToRemove, at: place, "request")
@@ -58,20 +60,24 @@ extension Conversion {
   private func virtualHost(
     _ message: Envoy_Config_Route_V3_VirtualHost, _ rules: RouteRules, at place: Place
   ) -> VirtualHost {
-    let ownRetries = message.hasRetryPolicy
-      ? retryPolicy(message.retryPolicy, at: place.field("retry_policy")) : nil
+    let inherited = inheritance(message, at: place)
     let routes = message.routes.enumerated().compactMap { index, route in
-      self.route(route, rules, at: place.field("routes").element(index))
-        .map { inheriting(ownRetries, by: $0) }
+      self.route(route, rules, inherited, at: place.field("routes").element(index))
     }
     var host = VirtualHost(
       name: message.name, domains: message.domains.map { $0.lowercased() }, routes: routes)
+    host.metadata = metadata(message.metadata, at: place.field("metadata"))
+    host.filters = routeFilters(
+      message.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
     host.requireTLS =
       switch message.requireTls {
       case .externalOnly: .externalOnly
       case .all: .all
       default: .none
       }
+    host.virtualClusters = message.virtualClusters.enumerated().map { index, cluster in
+      virtualCluster(cluster, at: place.field("virtual_clusters").element(index))
+    }
     if !message.requestMirrorPolicies.isEmpty {
       host.mirrors = mirrors(
         message.requestMirrorPolicies, rules, at: place.field("request_mirror_policies"))
@@ -83,24 +89,45 @@ extension Conversion {
     return host
   }
 
-  private func inheriting(_ policy: RetryPolicy?, by route: Route) -> Route {
-    guard let policy, case .cluster(var action) = route.action, action.retryPolicy == nil else {
-      return route
-    }
-    var route = route
-    action.retryPolicy = policy
-    route.action = .cluster(action)
-    return route
+  private func virtualCluster(
+    _ message: Envoy_Config_Route_V3_VirtualCluster, at place: Place
+  ) -> VirtualCluster {
+    let headers = place.field("headers")
+    if message.headers.isEmpty { error("at least one is required", at: headers) }
+    return VirtualCluster(
+      name: message.name,
+      headers: message.headers.enumerated().compactMap { headerMatcher($1, at: headers.element($0)) })
   }
 
-  private func route(_ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, at place: Place)
-    -> Route?
-  {
+  private func inheritance(
+    _ message: Envoy_Config_Route_V3_VirtualHost, at place: Place
+  ) -> RouteInheritance {
+    var inherited = RouteInheritance()
+    if message.hasRetryPolicy {
+      inherited.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
+    }
+    inherited.hedgesOnPerTryTimeout = message.hedgePolicy.hedgeOnPerTryTimeout
+    inherited.attemptHeaders.countsInRequest = message.includeRequestAttemptCount
+    inherited.attemptHeaders.countsInResponse = message.includeAttemptCountInResponse
+    inherited.attemptHeaders.tellsTimeouts = message.includeIsTimeoutRetryHeader
+    if message.hasRequestBodyBufferLimit { inherited.bodyLimit = message.requestBodyBufferLimit.value }
+    if message.hasPerRequestBufferLimitBytes {
+      inherited.oldBodyLimit = UInt64(message.perRequestBufferLimitBytes.value)
+    }
+    return inherited
+  }
+
+  private func route(
+    _ message: Envoy_Config_Route_V3_Route, _ rules: RouteRules, _ inherited: RouteInheritance,
+    at place: Place
+  ) -> Route? {
     let match = routeMatch(message.match, at: place.field("match"))
     let action: Route.Action?
     switch message.action {
     case .route(let route)?:
-      action = routeAction(route, of: match, rules, at: place.field("route")).map { .cluster($0) }
+      action = routeAction(route, of: match, rules, at: place.field("route")).map {
+        .cluster(inherited.applied(to: $0, of: message))
+      }
     case .redirect(let redirect)?:
       action = .redirect(self.redirect(redirect, at: place.field("redirect")))
     case .directResponse(let response)?:
@@ -112,11 +139,38 @@ extension Conversion {
     }
     guard let match, let action else { return nil }
     var route = Route(name: message.name, match: match, action: action)
+    route.metadata = metadata(message.metadata, at: place.field("metadata"))
+    route.filters = routeFilters(
+      message.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
+    route.statPrefix = message.statPrefix
     route.headerRules.request = headerMutations(
       add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove, at: place, "request")
     route.headerRules.response = headerMutations(
       add: message.responseHeadersToAdd, remove: message.responseHeadersToRemove, at: place, "response")
     return route
+  }
+}
+
+/// What a virtual host says for routes that say nothing themselves.
+private struct RouteInheritance {
+  var retryPolicy: RetryPolicy?
+  var hedgesOnPerTryTimeout = false
+  var attemptHeaders = AttemptHeaders()
+  /// `request_body_buffer_limit`, which goes before the older field wherever that stands.
+  var bodyLimit: UInt64?
+  /// `per_request_buffer_limit_bytes`.
+  var oldBodyLimit: UInt64?
+
+  func applied(to action: RouteAction, of route: Envoy_Config_Route_V3_Route) -> RouteAction {
+    var action = action
+    if action.retryPolicy == nil { action.retryPolicy = retryPolicy }
+    if !route.route.hasHedgePolicy { action.hedgesOnPerTryTimeout = hedgesOnPerTryTimeout }
+    action.attemptHeaders = attemptHeaders
+    let limit = route.hasRequestBodyBufferLimit ? route.requestBodyBufferLimit.value : bodyLimit
+    let oldLimit =
+      route.hasPerRequestBufferLimitBytes ? UInt64(route.perRequestBufferLimitBytes.value) : oldBodyLimit
+    action.bodyLimit = limit ?? oldLimit
+    return action
   }
 }
 

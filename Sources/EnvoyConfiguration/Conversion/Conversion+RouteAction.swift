@@ -30,6 +30,7 @@ extension Conversion {
     if message.hasRetryPolicy {
       action.retryPolicy = retryPolicy(message.retryPolicy, at: place.field("retry_policy"))
     }
+    action.hedgesOnPerTryTimeout = message.hedgePolicy.hedgeOnPerTryTimeout
     if message.hasIdleTimeout {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
@@ -37,6 +38,8 @@ extension Conversion {
     action.upgrades = upgrades(
       message.upgradeConfigs.map { ($0.upgradeType, $0.hasEnabled ? $0.enabled.value : true) },
       at: place.field("upgrade_configs"))
+    action.connect = connectTermination(
+      message.upgradeConfigs, at: place.field("upgrade_configs"))
     action.streamDuration = streamDuration(message)
     action.clusterNotFoundStatus =
       switch message.clusterNotFoundResponseCode {
@@ -45,6 +48,22 @@ extension Conversion {
       default: 503
       }
     return choice == nil ? nil : action
+  }
+
+  private func connectTermination(
+    _ messages: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig], at place: Place
+  ) -> RouteAction.ConnectTermination? {
+    var result: RouteAction.ConnectTermination?
+    for (index, message) in messages.enumerated() where message.hasConnectConfig {
+      guard message.upgradeType.lowercased() == "connect" else {
+        error("is for the upgrade type CONNECT alone", at: place.element(index).field("connect_config"))
+        continue
+      }
+      var connect = RouteAction.ConnectTermination()
+      connect.takesPost = message.connectConfig.allowPost
+      result = connect
+    }
+    return result
   }
 
   private func clusterChoice(

@@ -18,6 +18,12 @@ extension Conversion {
     match.queryParameters = message.queryParameters.enumerated().compactMap { index, parameter in
       queryParameterMatcher(parameter, at: place.field("query_parameters").element(index))
     }
+    match.metadata = message.dynamicMetadata.enumerated().compactMap { index, matcher in
+      metadataMatcher(matcher, at: place.field("dynamic_metadata").element(index))
+    }
+    match.filterState = message.filterState.enumerated().compactMap { index, matcher in
+      filterStateMatcher(matcher, at: place.field("filter_state").element(index))
+    }
     match.isGRPC = message.hasGrpc
     if message.hasTlsContext {
       let tls = message.tlsContext

@@ -26,8 +26,19 @@ final class Conversion {
 
   /// False: a data source's file counts as empty.
   let readsFiles: Bool
+  /// Nil: there are no plugins.
+  let plugins: PluginSchemas?
+  /// What flags say about the node: they win, as in Envoy.
+  var nodeOverride = ConfigurationLoader.NodeOverride()
+  /// Who the proxy is.
+  var node = Node()
+  /// Of the connection manager that is being read: usual names of its filters by their names in the chain,
+  /// and its `stat_prefix`.
+  var chain: [String: String] = [:]
+  var managerPrefix = ""
 
-  init(diagnostics: Diagnostics, readsFiles: Bool) {
+  init(diagnostics: Diagnostics, readsFiles: Bool, plugins: PluginSchemas? = nil) {
+    self.plugins = plugins
     self.diagnostics = diagnostics
     self.readsFiles = readsFiles
   }

@@ -13,8 +13,7 @@ extension ConfigurationExtension where Output == NetworkFilter {
         statPrefix: message.statPrefix, maxConnections: message.maxConnections.value)
       limit.delay = conversion.timeout(message.delay, isSet: message.hasDelay)
       if message.hasRuntimeEnabled {
-        limit.enabled = conversion.enabled(
-          message.runtimeEnabled, at: place.field("runtime_enabled"))
+        limit.enabled = conversion.flag(message.runtimeEnabled)
       }
       return .connectionLimit(limit)
     }
@@ -22,12 +21,14 @@ extension ConfigurationExtension where Output == NetworkFilter {
 }
 
 extension Conversion {
-  /// A switch: the runtime value where a static layer has one, or else the default.
-  func enabled(_ flag: Envoy_Config_Core_V3_RuntimeFeatureFlag, at place: Place) -> Bool {
-    guard !flag.runtimeKey.isEmpty, let (value, keyPlace) = runtime.boolean(flag.runtimeKey) else {
-      return flag.defaultValue.value
+  /// A switch that the runtime may turn. What is no boolean there is an error at load, and is passed
+  /// over when it comes later, as in Envoy.
+  func flag(_ message: Envoy_Config_Core_V3_RuntimeFeatureFlag) -> RuntimeFlag {
+    if !message.runtimeKey.isEmpty, let (value, place) = runtime.boolean(message.runtimeKey),
+      value == nil
+    {
+      error("expected true or false", at: place)
     }
-    if value == nil { error("expected true or false", at: keyPlace) }
-    return value ?? flag.defaultValue.value
+    return RuntimeFlag(defaultValue: message.defaultValue.value, key: message.runtimeKey)
   }
 }

@@ -8,6 +8,12 @@ private typealias Message =
 extension ConfigurationExtension where Output == NetworkFilter {
   static var httpConnectionManager: Self {
     Self(Message.self) { message, conversion, place in
+      // Routes speak of the chain's filters.
+      conversion.managerPrefix = message.statPrefix
+      conversion.chain = [:]
+      for filter in message.httpFilters {
+        if let found = Conversion.pluginFilter(filter.typedConfig) { conversion.chain[filter.name] = found }
+      }
       // The proto file requires one; where it was refused the rest is looked at all the same.
       let routes = conversion.routeConfiguration(
         message.routeConfig, at: place.field("route_config"))
@@ -92,7 +98,7 @@ extension Conversion {
       message.delayedCloseTimeout, isSet: message.hasDelayedCloseTimeout, absent: .seconds(1))
   }
 
-  /// The router is the only HTTP filter of this version, and ends the chain.
+  /// Filters of plugins, and the router, which ends the chain.
   fileprivate func readHTTPFilters(
     _ message: Message, into manager: inout HTTPConnectionManager, at place: Place
   ) {
@@ -103,14 +109,8 @@ extension Conversion {
         at: place)
       return
     }
-    for (index, filter) in message.httpFilters.enumerated() {
-      let filterPlace = place.element(index)
-      if index < message.httpFilters.count - 1, !filterPlace.field("typed_config").isRefused {
-        error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
-      }
-      let router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(
-        serializedBytes: filter.typedConfig.value)
-      manager.suppressEnvoyHeaders = router?.suppressEnvoyHeaders ?? false
-    }
+    let found = httpFilters(message.httpFilters, managerPrefix: message.statPrefix, at: place)
+    manager.filters = found.filters
+    manager.suppressEnvoyHeaders = found.router?.suppressEnvoyHeaders ?? false
   }
 }

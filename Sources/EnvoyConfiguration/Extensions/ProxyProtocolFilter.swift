@@ -18,6 +18,16 @@ extension ConfigurationExtension where Output == ListenerFilter {
           "one version at least must be allowed", at: place.field("disallowed_versions"))
       }
       filter.passThroughTLVs = conversion.passThrough(message, at: place.field("pass_through_tlvs"))
+      filter.rules = message.rules.map { rule in
+        // As Envoy: without a key it is the empty one.
+        let pair = rule.onTlvPresent
+        return ListenerFilter.ProxyProtocol.Rule(
+          type: UInt8(clamping: rule.tlvType),
+          namespace: pair.metadataNamespace.isEmpty
+            ? "envoy.filters.listener.proxy_protocol" : pair.metadataNamespace,
+          key: pair.key)
+      }
+      filter.storesInFilterState = message.tlvLocation == .filterState
       return .proxyProtocol(filter)
     }
   }

@@ -56,6 +56,11 @@ package nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Senda
   /// Clears the value of `statsFlushInterval`. Subsequent reads from it will return its default value.
   package mutating func clearStatsFlushInterval() {_uniqueStorage()._statsFlushInterval = nil}
 
+  package var bootstrapExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
+    get {_storage._bootstrapExtensions}
+    set {_uniqueStorage()._bootstrapExtensions = newValue}
+  }
+
   package var statsConfig: Envoy_Config_Metrics_V3_StatsConfig {
     get {_storage._statsConfig ?? Envoy_Config_Metrics_V3_StatsConfig()}
     set {_uniqueStorage()._statsConfig = newValue}
@@ -268,12 +273,13 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.bootstrap.v3"
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Bootstrap"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{5}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0\u{4}\u{3}use_tcp_for_dns_lookups\0\u{4}\u{a}dns_resolution_config\0\u{3}typed_dns_resolver_config\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{4}\u{5}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{2}overload_manager\0\u{4}\u{2}layered_runtime\0\u{4}\u{3}use_tcp_for_dns_lookups\0\u{3}bootstrap_extensions\0\u{4}\u{9}dns_resolution_config\0\u{3}typed_dns_resolver_config\0")
 
   fileprivate class _StorageClass {
     var _node: Envoy_Config_Core_V3_Node? = nil
     var _staticResources: Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources? = nil
     var _statsFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _bootstrapExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
     var _statsConfig: Envoy_Config_Metrics_V3_StatsConfig? = nil
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
@@ -294,6 +300,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       _node = source._node
       _staticResources = source._staticResources
       _statsFlushInterval = source._statsFlushInterval
+      _bootstrapExtensions = source._bootstrapExtensions
       _statsConfig = source._statsConfig
       _layeredRuntime = source._layeredRuntime
       _admin = source._admin
@@ -327,6 +334,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._overloadManager) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._layeredRuntime) }()
         case 20: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
+        case 21: try { try decoder.decodeRepeatedMessageField(value: &_storage._bootstrapExtensions) }()
         case 30: try { try decoder.decodeSingularMessageField(value: &_storage._dnsResolutionConfig) }()
         case 31: try { try decoder.decodeSingularMessageField(value: &_storage._typedDnsResolverConfig) }()
         default: break
@@ -365,6 +373,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       if _storage._useTcpForDnsLookups != false {
         try visitor.visitSingularBoolField(value: _storage._useTcpForDnsLookups, fieldNumber: 20)
       }
+      if !_storage._bootstrapExtensions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._bootstrapExtensions, fieldNumber: 21)
+      }
       try { if let v = _storage._dnsResolutionConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
       } }()
@@ -383,6 +394,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         if _storage._node != rhs_storage._node {return false}
         if _storage._staticResources != rhs_storage._staticResources {return false}
         if _storage._statsFlushInterval != rhs_storage._statsFlushInterval {return false}
+        if _storage._bootstrapExtensions != rhs_storage._bootstrapExtensions {return false}
         if _storage._statsConfig != rhs_storage._statsConfig {return false}
         if _storage._layeredRuntime != rhs_storage._layeredRuntime {return false}
         if _storage._admin != rhs_storage._admin {return false}

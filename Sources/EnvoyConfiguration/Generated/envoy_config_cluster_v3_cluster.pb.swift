@@ -326,6 +326,7 @@ package nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable 
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
   package mutating func clearTransportSocket() {_uniqueStorage()._transportSocket = nil}
 
+  /// For formats.
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_uniqueStorage()._metadata = newValue}

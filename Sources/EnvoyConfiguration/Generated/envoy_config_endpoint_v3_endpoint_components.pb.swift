@@ -90,6 +90,7 @@ package nonisolated struct Envoy_Config_Endpoint_V3_LbEndpoint: Sendable {
 
   package var healthStatus: Envoy_Config_Core_V3_HealthStatus = .unknown
 
+  /// For formats.
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_metadata = newValue}

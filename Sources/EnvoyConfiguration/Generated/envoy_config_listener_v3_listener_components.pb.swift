@@ -144,6 +144,7 @@ package nonisolated struct Envoy_Config_Listener_V3_FilterChain: Sendable {
 
   package var filters: [Envoy_Config_Listener_V3_Filter] = []
 
+  /// For formats.
   package var metadata: Envoy_Config_Core_V3_Metadata {
     get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
     set {_metadata = newValue}

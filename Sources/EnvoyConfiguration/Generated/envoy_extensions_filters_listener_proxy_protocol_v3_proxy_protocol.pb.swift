@@ -29,6 +29,8 @@ package nonisolated struct Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_Pr
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  package var rules: [Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.Rule] = []
+
   package var allowRequestsWithoutProxyProtocol: Bool = false
 
   package var passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs {
@@ -44,7 +46,85 @@ package nonisolated struct Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_Pr
 
   package var statPrefix: String = String()
 
+  /// Where the values that `rules` ask for are kept: in the connection's dynamic metadata, or in its
+  /// filter state under `envoy.network.proxy_protocol.tlv`.
+  package var tlvLocation: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.TlvLocation = .dynamicMetadata
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum TlvLocation: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case dynamicMetadata // = 0
+    case filterState // = 1
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .dynamicMetadata
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .dynamicMetadata
+      case 1: self = .filterState
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .dynamicMetadata: return 0
+      case .filterState: return 1
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.TlvLocation] = [
+      .dynamicMetadata,
+      .filterState,
+    ]
+
+  }
+
+  /// Where a value is kept.
+  package nonisolated struct KeyValuePair: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Absent: `envoy.filters.listener.proxy_protocol`.
+    package var metadataNamespace: String = String()
+
+    package var key: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  /// What becomes of the TLVs of one type.
+  package nonisolated struct Rule: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var tlvType: UInt32 = 0
+
+    package var onTlvPresent: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair {
+      get {_onTlvPresent ?? Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair()}
+      set {_onTlvPresent = newValue}
+    }
+    /// Returns true if `onTlvPresent` has been explicitly set.
+    package var hasOnTlvPresent: Bool {self._onTlvPresent != nil}
+    /// Clears the value of `onTlvPresent`. Subsequent reads from it will return its default value.
+    package mutating func clearOnTlvPresent() {self._onTlvPresent = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _onTlvPresent: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair? = nil
+  }
 
   package init() {}
 
@@ -57,7 +137,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listen
 
 nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ProxyProtocol"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}allow_requests_without_proxy_protocol\0\u{3}pass_through_tlvs\0\u{3}disallowed_versions\0\u{3}stat_prefix\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}allow_requests_without_proxy_protocol\0\u{3}pass_through_tlvs\0\u{3}disallowed_versions\0\u{3}stat_prefix\0\u{3}tlv_location\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -65,10 +145,12 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.rules) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.allowRequestsWithoutProxyProtocol) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._passThroughTlvs) }()
       case 4: try { try decoder.decodeRepeatedEnumField(value: &self.disallowedVersions) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.statPrefix) }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.tlvLocation) }()
       default: break
       }
     }
@@ -79,6 +161,9 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.rules.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rules, fieldNumber: 1)
+    }
     if self.allowRequestsWithoutProxyProtocol != false {
       try visitor.visitSingularBoolField(value: self.allowRequestsWithoutProxyProtocol, fieldNumber: 2)
     }
@@ -91,14 +176,97 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
     if !self.statPrefix.isEmpty {
       try visitor.visitSingularStringField(value: self.statPrefix, fieldNumber: 5)
     }
+    if self.tlvLocation != .dynamicMetadata {
+      try visitor.visitSingularEnumField(value: self.tlvLocation, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol, rhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol) -> Bool {
+    if lhs.rules != rhs.rules {return false}
     if lhs.allowRequestsWithoutProxyProtocol != rhs.allowRequestsWithoutProxyProtocol {return false}
     if lhs._passThroughTlvs != rhs._passThroughTlvs {return false}
     if lhs.disallowedVersions != rhs.disallowedVersions {return false}
     if lhs.statPrefix != rhs.statPrefix {return false}
+    if lhs.tlvLocation != rhs.tlvLocation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.TlvLocation: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DYNAMIC_METADATA\0\u{1}FILTER_STATE\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.protoMessageName + ".KeyValuePair"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_namespace\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.metadataNamespace) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.metadataNamespace.isEmpty {
+      try visitor.visitSingularStringField(value: self.metadataNamespace, fieldNumber: 1)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair, rhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.KeyValuePair) -> Bool {
+    if lhs.metadataNamespace != rhs.metadataNamespace {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.Rule: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.protoMessageName + ".Rule"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tlv_type\0\u{3}on_tlv_present\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tlvType) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._onTlvPresent) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.tlvType != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tlvType, fieldNumber: 1)
+    }
+    try { if let v = self._onTlvPresent {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.Rule, rhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol.Rule) -> Bool {
+    if lhs.tlvType != rhs.tlvType {return false}
+    if lhs._onTlvPresent != rhs._onTlvPresent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -8,7 +8,30 @@ internal import Foundation
 internal import SwiftProtobuf
 
 final class SchemaStore {
-  private static let index = DescriptorIndex(base64: embeddedDescriptorSet)
+  private static let own = DescriptorIndex(base64: embeddedDescriptorSet)
+  private let index: DescriptorIndex
+
+  /// Of our own proto files.
+  init() { index = Self.own }
+
+  /// Of a plugin's.
+  init(descriptors: Google_Protobuf_FileDescriptorSet) {
+    var index = DescriptorIndex()
+    index.add(descriptors)
+    self.index = index
+  }
+
+  /// A message or enum that a field is of and that is not here.
+  var missingType: String? {
+    for descriptor in index.messages.values {
+      for field in descriptor.field where field.type == .message || field.type == .enum {
+        let name = String(field.typeName.drop { $0 == "." })
+        if field.type == .message, index.messages[name] == nil { return name }
+        if field.type == .enum, index.enumerations[name] == nil { return name }
+      }
+    }
+    return nil
+  }
 
   private var messages: [String: MessageSchema] = [:]
   private var enumerations: [String: EnumerationSchema] = [:]
@@ -17,7 +40,7 @@ final class SchemaStore {
   /// Nil where no proto file of ours has the message.
   func message(_ name: String) -> MessageSchema? {
     if let known = messages[name] { return known }
-    guard let descriptor = Self.index.messages[name] else { return nil }
+    guard let descriptor = index.messages[name] else { return nil }
     let schema = MessageSchema(name: name, descriptor: descriptor)
     messages[name] = schema
     return schema
@@ -31,7 +54,7 @@ final class SchemaStore {
 
   func enumeration(_ name: String) -> EnumerationSchema {
     if let known = enumerations[name] { return known }
-    guard let descriptor = Self.index.enumerations[name] else {
+    guard let descriptor = index.enumerations[name] else {
       preconditionFailure("no descriptor of \(name)")
     }
     let schema = EnumerationSchema(name: name, descriptor: descriptor)
@@ -42,7 +65,7 @@ final class SchemaStore {
   /// Every message of a category of extensions, by name.
   func extensions(in category: String) -> [MessageSchema] {
     if let known = categories[category] { return known }
-    let found = Self.index.messages.compactMap { name, descriptor in
+    let found = index.messages.compactMap { name, descriptor in
       descriptor.options.Martlet_message.category == category ? message(name) : nil
     }.sorted { $0.name < $1.name }
     categories[category] = found
@@ -50,7 +73,7 @@ final class SchemaStore {
   }
 
   /// Every message and enum of our own proto files, in the order of files and lines.
-  var messageNames: [String] { Self.index.messageNames }
+  var messageNames: [String] { index.messageNames }
 }
 
 /// The parsed descriptor set.
@@ -58,6 +81,8 @@ private struct DescriptorIndex: Sendable {
   var messages: [String: Google_Protobuf_DescriptorProto] = [:]
   var enumerations: [String: Google_Protobuf_EnumDescriptorProto] = [:]
   var messageNames: [String] = []
+
+  init() {}
 
   init(base64: StaticString) {
     let text = Data(
@@ -67,10 +92,13 @@ private struct DescriptorIndex: Sendable {
       let set = try? Google_Protobuf_FileDescriptorSet(
         serializedBytes: bytes, extensions: Martlet_Annotations_Extensions)
     else { preconditionFailure("the embedded descriptor set is damaged; run Scripts/protos.sh") }
+    add(set)
+  }
+
+  mutating func add(_ set: Google_Protobuf_FileDescriptorSet) {
     for file in set.file {
-      for message in file.messageType {
-        add(message, prefix: file.package, isOurs: file.package.hasPrefix("envoy."))
-      }
+      let isOurs = file.package.hasPrefix("envoy.") || file.package.hasPrefix("martlet.")
+      for message in file.messageType { add(message, prefix: file.package, isOurs: isOurs) }
       for enumeration in file.enumType {
         enumerations["\(file.package).\(enumeration.name)"] = enumeration
       }

@@ -63,6 +63,9 @@ enum LegacyNames {
     "envoy.config.route.v3.Route": [
       "per_filter_config": "per-filter configuration of routes is not in this version"
     ],
+    "envoy.config.route.v3.VirtualCluster": [
+      "pattern": "its syntax was not RE2's; use `headers`", "method": "use `headers` with `:method`",
+    ],
     "envoy.config.route.v3.VirtualHost": [
       "per_filter_config": "per-filter configuration of routes is not in this version"
     ],

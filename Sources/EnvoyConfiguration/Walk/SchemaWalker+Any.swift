@@ -30,19 +30,34 @@ extension SchemaWalker {
         "expected text, found \(type.summary)", at: place.beside(field: "@type", at: type.position))
       return nil
     }
+    let isOptional = isOptional
     let typeName = Self.typeName(of: url)
     let rest = entries.filter { $0.key != "@type" }
     if typeName == "google.protobuf.Struct" {
-      return untyped(rest, category: category, name: name, in: node, at: place)
+      return untyped(rest, category: category, name: name, isOptional: isOptional, in: node, at: place)
     }
     if Self.typedStructs.contains(typeName) {
-      return typedStruct(rest, category: category, in: node, at: place)
+      return typedStruct(rest, category: category, isOptional: isOptional, in: node, at: place)
     }
-    guard
-      let schema = known(
-        typeName, category: category, at: place.beside(field: "@type", at: type.position))
-    else { return nil }
-    return packed(ConfigurationNode(.mapping(rest), at: node.position), schema, at: place)
+    let inner = ConfigurationNode(.mapping(rest), at: node.position)
+    return message(
+      inner, type: typeName, category: category, isOptional: isOptional, at: place,
+      typePlace: place.beside(field: "@type", at: type.position))
+  }
+
+  /// One of our own messages, or of a plugin's.
+  private func message(
+    _ node: ConfigurationNode, type: Substring, category: String, isOptional: Bool, at place: Place,
+    typePlace: Place
+  ) -> WireWriter? {
+    let isOurs = store.extensions(in: category).contains { $0.name == type }
+    if !isOurs, let found = pluginMessage(node, type: type, category: category, at: place) { return found }
+    if !isOurs, isOptional, PluginSchemas.categories[category] != nil {
+      diagnostics.warning("nothing here knows the type `\(type)`; it is optional and passed over", at: typePlace)
+      return missing(type)
+    }
+    guard let schema = known(type, category: category, at: typePlace) else { return nil }
+    return packed(node, schema, at: place)
   }
 
   static func typeName(of url: String) -> Substring { url.split(separator: "/").last ?? "" }
@@ -65,23 +80,37 @@ extension SchemaWalker {
         "`\(name)` is an extension of the category \(other.category); expected one of \(category)",
         at: place)
     } else {
-      let names = schemas.map(\.name)
+      let names = schemas.map(\.name) + (plugins?.typeNames(in: category) ?? [])
       let near = Suggestion.nearest(to: String(name), among: names).map {
         "; did you mean `\($0)`?"
       }
       let list = names.isEmpty ? "" : "; known here: \(names.joined(separator: ", "))"
-      diagnostics.error("the extension type `\(name)` is not supported\(near ?? list)", at: place)
+      // A plugin that would have it may be there and not be usable.
+      let refused = PluginSchemas.categories[category] == nil ? [] : plugins?.catalog.refusals ?? []
+      let also = refused.isEmpty ? "" : "; not loaded: \(refused.joined(separator: "; "))"
+      diagnostics.error(
+        "the extension type `\(name)` is not supported\(near ?? list)\(also)", at: place)
     }
     return nil
   }
 
   private func untyped(
-    _ entries: [ConfigurationNode.Entry], category: String, name: String?,
+    _ entries: [ConfigurationNode.Entry], category: String, name: String?, isOptional: Bool,
     in node: ConfigurationNode,
     at place: Place
   ) -> WireWriter? {
+    // `value` is the mapping's own form; older files write the fields beside `@type`.
+    let inner =
+      entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
+      ? entries[0].value : ConfigurationNode(.mapping(entries), at: node.position)
+    if let found = pluginMessage(inner, name: name, category: category, at: place) { return found }
     guard let schema = store.extensions(in: category).first(where: { $0.extensionName == name })
     else {
+      if isOptional, PluginSchemas.categories[category] != nil {
+        diagnostics.warning(
+          "nothing here knows the extension `\(name ?? "")`; it is optional and passed over", at: place)
+        return missing("")
+      }
       diagnostics.error(
         "a google.protobuf.Struct says no type, and `\(name ?? "")` is not the name of a known extension",
         at: place)
@@ -89,15 +118,11 @@ extension SchemaWalker {
     }
     diagnostics.warning(
       "google.protobuf.Struct is deprecated; use \"type.googleapis.com/\(schema.name)\"", at: place)
-    // `value` is the mapping's own form; older files write the fields beside `@type`.
-    let inner =
-      entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
-      ? entries[0].value : ConfigurationNode(.mapping(entries), at: node.position)
     return packed(inner, schema, at: place)
   }
 
   private func typedStruct(
-    _ entries: [ConfigurationNode.Entry], category: String, in node: ConfigurationNode,
+    _ entries: [ConfigurationNode.Entry], category: String, isOptional: Bool, in node: ConfigurationNode,
     at place: Place
   ) -> WireWriter? {
     var url: String?
@@ -116,9 +141,7 @@ extension SchemaWalker {
       diagnostics.error("expected `type_url` with the name of the extension's message", at: place)
       return nil
     }
-    guard let schema = known(Self.typeName(of: url), category: category, at: place) else {
-      return nil
-    }
-    return packed(value, schema, at: place)
+    return message(
+      value, type: Self.typeName(of: url), category: category, isOptional: isOptional, at: place, typePlace: place)
   }
 }

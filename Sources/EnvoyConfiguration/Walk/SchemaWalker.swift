@@ -11,8 +11,15 @@ final class SchemaWalker {
   let allowsUnknownFields: Bool
   /// The category of the TypedExtensionConfig that is being read; its Any cannot say it itself.
   private var frameCategory = ""
+  /// The message whose Any is read says that its type need not be known.
+  private(set) var isOptional = false
+  /// Nil: there are no plugins.
+  let plugins: PluginSchemas?
 
-  init(store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool) {
+  init(
+    store: SchemaStore, diagnostics: Diagnostics, allowsUnknownFields: Bool, plugins: PluginSchemas? = nil
+  ) {
+    self.plugins = plugins
     self.store = store
     self.diagnostics = diagnostics
     self.allowsUnknownFields = allowsUnknownFields
@@ -79,6 +86,8 @@ final class SchemaWalker {
       list(entry.value, field, at: fieldPlace, into: &writer)
     } else {
       let name = parent["name"]?.text
+      let optional = parent["is_optional"] ?? parent["isOptional"]
+      isOptional = optional?.text.flatMap { YAMLScalar.boolean($0) } ?? false
       value(entry.value, field, field.rules, extensionName: name, at: fieldPlace, into: &writer)
       if writer.bytes.count == written { fieldPlace.markBroken() }
     }

@@ -3,6 +3,7 @@
 
 struct WirePrinter {
   let store: SchemaStore
+  var plugins: PluginSchemas?
 
   /// One field's occurrence.
   private enum Payload {
@@ -151,11 +152,45 @@ struct WirePrinter {
       guard case .bytes(let bytes) = payload else { continue }
       if number == 1 { url = String(decoding: bytes, as: UTF8.self) } else { inner += bytes }
     }
+    if url.hasPrefix(PluginSchemas.prefix) { return plugin(url, inner) }
     let type = ConfigurationDump.Field(name: "@type", value: .string(url))
     guard let schema = store.message(String(SchemaWalker.typeName(of: url))),
       case .fields(let fields) = message(inner[...], schema)
     else { return .fields([type]) }
     return .fields([type] + fields)
+  }
+
+  /// What the walk made for a plugin.
+  private func plugin(_ url: String, _ inner: [UInt8]) -> Value {
+    let parts = url.dropFirst(PluginSchemas.prefix.count).split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 3 else { return .null }
+    let name = parts[2].isEmpty ? "google.protobuf.Struct" : parts[2]
+    let type = ConfigurationDump.Field(name: "@type", value: .string("type.googleapis.com/\(name)"))
+    var content = Value.fields([])
+    if parts[0] == "json" {
+      let tree = try? inner.withUnsafeBytes { try JSONReader.read($0, file: 0) }
+      if let tree { content = value(tree) }
+      if parts[2].isEmpty { return .fields([type, .init(name: "value", value: content)]) }
+    } else if let filter = plugins?.filter(name: String(parts[1]), kind: .http)
+      ?? plugins?.filter(name: String(parts[1]), kind: .network),
+      let (schema, store) = try? plugins?.schema(parts[2], of: filter)
+    {
+      content = WirePrinter(store: store).message(inner[...], schema)
+    }
+    guard case .fields(let fields) = content else { return .fields([type]) }
+    return .fields([type] + fields)
+  }
+
+  private func value(_ node: ConfigurationNode) -> Value {
+    switch node.content {
+    case .null: return .null
+    case .sequence(let elements): return .list(elements.map { value($0) })
+    case .mapping(let entries): return .fields(entries.map { .init(name: $0.key, value: value($0.value)) })
+    case .scalar(let scalar):
+      if scalar.isQuoted { return .string(scalar.text) }
+      if let flag = YAMLScalar.boolean(scalar.text) { return .bool(flag) }
+      return Double(scalar.text).map { .number($0) } ?? .string(scalar.text)
+    }
   }
 
   private func structure(_ bytes: ArraySlice<UInt8>) -> Value {

@@ -52,36 +52,36 @@ extension martlet_http_filter {
 
   /// A hook that the filter does not have stays NULL.
   fileprivate mutating func setHooks(_ dispatch: HTTPDispatch) {
-    if dispatch.requestHeaders != nil {
-      on_request_headers = { HTTPDispatch.of($0!).pointee.requestHeaders!($0!, $1).rawValue }
+    if dispatch.hooks.requestHeaders {
+      on_request_headers = { HTTPDispatch.of($0!).pointee.requestHeaders($0!, $1).rawValue }
     }
-    if dispatch.requestBody != nil {
-      on_request_body = { HTTPDispatch.of($0!).pointee.requestBody!($0!, $1).rawValue }
+    if dispatch.hooks.requestBody {
+      on_request_body = { HTTPDispatch.of($0!).pointee.requestBody($0!, $1).rawValue }
     }
-    if dispatch.requestTrailers != nil {
-      on_request_trailers = { HTTPDispatch.of($0!).pointee.requestTrailers!($0!).rawValue }
+    if dispatch.hooks.requestTrailers {
+      on_request_trailers = { HTTPDispatch.of($0!).pointee.requestTrailers($0!).rawValue }
     }
-    if dispatch.responseHeaders != nil {
-      on_response_headers = { HTTPDispatch.of($0!).pointee.responseHeaders!($0!, $1).rawValue }
+    if dispatch.hooks.responseHeaders {
+      on_response_headers = { HTTPDispatch.of($0!).pointee.responseHeaders($0!, $1).rawValue }
     }
-    if dispatch.responseBody != nil {
-      on_response_body = { HTTPDispatch.of($0!).pointee.responseBody!($0!, $1).rawValue }
+    if dispatch.hooks.responseBody {
+      on_response_body = { HTTPDispatch.of($0!).pointee.responseBody($0!, $1).rawValue }
     }
-    if dispatch.responseTrailers != nil {
-      on_response_trailers = { HTTPDispatch.of($0!).pointee.responseTrailers!($0!).rawValue }
+    if dispatch.hooks.responseTrailers {
+      on_response_trailers = { HTTPDispatch.of($0!).pointee.responseTrailers($0!).rawValue }
     }
-    if dispatch.backPressure != nil {
-      on_back_pressure = { HTTPDispatch.of($0!).pointee.backPressure!($0!, $1) }
+    if dispatch.hooks.backPressure {
+      on_back_pressure = { HTTPDispatch.of($0!).pointee.backPressure($0!, $1) }
     }
-    if dispatch.timer != nil {
-      on_timer = { HTTPDispatch.of($0!).pointee.timer!($0!, Int($1)) }
+    if dispatch.hooks.timer {
+      on_timer = { HTTPDispatch.of($0!).pointee.timer($0!, Int($1)) }
     }
-    if dispatch.wake != nil {
-      on_wake = { HTTPDispatch.of($0!).pointee.wake!($0!, $1) }
+    if dispatch.hooks.wake {
+      on_wake = { HTTPDispatch.of($0!).pointee.wake($0!, $1) }
     }
-    if dispatch.complete != nil {
+    if dispatch.hooks.complete {
       on_complete = { filter, result in
-        HTTPDispatch.of(filter!).pointee.complete!(filter!, StreamResult(rawValue: result) ?? .reset)
+        HTTPDispatch.of(filter!).pointee.complete(filter!, StreamResult(rawValue: result) ?? .reset)
       }
     }
   }

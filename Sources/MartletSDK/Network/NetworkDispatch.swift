@@ -13,23 +13,41 @@ public struct NetworkDispatch {
 
   @usableFromInline let create: Create
   @usableFromInline let destroy: Close
-  @usableFromInline let newConnection: Plain?
-  @usableFromInline let data: Data?
-  @usableFromInline let write: Plain?
-  @usableFromInline let timer: Timer?
-  @usableFromInline let wake: Wake?
-  @usableFromInline let close: Close?
+  @usableFromInline let newConnection: Plain
+  @usableFromInline let data: Data
+  @usableFromInline let write: Plain
+  @usableFromInline let timer: Timer
+  @usableFromInline let wake: Wake
+  @usableFromInline let close: Close
+  @usableFromInline let hooks: Hooks
+
+  /// Which of them the filter has; see HTTPDispatch.
+  @usableFromInline
+  struct Hooks {
+    @usableFromInline let newConnection, data, write, timer, wake, close: Bool
+
+    @inlinable
+    init<Filter: NetworkFilter>(_ type: Filter.Type) {
+      newConnection = Filter._newConnection != nil
+      data = Filter._data != nil
+      write = Filter._write != nil
+      timer = Filter._connectionTimer != nil
+      wake = Filter._connectionWake != nil
+      close = Filter._close != nil
+    }
+  }
 
   @inlinable
   init<Filter: NetworkFilter>(_ type: Filter.Type) {
+    hooks = Hooks(type)
     create = { worker, connection in NetworkSlot<Filter>.create(worker, connection) }
     destroy = { NetworkSlot<Filter>.destroy($0) }
-    newConnection = Filter._newConnection
-    data = Filter._data
-    write = Filter._write
-    timer = Filter._connectionTimer
-    wake = Filter._connectionWake
-    close = Filter._close
+    newConnection = Filter._newConnection ?? { _ in .continue }
+    data = Filter._data ?? { _, _ in .continue }
+    write = Filter._write ?? { _ in .continue }
+    timer = Filter._connectionTimer ?? { _, _ in }
+    wake = Filter._connectionWake ?? { _, _ in }
+    close = Filter._close ?? { _ in }
   }
 }
 
@@ -171,23 +189,23 @@ extension martlet_network_filter {
 
   /// A hook that the filter does not have stays NULL.
   fileprivate mutating func setHooks(_ dispatch: NetworkDispatch) {
-    if dispatch.newConnection != nil {
-      on_new_connection = { NetworkDispatch.of($0!).pointee.newConnection!($0!).rawValue }
+    if dispatch.hooks.newConnection {
+      on_new_connection = { NetworkDispatch.of($0!).pointee.newConnection($0!).rawValue }
     }
-    if dispatch.data != nil {
-      on_data = { NetworkDispatch.of($0!).pointee.data!($0!, $1).rawValue }
+    if dispatch.hooks.data {
+      on_data = { NetworkDispatch.of($0!).pointee.data($0!, $1).rawValue }
     }
-    if dispatch.write != nil {
-      on_write = { NetworkDispatch.of($0!).pointee.write!($0!).rawValue }
+    if dispatch.hooks.write {
+      on_write = { NetworkDispatch.of($0!).pointee.write($0!).rawValue }
     }
-    if dispatch.timer != nil {
-      on_timer = { NetworkDispatch.of($0!).pointee.timer!($0!, Int($1)) }
+    if dispatch.hooks.timer {
+      on_timer = { NetworkDispatch.of($0!).pointee.timer($0!, Int($1)) }
     }
-    if dispatch.wake != nil {
-      on_wake = { NetworkDispatch.of($0!).pointee.wake!($0!, $1) }
+    if dispatch.hooks.wake {
+      on_wake = { NetworkDispatch.of($0!).pointee.wake($0!, $1) }
     }
-    if dispatch.close != nil {
-      on_close = { NetworkDispatch.of($0!).pointee.close!($0!) }
+    if dispatch.hooks.close {
+      on_close = { NetworkDispatch.of($0!).pointee.close($0!) }
     }
   }
 }

@@ -53,9 +53,17 @@ enum FormatOperatorTable {
   private static let refused: [String: String] = [
     "CEL": "CEL expressions are not in this version",
     "TYPED_CEL": "CEL expressions are not in this version",
+    "DOWNSTREAM_LOCAL_CLOSE_REASON": closeReason,
+    "UPSTREAM_LOCAL_CLOSE_REASON": closeReason,
+    "UPSTREAM_DETECTED_CLOSE_TYPE":
+      "how upstream connections end is not kept; %RESPONSE_CODE_DETAILS% has it where it matters",
     "FILE_CONTENT": "it belongs to a formatter extension, and there are none in this version",
     "SECRET": "it belongs to a formatter extension, and there are none in this version",
   ]
+
+  private static let closeReason =
+    "why connections are closed is not kept in Envoy's words; "
+    + "%CONNECTION_TERMINATION_DETAILS% and %RESPONSE_FLAGS% say it"
 
   private static let entries: [String: Entry] = {
     var all = heads
@@ -268,6 +276,16 @@ enum FormatOperatorTable {
       "UPSTREAM_REQUEST_ATTEMPT_COUNT": plain(.upstreamAttempts),
       "ROUTE_NAME": plain(.routeName),
       "FILTER_CHAIN_NAME": plain(.filterChainName),
+      "LISTENER_NAME": plain(.listenerName),
+      "ROUTE_RESOLUTION_COUNT": plain(.routeResolutions),
+      "ROUTE_RESOLUTION_TIME_US": plain(.routeResolutionTime),
+      "DOWNSTREAM_CX_RTT": plain(.roundTripTime),
+      "DOWNSTREAM_DETECTED_CLOSE_TYPE": plain(.downstreamCloseType),
+      "UPSTREAM_CONNECTION_IDS_ATTEMPTED": plain(.attempted(.connectionID)),
+      "UPSTREAM_HOSTS_ATTEMPTED": plain(.attempted(.address)),
+      "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT": plain(.attempted(.addressWithoutPort)),
+      "UPSTREAM_HOST_NAMES_ATTEMPTED": plain(.attempted(.name)),
+      "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT": plain(.attempted(.nameWithoutPort)),
       "CONNECTION_ID": plain(.connectionID),
       "UPSTREAM_CONNECTION_ID": plain(.upstreamConnectionID),
       "STREAM_ID": plain(.streamID),
@@ -327,14 +345,18 @@ enum FormatOperatorTable {
       return .metadata(
         source, namespace: parts.count > 1 ? parts[1] : "", path: Array(parts.dropFirst(2)))
     }
-    for (name, isUpstream) in [("FILTER_STATE", false), ("UPSTREAM_FILTER_STATE", true)] {
-      table[name] = Entry(parameter: .required, takesLength: true) { (text) throws(FormatError) in
-        try filterState(text, isUpstream: isUpstream)
-      }
+    table["FILTER_STATE"] = Entry(parameter: .required, takesLength: true) {
+      (text) throws(FormatError) in try filterState(text)
+    }
+    // No filter stands between here and an upstream.
+    table["UPSTREAM_FILTER_STATE"] = Entry(parameter: .required, takesLength: true) {
+      (text) throws(FormatError) in
+      _ = try filterState(text)
+      return .absent(.text)
     }
     // The old form of headers: %PER_REQUEST_STATE(key)%.
     table["PER_REQUEST_STATE"] = Entry(parameter: .required) { (text) throws(FormatError) in
-      .filterState(key: text, upstream: false)
+      .filterState(key: text, .text)
     }
     return table
   }()
@@ -349,9 +371,7 @@ enum FormatOperatorTable {
     }
   }
 
-  private static func filterState(
-    _ text: String, isUpstream: Bool
-  ) throws(FormatError) -> FormatOperator {
+  private static func filterState(_ text: String) throws(FormatError) -> FormatOperator {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     let kind = parts.count > 1 ? parts[1] : ""
     guard let key = parts.first, !key.isEmpty else {
@@ -363,7 +383,11 @@ enum FormatOperatorTable {
     guard (kind == "FIELD") == (parts.count > 2 && !parts[2].isEmpty) else {
       throw FormatError(message: "FIELD needs the name of a field, and only FIELD takes one")
     }
-    return .filterState(key: String(key), upstream: isUpstream)
+    switch kind {
+    case "PLAIN": return .filterState(key: String(key), .text)
+    case "FIELD": return .filterState(key: String(key), .field(String(parts[2])))
+    default: return .filterState(key: String(key), .typed)
+    }
   }
 
   // MARK: What is never there on plain connections

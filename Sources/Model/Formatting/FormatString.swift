@@ -96,8 +96,18 @@ public indirect enum FormatOperator: Hashable, Sendable {
   /// `alt_stat_name` where the cluster has one, unless `raw`.
   case upstreamCluster(raw: Bool)
   case upstreamAttempts
+  /// Of every connection that the request was sent on (TCP: that was tried), with commas between them.
+  case attempted(AttemptPart)
   case routeName
   case filterChainName
+  case listenerName
+  /// How often a route was looked for, and how long that took in all, in microseconds.
+  case routeResolutions
+  case routeResolutionTime
+  /// Of the client's connection, in milliseconds.
+  case roundTripTime
+  /// How the client's connection was ended: `Normal`, `RemoteReset`, `LocalReset`.
+  case downstreamCloseType
   case connectionID
   case upstreamConnectionID
   case streamID
@@ -111,9 +121,10 @@ public indirect enum FormatOperator: Hashable, Sendable {
   /// The first of them that has a value that is not empty.
   case coalesce([FormatValue])
 
-  /// Data that filters store. Nothing here stores any yet: never a value.
+  /// Dynamic metadata that filters store, or what stands in the configuration.
   case metadata(MetadataSource, namespace: String, path: [String])
-  case filterState(key: String, upstream: Bool)
+  /// Objects that filters store.
+  case filterState(key: String, FilterStateFace)
 
   /// What only TLS, QUIC, tracing or a filter would know: never a value on plain connections.
   case absent(AbsentKind)
@@ -152,8 +163,17 @@ public indirect enum FormatOperator: Hashable, Sendable {
   public enum UpstreamHostPart: Hashable, Sendable {
     case address, addressWithoutPort, name, nameWithoutPort
   }
+  public enum AttemptPart: Hashable, Sendable {
+    case connectionID, address, addressWithoutPort, name, nameWithoutPort
+  }
   public enum MetadataSource: Hashable, Sendable {
     case dynamic, cluster, route, upstreamHost, listener, listenerFilterChain, virtualHost
+  }
+  public enum FilterStateFace: Hashable, Sendable {
+    case text
+    /// As JSON.
+    case typed
+    case field(String)
   }
   public enum AbsentKind: Hashable, Sendable { case text, number }
 }

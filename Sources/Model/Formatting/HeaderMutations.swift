@@ -26,6 +26,15 @@ public struct HeaderAddition: Hashable, Sendable {
   }
 }
 
+/// `config.common.mutation_rules.v3.HeaderMutation`: one of several changes, made one after the other.
+public enum HeaderChange: Hashable, Sendable {
+  /// Lower case.
+  case remove(String)
+  /// By the name, which is in lower case.
+  case removeMatching(StringMatcher)
+  case add(HeaderAddition)
+}
+
 /// Rules for both directions, of one level of a route table.
 public struct HeaderRuleSet: Hashable, Sendable {
   public var request = HeaderMutations()

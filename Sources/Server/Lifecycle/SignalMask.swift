@@ -42,6 +42,9 @@ struct SignalMask: Sendable {
     }
   }
 
+  /// As if SIGUSR1 had come. From any thread.
+  static func reopenLogs() { kill(getpid(), SIGUSR1) }
+
   /// Makes `wait` return in the thread that waits. From any thread.
   static func wake() { kill(getpid(), SIGUSR2) }
 }

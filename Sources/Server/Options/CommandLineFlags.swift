@@ -24,9 +24,11 @@ public struct CommandLineFlags: Sendable {
   public var useDynamicBaseID = false
   public var baseIDPath: String?
   public var disableHotRestart = false
+  /// Each may be several folders, separated by colons.
+  public var pluginPaths: [String] = []
 
-  /// More workers than any machine has processors; what is above it is a typing error.
-  static let maximumConcurrency: UInt32 = 1024
+  /// As many workers as a handle of the plugin interface can name.
+  static let maximumConcurrency: UInt32 = 254
 
   public init() {}
 
@@ -56,7 +58,19 @@ public struct CommandLineFlags: Sendable {
     try readLogging(&options)
     try readDraining(&options)
     try readBaseID(&options)
+    readPlugins(&options)
     return options
+  }
+
+  /// The flag's folders, then the environment's, then those that belong to the installation.
+  private func readPlugins(_ options: inout ServerOptions) {
+    let named = pluginPaths + [Environment.variable("MARTLET_PLUGIN_PATH") ?? ""]
+    for path in named.flatMap({ $0.split(separator: ":") }) {
+      options.plugins.folders.append(.init(path: String(path), isNamed: true))
+    }
+    guard let folder = Environment.executableFolder else { return }
+    options.plugins.folders.append(.init(path: folder, isNamed: false))
+    options.plugins.folders.append(.init(path: "\(folder)/../lib/martlet/plugins", isNamed: false))
   }
 
   private func readLogging(_ options: inout ServerOptions) throws(OptionError) {

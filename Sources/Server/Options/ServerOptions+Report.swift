@@ -39,6 +39,8 @@ extension ServerOptions {
       .init("disable_hot_restart", .bool(baseID == .none)),
       .init("use_dynamic_base_id", .bool(baseID == .dynamic)),
       .init("base_id_path", .string(baseIDPath ?? "")),
+      .init(
+        "plugin_path", .string(plugins.folders.filter(\.isNamed).map(\.path).joined(separator: ":"))),
       .init("drain_strategy", .string(drainStrategy == .gradual ? "Gradual" : "Immediate")),
     ]
   }

@@ -1,6 +1,7 @@
 // What a process is told on its command line, typed. The command line (`martlet`) turns flags
 // into these; `Docs/operations.md` has the table for people.
 public import DataPlane
+public import PluginHost
 
 /// Options of a process, by the names and with the defaults of Envoy's flags.
 public struct ServerOptions: Sendable {
@@ -49,6 +50,8 @@ public struct ServerOptions: Sendable {
   public var adminAddressPath: String?
   public var baseID = BaseID.fixed(0)
   public var baseIDPath: String?
+  /// Where plugins are looked for.
+  public var plugins = PluginHostOptions()
 
   public init() {}
 }

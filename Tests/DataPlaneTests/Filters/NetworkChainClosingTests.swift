@@ -170,7 +170,7 @@ import Testing
       host.write_buffer(probe.handle, &out, &total), host.write_drain(probe.handle, 0),
       host.write(probe.handle, out, false), host.close(probe.handle, MARTLET_CLOSE_NOW),
       host.continue_reading(probe.handle), host.disable_reading(probe.handle, true),
-      host.set_timer(probe.handle, probe.filter, 0),
+      PluginTables.setTimer(probe.handle, 0, 0),
     ]
     #expect(answers == Array(repeating: MARTLET_E_GONE, count: 9), sourceLocation: sourceLocation)
   }

@@ -97,8 +97,11 @@ struct FormatProgramTests {
   @Test func flagsInTheirOrder() throws {
     let fixture = try FormatFixture()
     fixture.info.flags = [.upstreamRetryLimitExceeded, .upstreamConnectionFailure]
-    #expect(try fixture.write("%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%") == "UF,URX|UpstreamConnectionFailure,UpstreamRetryLimitExceeded")
-    #expect(ResponseFlags(short: "URX") == .upstreamRetryLimitExceeded && ResponseFlags(short: "XX") == nil)
+    #expect(try fixture.write("%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%") == "URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure")
+    fixture.info.flags = [.connectAttemptsExceeded, .upstreamConnectionFailure]
+    #expect(try fixture.write("%RESPONSE_FLAGS%") == "UF,URX")
+    #expect(ResponseFlags(short: "URX") == [.upstreamRetryLimitExceeded, .connectAttemptsExceeded])
+    #expect(ResponseFlags(short: "XX") == nil)
   }
 
   @Test func detailsWithoutWhiteSpace() throws {

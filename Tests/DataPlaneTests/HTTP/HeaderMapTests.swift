@@ -34,6 +34,32 @@ import Testing
     #expect(map.count == 0)
   }
 
+  @Test func twoMapsExchangeTheirContent() {
+    let map = HeaderMap()
+    let other = HeaderMap()
+    withView("value") { map.addCopy(.unknown, name: $0, value: $0) }
+    // More than one block of memory and of entries.
+    let long = String(repeating: "x", count: 3000)
+    for _ in 0..<40 { withView(long) { other.addCopy(.server, name: $0, value: $0) } }
+    map.exchange(with: other)
+    #expect(map.count == 40 && map.entries[39].valueView.string == long)
+    #expect(pairs(other) == ["value=value"])
+    map.clear()
+    withView("new") { other.set(.server, "server", value: $0) }
+    withView("own") { map.set(.date, "date", value: $0) }
+    #expect(pairs(other) == ["value=value", "server=new"] && pairs(map) == ["date=own"])
+  }
+
+  @Test func namesAreRemovedExceptThoseThatFrame() {
+    let map = HeaderMap()
+    map.add(.contentLength, "content-length", decimal: 5)
+    map.add(.server, "server", value: "a")
+    withView("x-a") { map.addCopy(.unknown, name: $0, value: $0) }
+    map.add(.date, "date", value: "d")
+    map.removeNames { $0.string != "date" }
+    #expect(pairs(map) == ["content-length=5", "date=d"])
+  }
+
   @Test func aSetOfNumbersIsRemoved() {
     let map = HeaderMap()
     for raw in UInt16(20)...40 { map.add(HeaderID(rawValue: raw), "n", value: "v") }

@@ -72,4 +72,40 @@ import Testing
     #expect(counts.named("y").value == 0)
     #expect(!counts.named("y").increment(limit: 0))
   }
+
+  /// Endpoints come and go: their counts are forgotten with the last one who counts, and only then.
+  @Test func whatIsReleasedIsForgotten() {
+    let registry = StatRegistry()
+    let scopes = (0..<5).map { StatValue.Scope.other("c|\($0)") }
+    for scope in scopes {
+      for worker in 0..<2 {
+        registry.counters(EndpointStat.self, scope: scope, worker: worker).add(.requestTotal, 3)
+      }
+    }
+    _ = registry.counters(EndpointStat.self, scope: scopes[1], worker: 0)
+    for worker in 0..<2 {
+      registry.release(EndpointStat.self, scope: scopes[0], worker: worker)
+      registry.release(EndpointStat.self, scope: scopes[1], worker: worker)
+    }
+    #expect(scopes.map { value(registry, $0, "rq_total") } == [nil, 3, 6, 6, 6])
+    registry.counters(EndpointStat.self, scope: scopes[4], worker: 1).add(.requestTotal)
+    registry.release(EndpointStat.self, scope: scopes[1], worker: 0)
+    #expect(scopes.map { value(registry, $0, "rq_total") } == [nil, nil, 6, 6, 7])
+    registry.counters(EndpointStat.self, scope: scopes[0], worker: 0).add(.requestTotal)
+    #expect(value(registry, scopes[0], "rq_total") == 1)
+    // Nobody has it: nothing happens.
+    registry.release(EndpointStat.self, scope: scopes[1], worker: 0)
+    registry.release(HTTPStat.self, scope: scopes[2], worker: 0)
+    #expect(value(registry, scopes[2], "rq_total") == 6)
+  }
+
+  @Test func sharedCountsThatNobodyHoldsAreForgotten() {
+    let counts = SharedCounts()
+    let held = counts.named("held")
+    #expect(held.increment(limit: 9))
+    for number in 0..<2000 { _ = counts.named("\(number)").increment(limit: 9) }
+    #expect(counts.named("held") === held && held.value == 1)
+    // Of those that were let go, the early ones are gone with their counts.
+    #expect(counts.named("0").value == 0)
+  }
 }

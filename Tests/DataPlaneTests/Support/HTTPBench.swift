@@ -130,7 +130,7 @@ final class HTTPBench {
         ], sourceLocation: sourceLocation)
     #expect(reactor.pool.outstanding == 0, sourceLocation: sourceLocation)
     #expect(reactor.timers.count == 0, sourceLocation: sourceLocation)
-    #expect(table.httpFilters.count == 0, sourceLocation: sourceLocation)
+    #expect(table.filters.count == 0, sourceLocation: sourceLocation)
     for filter in filters { #expect(filter.alive == 0, "\(filter.name)", sourceLocation: sourceLocation) }
   }
 }

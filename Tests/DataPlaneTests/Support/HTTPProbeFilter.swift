@@ -128,14 +128,21 @@ final class HTTPFilterProbe {
         name: martlet_bytes(data: pinned[index * 2].baseAddress, size: pinned[index * 2].count),
         value: martlet_bytes(data: pinned[index * 2 + 1].baseAddress, size: pinned[index * 2 + 1].count))
     }
-    return with(body) { host.pointee.reply(handle, status, fields, fields.count, $0, martlet_bytes()) }
+    return fields.withUnsafeBufferPointer { fields in
+      with(body) { body in
+        var reply = martlet_reply(
+          size: UInt32(MemoryLayout<martlet_reply>.size), status: status, headers: fields.baseAddress,
+          header_count: fields.count, body: body, details: martlet_bytes(), grpc_status: -1)
+        return host.pointee.reply(handle, &reply)
+      }
+    }
   }
 
   @discardableResult
   func reset() -> martlet_status { host.pointee.reset(handle) }
 
   @discardableResult
-  func setTimer(_ milliseconds: UInt64) -> martlet_status { host.pointee.set_timer(handle, milliseconds) }
+  func setTimer(_ milliseconds: UInt64) -> martlet_status { PluginTables.setTimer(handle, 0, milliseconds) }
 
   // MARK: The tables
 
@@ -154,8 +161,11 @@ final class HTTPFilterProbe {
     let table = UnsafeMutablePointer<martlet_http_filter>.allocate(capacity: 1)
     table.initialize(
       to: martlet_http_filter(
-        size: UInt32(MemoryLayout<martlet_http_filter>.size),
-        create: { config, host, handle in
+        size: UInt32(MemoryLayout<martlet_http_filter>.size), info: nil, config_create: nil,
+        config_destroy: nil, route_config_create: nil, route_config_destroy: nil, on_config_timer: nil,
+        on_config_wake: nil, worker_create: nil, worker_destroy: nil, on_worker_timer: nil,
+        on_worker_wake: nil,
+        create: { config, _, host, handle in
           let probe = Unmanaged<HTTPFilterProbe>.fromOpaque(config.unsafelyUnwrapped).takeUnretainedValue()
           probe.log.calls.append("\(probe.name).create")
           probe.host = host
@@ -171,7 +181,9 @@ final class HTTPFilterProbe {
         on_response_headers: { HTTPFilterProbe.probe($0, $1 ? "response." : "response").responseHeaders($1) },
         on_response_body: { HTTPFilterProbe.probe($0, $1 ? "answer." : "answer").responseBody($1) },
         on_response_trailers: { HTTPFilterProbe.probe($0, "ending").responseTrailers() },
-        on_timer: { HTTPFilterProbe.probe($0, "timer").timer() },
+        on_back_pressure: nil,
+        on_timer: { filter, _ in HTTPFilterProbe.probe(filter, "timer").timer() },
+        on_wake: nil,
         on_complete: { filter, result in
           let probe = HTTPFilterProbe.probe(filter, "complete")
           probe.results.append(result)

@@ -48,7 +48,7 @@ final class FilterProbe {
 
   @discardableResult
   func setTimer(_ milliseconds: UInt64) -> martlet_status {
-    host.pointee.set_timer(handle, filter, milliseconds)
+    PluginTables.setTimer(handle, 0, milliseconds)
   }
 
   // MARK: The tables
@@ -68,8 +68,10 @@ final class FilterProbe {
     let table = UnsafeMutablePointer<martlet_network_filter>.allocate(capacity: 1)
     table.initialize(
       to: martlet_network_filter(
-        size: UInt32(MemoryLayout<martlet_network_filter>.size),
-        create: { config, host, handle in
+        size: UInt32(MemoryLayout<martlet_network_filter>.size), info: nil, config_create: nil,
+        config_destroy: nil, on_config_timer: nil, on_config_wake: nil, worker_create: nil,
+        worker_destroy: nil, on_worker_timer: nil, on_worker_wake: nil,
+        create: { config, _, host, handle in
           let probe = Unmanaged<FilterProbe>.fromOpaque(config.unsafelyUnwrapped).takeUnretainedValue()
           probe.log.append("create")
           probe.host = host
@@ -83,7 +85,8 @@ final class FilterProbe {
         on_new_connection: { FilterProbe.probe($0, "new").newConnection() },
         on_data: { FilterProbe.probe($0, $1 ? "end" : "data").data($1) },
         on_write: nil,
-        on_timer: { FilterProbe.probe($0, "timer").timer() },
+        on_timer: { filter, _ in FilterProbe.probe(filter, "timer").timer() },
+        on_wake: nil,
         on_close: { FilterProbe.probe($0, "close").closed() },
         destroy: { filter in
           _ = FilterProbe.probe(filter, "destroy")

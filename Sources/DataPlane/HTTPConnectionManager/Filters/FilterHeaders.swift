@@ -43,6 +43,13 @@ struct FilterHeaders {
     return nil
   }
 
+  @inline(__always)
+  func get(_ header: PluginRuntime.Header, nth: Int) -> ByteView? {
+    if header.isSpecial { return get(header.name.view, nth: nth) }
+    if nth == 0 { return head.headers.first(header.id) }
+    return get(header.name.view, nth: nth)
+  }
+
   private func read(_ pseudo: Pseudo) -> ByteView? {
     switch pseudo {
     case .method: return head.methodText
@@ -66,6 +73,18 @@ struct FilterHeaders {
     return head.headers.count - hidden
   }
 
+  /// Calls `body` with each field and its index; gives how many there are.
+  func forEach(_ body: (Int, HeaderEntry) -> Void) -> Int {
+    var index = 0
+    for position in 0..<head.headers.count {
+      let entry = head.headers.entries[position]
+      if isRequest, !isTrailers, entry.id == .host { continue }
+      body(index, entry)
+      index += 1
+    }
+    return index
+  }
+
   func field(at position: Int) -> HeaderEntry? {
     var left = position
     for index in 0..<head.headers.count {
@@ -86,6 +105,33 @@ struct FilterHeaders {
     guard let id = changeable(name) else { return MARTLET_E_ARGUMENT }
     if id == .contentLength { return setLength(value) }
     head.headers.setCopy(id, name: name, value: value)
+    return MARTLET_OK
+  }
+
+  func set(_ header: PluginRuntime.Header, _ value: ByteView) -> martlet_status {
+    if header.isSpecial { return set(header.name.view, value) }
+    if isSealed { return MARTLET_E_STATE }
+    guard HTTP1Characters.isValidValue(value) else { return MARTLET_E_ARGUMENT }
+    head.headers.setCopy(header.id, name: header.name.view, value: value)
+    return MARTLET_OK
+  }
+
+  /// The value behind a comma at the end of the first field.
+  func append(_ name: ByteView, _ value: ByteView) -> martlet_status {
+    if isSealed { return MARTLET_E_STATE }
+    guard let old = get(name, nth: 0) else { return add(name, value) }
+    guard HTTP1Characters.isValidValue(value) else { return MARTLET_E_ARGUMENT }
+    let joined = head.headers.scratch(old.count + 1 + value.count)
+    joined.update(from: old.base, count: old.count)
+    joined[old.count] = UInt8(ascii: ",")
+    (joined + old.count + 1).update(from: value.base, count: value.count)
+    let text = ByteView(UnsafePointer(joined), old.count + 1 + value.count)
+    if pseudo(name) != nil { return set(name, text) }
+    guard let id = changeable(name), id != .contentLength, let first = head.headers.position(of: id, name) else {
+      return MARTLET_E_ARGUMENT
+    }
+    head.headers.entries[first].value = text.base
+    head.headers.entries[first].valueLength = UInt32(text.count)
     return MARTLET_OK
   }
 
@@ -170,7 +216,7 @@ struct FilterHeaders {
 }
 
 extension HTTPFilterSlot {
-  /// Nil: no map of this number.
+  /// Nil: no map of this number; nil in it: the message has none, or not yet.
   func headers(_ map: martlet_header_map) -> FilterHeaders?? {
     guard let stream = instance.stream else { return .some(nil) }
     let names = stream.manager.context.names

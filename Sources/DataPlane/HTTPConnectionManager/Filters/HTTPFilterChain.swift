@@ -10,26 +10,62 @@
 // Re-entrancy: what a hook asks for (go on, reply, reset) is done when the outermost hook of the
 // stream has returned, and so is the end of the filters.
 import CMartletABI
+import Model
 
 /// One filter of a chain: a table and what its `create` is given.
 struct HTTPFilterFactory {
-  /// The filter's name in the configuration, for logs.
+  /// The filter's name in the configuration.
   let name: String
   let table: UnsafePointer<martlet_http_filter>
   let config: UnsafeMutableRawPointer?
+  /// Nil: a filter of the proxy's own.
+  let scope: FilterOnWorker?
+  /// Takes part only where a route says so.
+  let isDisabled: Bool
+
+  init(
+    name: String, table: UnsafePointer<martlet_http_filter>, config: UnsafeMutableRawPointer?
+  ) {
+    self.name = name
+    self.table = table
+    self.config = config
+    scope = nil
+    isDisabled = false
+  }
+
+  /// A plugin's filter, with its scope on this worker.
+  init(_ model: HTTPFilter, _ handles: HandleTable, _ context: WorkerContext) {
+    name = model.name
+    table = model.binding.table.assumingMemoryBound(to: martlet_http_filter.self)
+    config = model.binding.config
+    isDisabled = model.isDisabled
+    let hooks = FilterOnWorker.Hooks(
+      create: table.pointee.worker_create, destroy: table.pointee.worker_destroy,
+      onTimer: table.pointee.on_worker_timer, onWake: table.pointee.on_worker_wake)
+    scope = handles.filter(model.binding, hooks, context)
+  }
 }
 
 final class HTTPFilterChain {
   let filters: [HTTPFilterFactory]
+  /// What the formats of its filters need to be recorded.
+  let formatNeeds: FormatNeeds
   /// Instances between streams, as `HTTPManager.spare`.
   private var spare: [HTTPFilterChainInstance] = []
   private var isRetired = false
   private static let maxSpare = 1024
 
-  init(filters: [HTTPFilterFactory]) { self.filters = filters }
+  init(filters: [HTTPFilterFactory]) {
+    self.filters = filters
+    formatNeeds = filters.reduce([]) { $0.union($1.scope?.plugin?.formatNeeds ?? []) }
+    for filter in filters { filter.scope?.retain() }
+  }
+
+  /// The last stream is gone, and the manager.
+  deinit { for filter in filters { filter.scope?.release() } }
 
   func take(for stream: HTTPStream) -> HTTPFilterChainInstance {
-    let instance = spare.popLast() ?? HTTPFilterChainInstance(self, reactor: stream.manager.context.reactor)
+    let instance = spare.popLast() ?? HTTPFilterChainInstance(self, context: stream.manager.context)
     instance.begin(stream)
     return instance
   }
@@ -45,61 +81,8 @@ final class HTTPFilterChain {
   }
 }
 
-/// A filter's place in the chain of one stream.
-final class HTTPFilterSlot: TimerTarget {
-  unowned let instance: HTTPFilterChainInstance
-  let factory: HTTPFilterFactory
-  let index: Int
-  /// Nil before `create` and after `destroy`, and where `create` has refused.
-  var filter: UnsafeMutableRawPointer? {
-    didSet {
-      request.filter = filter
-      response.filter = filter
-    }
-  }
-  var handle = Handle.none
-  var timer = TimerID.none
-  /// `continue_message` was called and has not been carried out.
-  var requestGoesOn = false
-  var responseGoesOn = false
-  let request: HTTPFilterPlace
-  let response: HTTPFilterPlace
-
-  init(_ instance: HTTPFilterChainInstance, _ factory: HTTPFilterFactory, index: Int, pool: ChunkPool) {
-    self.instance = instance
-    self.factory = factory
-    self.index = index
-    let table = factory.table.pointee
-    request = HTTPFilterPlace(
-      hooks: .init(
-        headers: table.on_request_headers, body: table.on_request_body, trailers: table.on_request_trailers),
-      pool: pool)
-    response = HTTPFilterPlace(
-      hooks: .init(
-        headers: table.on_response_headers, body: table.on_response_body,
-        trailers: table.on_response_trailers), pool: pool)
-  }
-
-  func place(_ direction: martlet_direction) -> HTTPFilterPlace? {
-    switch direction {
-    case MARTLET_REQUEST: request
-    case MARTLET_RESPONSE: response
-    default: nil
-    }
-  }
-
-  override func timerFired(now: UInt64) {
-    timer = .none
-    guard let filter, let hook = factory.table.pointee.on_timer else { return }
-    instance.enter()
-    hook(filter)
-    instance.leave()
-  }
-}
-
 final class HTTPFilterChainInstance {
   private let chain: HTTPFilterChain
-  private let reactor: Reactor
   private(set) var slots: [HTTPFilterSlot] = []
   private(set) var request: HTTPFilterPath!
   private(set) var response: HTTPFilterPath!
@@ -125,24 +108,41 @@ final class HTTPFilterChainInstance {
     var headers: [(name: [UInt8], value: [UInt8])] = []
     var body: [UInt8] = []
     var details: [UInt8]
+    /// Nil: it follows from the status.
+    var grpcStatus: UInt32?
+    /// The body follows bit by bit (`reply_start`).
+    var isStreamed = false
   }
 
-  init(_ chain: HTTPFilterChain, reactor: Reactor) {
+  /// `reply_start` was called: what has been given of the body and has not gone on.
+  private(set) var streamedBy: HTTPFilterSlot?
+  private let streamed: OutboundQueue
+  private var streamedEnd = false
+  private var streamedHeadIsOut = false
+
+  init(_ chain: HTTPFilterChain, context: WorkerContext) {
     self.chain = chain
-    self.reactor = reactor
+    let pool = context.reactor.pool
+    streamed = OutboundQueue(pool: pool)
     slots = chain.filters.enumerated().map { index, factory in
-      HTTPFilterSlot(self, factory, index: index, pool: reactor.pool)
+      HTTPFilterSlot(self, factory, index: index, context: context)
     }
-    request = HTTPFilterPath(.request, places: slots.map(\.request), instance: self, pool: reactor.pool)
+    request = HTTPFilterPath(.request, places: slots.map(\.request), instance: self, pool: pool)
     response = HTTPFilterPath(
-      .response, places: slots.reversed().map(\.response), instance: self, pool: reactor.pool)
+      .response, places: slots.reversed().map(\.response), instance: self, pool: pool)
   }
+
+  /// Acts on the stream are possible.
+  var takesActs: Bool { !creating && !isOver }
 
   func begin(_ stream: HTTPStream) {
     self.stream = stream
     isOver = false
     releasePending = false
     wanted = Wanted()
+    streamedBy = nil
+    streamedEnd = false
+    streamedHeadIsOut = false
     request.reset()
     response.reset()
   }
@@ -155,10 +155,20 @@ final class HTTPFilterChainInstance {
     enter()
     creating = true
     var refusing: HTTPFilterSlot?
+    let routes = stream?.routeFilters
     for slot in slots {
-      slot.handle = handles.httpFilters.insert(slot)
-      slot.filter = slot.factory.table.pointee.create(
-        slot.factory.config, HostHTTPServices.table, slot.handle.rawValue)
+      if routes?.isDisabled(slot.index) ?? slot.factory.isDisabled { continue }
+      slot.isEnding = false
+      slot.handle = handles.filters.insert(slot)
+      let scope = slot.factory.scope
+      if let scope {
+        scope.counters.add(.streamsTotal)
+        scope.counters.add(.streamsActive)
+      }
+      if scope?.refused != true {
+        slot.filter = slot.factory.table.pointee.create(
+          slot.factory.config, scope?.object, HostHTTPServices.table, slot.handle.rawValue)
+      }
       if slot.filter == nil {
         refusing = slot
         break
@@ -222,9 +232,10 @@ final class HTTPFilterChainInstance {
     return MARTLET_OK
   }
 
-  func reply(_ reply: Reply) -> martlet_status {
-    if creating || isOver || wanted.reply != nil || wanted.reset { return MARTLET_E_STATE }
+  func reply(_ reply: Reply, by slot: HTTPFilterSlot) -> martlet_status {
+    if creating || isOver || wanted.reply != nil || wanted.reset || streamedBy != nil { return MARTLET_E_STATE }
     enter()
+    if reply.isStreamed { streamedBy = slot }
     request.isOver = true
     if response.hasBegun { response.isOver = true }
     wanted.reply = reply
@@ -242,14 +253,40 @@ final class HTTPFilterChainInstance {
     return MARTLET_OK
   }
 
-  func setTimer(_ slot: HTTPFilterSlot, milliseconds: UInt64) -> martlet_status {
+  /// `body_pass`.
+  func pass(_ slot: HTTPFilterSlot, _ direction: martlet_direction, _ count: Int) -> martlet_status {
     if creating || isOver { return MARTLET_E_STATE }
-    reactor.timers.cancel(&slot.timer)
-    if milliseconds > 0 {
-      slot.timer = reactor.timers.add(slot, at: reactor.now &+ milliseconds &* 1_000_000)
-    }
+    enter()
+    wanted.goOn = true
+    if direction == MARTLET_REQUEST { slot.requestPasses += count } else { slot.responsePasses += count }
+    leave()
     return MARTLET_OK
   }
+
+  /// `reply_body`.
+  func replyBody(_ slot: HTTPFilterSlot, _ bytes: martlet_bytes, end: Bool) -> martlet_status {
+    guard streamedBy === slot, !streamedEnd, !isOver else { return MARTLET_E_STATE }
+    enter()
+    if let data = bytes.data, bytes.size > 0 { streamed.append(copying: data, count: bytes.size) }
+    streamedEnd = end
+    wanted.goOn = true
+    leave()
+    return MARTLET_OK
+  }
+
+  private func sendStreamed() {
+    guard streamedHeadIsOut else { return }
+    while let slice = streamed.popSlice() {
+      if isOver { slice.release() } else { stream?.responseData(slice) }
+    }
+    if streamedEnd, !isOver {
+      streamedBy = nil
+      stream?.responseEnd(trailers: nil)
+    }
+  }
+
+  /// The client takes less than comes: whoever streams a reply is told.
+  func backPressure(_ stop: Bool) { streamedBy?.backPressure(stop) }
 
   // MARK: Depth
 
@@ -274,16 +311,33 @@ final class HTTPFilterChainInstance {
       return
     }
     if let reply = all.reply {
+      if reply.isStreamed { streamedHeadIsOut = true }
       stream?.reply(reply)
+      if streamedBy != nil { sendStreamed() }
       return
     }
-    for slot in slots where slot.requestGoesOn {
-      slot.requestGoesOn = false
-      request.goOn(slot.index)
+    if streamedBy != nil { sendStreamed() }
+    for slot in slots {
+      if slot.requestPasses > 0 {
+        let count = slot.requestPasses
+        slot.requestPasses = 0
+        request.pass(slot.index, count)
+      }
+      if slot.requestGoesOn {
+        slot.requestGoesOn = false
+        request.goOn(slot.index)
+      }
     }
-    for slot in slots where slot.responseGoesOn {
-      slot.responseGoesOn = false
-      response.goOn(slots.count - 1 - slot.index)
+    for slot in slots {
+      if slot.responsePasses > 0 {
+        let count = slot.responsePasses
+        slot.responsePasses = 0
+        response.pass(slots.count - 1 - slot.index, count)
+      }
+      if slot.responseGoesOn {
+        slot.responseGoesOn = false
+        response.goOn(slots.count - 1 - slot.index)
+      }
     }
   }
 
@@ -302,23 +356,28 @@ final class HTTPFilterChainInstance {
     releasePending = false
     guard let stream else { return }
     let handles = HandleTable.current
-    for slot in slots {
-      reactor.timers.cancel(&slot.timer)
+    for slot in slots where slot.handle != .none {
+      slot.isEnding = true
+      slot.cancelTimers()
       slot.request.clear()
       slot.response.clear()
       slot.requestGoesOn = false
       slot.responseGoesOn = false
+      slot.requestPasses = 0
+      slot.responsePasses = 0
     }
+    streamed.removeAll()
     for slot in slots {
       if let filter = slot.filter { slot.factory.table.pointee.on_complete?(filter, stream.result) }
     }
-    for slot in slots {
-      handles?.httpFilters.remove(slot.handle)
+    for slot in slots where slot.handle != .none {
+      handles?.filters.remove(slot.handle)
       slot.handle = .none
       if let filter = slot.filter {
         slot.filter = nil
         slot.factory.table.pointee.destroy(filter)
       }
+      slot.factory.scope?.counters.subtract(.streamsActive)
     }
     self.stream = nil
     stream.filtersEnded()

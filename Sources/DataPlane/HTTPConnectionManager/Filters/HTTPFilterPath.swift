@@ -24,6 +24,10 @@ final class HTTPFilterPlace {
   var holdsTrailers = false
   /// One of this filter's hooks of this direction is being called.
   var inHook = false
+  /// The hook that is being called was told that the message ends there.
+  var hookSawEnd = false
+  /// The filter has given the message trailers, which have not gone on.
+  var madeTrailers = false
   /// Bytes that have come and not gone on.
   let body: OutboundQueue
 
@@ -40,6 +44,7 @@ final class HTTPFilterPlace {
     holdsHead = false
     holdsEnd = false
     holdsTrailers = false
+    madeTrailers = false
     body.removeAll()
   }
 }
@@ -51,6 +56,8 @@ final class HTTPFilterPath {
   private unowned let instance: HTTPFilterChainInstance
   /// What comes from the source, on its way into the first place.
   private let incoming: OutboundQueue
+  /// What a filter that stays stopped lets pass.
+  private let passed: OutboundQueue
   /// The message is not wanted any more.
   var isOver = false
   private(set) var hasBegun = false
@@ -73,6 +80,7 @@ final class HTTPFilterPath {
     self.places = places
     self.instance = instance
     incoming = OutboundQueue(pool: pool)
+    passed = OutboundQueue(pool: pool)
   }
 
   func reset() {
@@ -120,9 +128,7 @@ final class HTTPFilterPath {
         index += 1
         continue
       }
-      place.inHook = true
-      let status = hook(filter, end)
-      place.inHook = false
+      let status = call(place, end: end) { hook(filter, end) }
       if isOver { return }
       if status != MARTLET_CONTINUE {
         place.stop = status
@@ -131,6 +137,17 @@ final class HTTPFilterPath {
         return
       }
       index += 1
+      if place.madeTrailers {
+        place.madeTrailers = false
+        if place.body.isEmpty {
+          head(from: index, end: false)
+        } else {
+          headWithBody(of: index - 1, isWhole: false)
+          if !isOver { body(from: index, place.body, end: false) }
+        }
+        if !isOver { trailers(from: index) }
+        return
+      }
       if !place.body.isEmpty {
         // The filter has given the message a body, or a beginning of one.
         headWithBody(of: index - 1, isWhole: end)
@@ -164,6 +181,13 @@ final class HTTPFilterPath {
       guard callBody(place, end: end) else { return }
       let wasHolding = place.holdsHead
       release(place)
+      if place.madeTrailers {
+        place.madeTrailers = false
+        if wasHolding { headWithBody(of: index, isWhole: false) }
+        if !isOver, !place.body.isEmpty { body(from: index + 1, place.body, end: false) }
+        if !isOver { trailers(from: index + 1) }
+        return
+      }
       if wasHolding {
         headWithBody(of: index, isWhole: end)
         if isOver || (end && place.body.isEmpty) { return }
@@ -180,15 +204,40 @@ final class HTTPFilterPath {
     guard let hook = place.hooks.body, let filter = place.filter else {
       return place.stop == MARTLET_CONTINUE
     }
-    place.inHook = true
-    let status = hook(filter, end)
-    place.inHook = false
+    let status = call(place, end: end) { hook(filter, end) }
     if isOver { return false }
     if status != MARTLET_CONTINUE {
       place.stop = status == MARTLET_STOP_SLOW ? MARTLET_STOP_SLOW : MARTLET_STOP
       return false
     }
     return true
+  }
+
+  @inline(__always)
+  private func call(
+    _ place: HTTPFilterPlace, end: Bool, _ hook: () -> martlet_filter_status
+  ) -> martlet_filter_status {
+    place.inHook = true
+    place.hookSawEnd = end
+    let status = hook()
+    place.inHook = false
+    return status
+  }
+
+  /// `trailers_create`: in a hook that was told of the message's end.
+  func createTrailers(at place: HTTPFilterPlace) -> martlet_status {
+    guard let stream = instance.stream, place.inHook, place.hookSawEnd, !place.madeTrailers,
+      stream.makeTrailers(ofRequest: direction == .request)
+    else { return MARTLET_E_STATE }
+    place.madeTrailers = true
+    if !headIsOut {
+      // Trailers want a body in chunks (RFC 9112 section 7.1.2).
+      let head = direction == .request ? stream.request : stream.response
+      head.headers.remove(.contentLength)
+      head.contentLength = -1
+      head.isChunked = true
+    }
+    return MARTLET_OK
   }
 
   private func release(_ place: HTTPFilterPlace) {
@@ -225,9 +274,7 @@ final class HTTPFilterPath {
     guard let hook = place.hooks.trailers, let filter = place.filter else {
       return callBody(place, end: true)
     }
-    place.inHook = true
-    let status = hook(filter)
-    place.inHook = false
+    let status = call(place, end: false) { hook(filter) }
     if isOver { return false }
     if status == MARTLET_CONTINUE { return true }
     if place.stop == MARTLET_CONTINUE { place.stop = MARTLET_STOP }
@@ -240,10 +287,11 @@ final class HTTPFilterPath {
     guard !isOver, place.stop != MARTLET_CONTINUE else { return }
     let unseen = place.stopsAll
     let holdsHead = place.holdsHead
-    let end = place.holdsEnd && !place.holdsTrailers
-    let holdsTrailers = place.holdsTrailers
+    let end = place.holdsEnd && !place.holdsTrailers && !place.madeTrailers
+    let holdsTrailers = place.holdsTrailers || place.madeTrailers
     release(place)
     place.holdsTrailers = false
+    place.madeTrailers = false
     if holdsHead {
       headWithBody(of: index, isWhole: end)
       if isOver || (end && place.body.isEmpty) { return }
@@ -252,6 +300,31 @@ final class HTTPFilterPath {
     let next = unseen ? index : index + 1
     if !place.body.isEmpty || end { body(from: next, place.body, end: end) }
     if holdsTrailers, !isOver { trailers(from: next) }
+    if !isOver { checkHeld() }
+  }
+
+  /// The filter at a place has said that the first `count` bytes of what it holds may go on, while it
+  /// stays stopped.
+  func pass(_ index: Int, _ count: Int) {
+    let place = places[index]
+    guard !isOver, place.stop != MARTLET_CONTINUE, !place.inHook else { return }
+    let count = Swift.min(count, place.body.byteCount)
+    let last = count == place.body.byteCount && place.holdsEnd && !place.holdsTrailers
+    if last {
+      // Nothing is left to hold.
+      goOn(index)
+      return
+    }
+    if place.holdsHead {
+      place.holdsHead = false
+      head(from: index + 1, end: false)
+      if isOver { return }
+    }
+    if count > 0 {
+      passed.take(count, of: place.body)
+      body(from: index + 1, passed, end: false)
+      passed.removeAll()
+    }
     if !isOver { checkHeld() }
   }
 

@@ -2,16 +2,13 @@
 // MARTLET_E_GONE.
 import CMartletABI
 
-extension HandleTable {
-  @inline(__always)
-  fileprivate static func httpFilter(_ handle: UInt64) -> HTTPFilterSlot? {
-    // Nothing else is ever put into that slab.
-    current?.httpFilters[Handle(rawValue: handle)].map { unsafeDowncast($0, to: HTTPFilterSlot.self) }
-  }
-}
-
-private func view(_ bytes: martlet_bytes) -> ByteView {
-  bytes.data.map { ByteView($0, bytes.size) } ?? MessageHead.empty
+/// The filter's place, and whether acts are possible.
+@inline(__always)
+private func withSlot(
+  _ handle: martlet_handle, _ body: (HTTPFilterSlot) -> martlet_status
+) -> martlet_status {
+  guard let scope = HandleTable.scope(handle), scope.kind == .stream else { return MARTLET_E_GONE }
+  return body(unsafeDowncast(scope, to: HTTPFilterSlot.self))
 }
 
 /// Calls `body` with a map of the stream's, or says why it cannot.
@@ -19,10 +16,26 @@ private func view(_ bytes: martlet_bytes) -> ByteView {
 private func withHeaders(
   _ handle: martlet_handle, _ map: martlet_header_map, _ body: (FilterHeaders) -> martlet_status
 ) -> martlet_status {
-  guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-  guard let found = slot.headers(map) else { return MARTLET_E_ARGUMENT }
-  guard let headers = found else { return MARTLET_E_STATE }
-  return body(headers)
+  withSlot(handle) { slot in
+    guard let found = slot.headers(map) else { return MARTLET_E_ARGUMENT }
+    guard let headers = found else { return MARTLET_E_STATE }
+    return body(headers)
+  }
+}
+
+/// The same with a header by its number.
+@inline(__always)
+private func withHeader(
+  _ handle: martlet_handle, _ map: martlet_header_map, _ number: UInt32,
+  _ body: (FilterHeaders, PluginRuntime.Header) -> martlet_status
+) -> martlet_status {
+  withSlot(handle) { slot in
+    guard let found = slot.headers(map), let plugin = slot.plugin, Int(number) < plugin.headers.count else {
+      return MARTLET_E_ARGUMENT
+    }
+    guard let headers = found else { return MARTLET_E_STATE }
+    return body(headers, plugin.headers[Int(number)])
+  }
 }
 
 @inline(__always)
@@ -30,9 +43,18 @@ private func withPlace(
   _ handle: martlet_handle, _ direction: martlet_direction,
   _ body: (HTTPFilterSlot, HTTPFilterPlace) -> martlet_status
 ) -> martlet_status {
-  guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-  guard let place = slot.place(direction) else { return MARTLET_E_ARGUMENT }
-  return body(slot, place)
+  withSlot(handle) { slot in
+    guard let place = slot.place(direction) else { return MARTLET_E_ARGUMENT }
+    return body(slot, place)
+  }
+}
+
+extension martlet_header {
+  fileprivate init(_ entry: HeaderEntry) {
+    self.init(
+      name: martlet_bytes(data: entry.name, size: Int(entry.nameLength)),
+      value: martlet_bytes(data: entry.value, size: Int(entry.valueLength)))
+  }
 }
 
 enum HostHTTPServices {
@@ -50,16 +72,23 @@ enum HostHTTPServices {
         header_at: { handle, map, index, out in
           withHeaders(handle, map) { headers in
             guard let entry = headers.field(at: index) else { return MARTLET_E_NOT_FOUND }
-            out?.pointee = martlet_header(
-              name: martlet_bytes(data: entry.name, size: Int(entry.nameLength)),
-              value: martlet_bytes(data: entry.value, size: Int(entry.valueLength)))
+            out?.pointee = martlet_header(entry)
+            return MARTLET_OK
+          }
+        },
+        headers: { handle, map, out, capacity, count in
+          withHeaders(handle, map) { headers in
+            guard capacity == 0 || out != nil else { return MARTLET_E_ARGUMENT }
+            count?.pointee = headers.forEach { index, entry in
+              if index < capacity { out.unsafelyUnwrapped[index] = martlet_header(entry) }
+            }
             return MARTLET_OK
           }
         },
         header_get: { handle, map, name, nth, out in
           withHeaders(handle, map) { headers in
             guard let value = headers.get(view(name), nth: nth) else { return MARTLET_E_NOT_FOUND }
-            out?.pointee = martlet_bytes(data: value.base, size: value.count)
+            out?.pointee = martlet_bytes(value)
             return MARTLET_OK
           }
         },
@@ -69,7 +98,23 @@ enum HostHTTPServices {
         header_add: { handle, map, name, value in
           withHeaders(handle, map) { $0.add(view(name), view(value)) }
         },
+        header_append: { handle, map, name, value in
+          withHeaders(handle, map) { $0.append(view(name), view(value)) }
+        },
         header_remove: { handle, map, name in withHeaders(handle, map) { $0.remove(view(name)) } },
+        header_get_by_id: { handle, map, number, nth, out in
+          withHeader(handle, map, number) { headers, header in
+            guard let value = headers.get(header, nth: nth) else { return MARTLET_E_NOT_FOUND }
+            out?.pointee = martlet_bytes(value)
+            return MARTLET_OK
+          }
+        },
+        header_set_by_id: { handle, map, number, value in
+          withHeader(handle, map, number) { $0.set($1, view(value)) }
+        },
+        header_remove_by_id: { handle, map, number in
+          withHeader(handle, map, number) { $0.remove($1.name.view) }
+        },
         body_size: { handle, direction, out in
           withPlace(handle, direction) { _, place in
             out?.pointee = place.body.byteCount
@@ -104,36 +149,108 @@ enum HostHTTPServices {
             return MARTLET_OK
           }
         },
+        body_replace: { handle, direction, bytes in
+          withPlace(handle, direction) { slot, place in
+            guard place.inHook else { return MARTLET_E_STATE }
+            // The new bytes may lie among the old ones: these go last.
+            let old = place.body.byteCount
+            if let data = bytes.data, bytes.size > 0 { place.body.append(copying: data, count: bytes.size) }
+            if old > 0 { place.body.written(old) }
+            if old > 0 || bytes.size > 0 { slot.path(direction).bodyChanged = true }
+            return MARTLET_OK
+          }
+        },
+        body_pass: { handle, direction, count in
+          withPlace(handle, direction) { slot, place in
+            guard !place.inHook, place.stop != MARTLET_CONTINUE else { return MARTLET_E_STATE }
+            guard count <= place.body.byteCount else { return MARTLET_E_ARGUMENT }
+            return slot.instance.pass(slot, direction, count)
+          }
+        },
+        trailers_create: { handle, direction in
+          withPlace(handle, direction) { slot, place in
+            guard place.inHook else { return MARTLET_E_STATE }
+            return slot.path(direction).createTrailers(at: place)
+          }
+        },
         continue_message: { handle, direction in
           withPlace(handle, direction) { slot, _ in slot.instance.continue(slot, direction) }
         },
-        reply: { handle, status, headers, count, body, details in
-          guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-          guard var reply = HostHTTPServices.reply(status, headers, count, body) else {
-            return MARTLET_E_ARGUMENT
+        buffer_limit: { handle, out in
+          withSlot(handle) { slot in
+            out?.pointee = slot.instance.stream?.bufferLimit ?? 0
+            return MARTLET_OK
           }
-          reply.details = details.size > 0 ? view(details).array : Array(slot.factory.name.utf8)
-          return slot.instance.reply(reply)
         },
-        reset: { handle in
-          guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-          return slot.instance.reset()
+        set_buffer_limit: { handle, bytes in
+          withSlot(handle) { slot in
+            guard !slot.isEnding, let stream = slot.instance.stream else { return MARTLET_E_STATE }
+            stream.filterBufferLimit = bytes
+            return MARTLET_OK
+          }
         },
-        set_timer: { handle, milliseconds in
-          guard let slot = HandleTable.httpFilter(handle) else { return MARTLET_E_GONE }
-          return slot.instance.setTimer(slot, milliseconds: milliseconds)
+        reply: { handle, reply in
+          withSlot(handle) { slot in
+            guard let answer = HostHTTPServices.reply(reply, slot) else { return MARTLET_E_ARGUMENT }
+            return slot.instance.reply(answer, by: slot)
+          }
+        },
+        reply_start: { handle, reply in
+          withSlot(handle) { slot in
+            guard var answer = HostHTTPServices.reply(reply, slot), answer.body.isEmpty else {
+              return MARTLET_E_ARGUMENT
+            }
+            answer.isStreamed = true
+            return slot.instance.reply(answer, by: slot)
+          }
+        },
+        reply_body: { handle, bytes, end in
+          withSlot(handle) { slot in slot.instance.replyBody(slot, bytes, end: end) }
+        },
+        reset: { handle in withSlot(handle) { $0.instance.reset() } },
+        route_config: { handle, level, out in
+          withSlot(handle) { slot in
+            guard let config = slot.instance.stream?.routeFilters?.config(slot.index, level: Int(level)) else {
+              return MARTLET_E_NOT_FOUND
+            }
+            out?.pointee = config
+            return MARTLET_OK
+          }
+        },
+        clear_route: { handle in
+          withSlot(handle) { slot in
+            guard !slot.isEnding, let stream = slot.instance.stream, !slot.instance.request.headIsOut else {
+              return MARTLET_E_STATE
+            }
+            stream.findRouteAgain()
+            return MARTLET_OK
+          }
+        },
+        set_cluster: { handle, name in
+          withSlot(handle) { slot in
+            guard !slot.isEnding, let stream = slot.instance.stream, !slot.instance.request.headIsOut,
+              stream.routeForwards
+            else { return MARTLET_E_STATE }
+            guard let cluster = slot.context.clusterDirectory.find(view(name)) else { return MARTLET_E_NOT_FOUND }
+            stream.clusterOverride = cluster
+            return MARTLET_OK
+          }
         }))
     return UnsafePointer(table)
   }()
 
   /// Nil: not a head that can be sent.
   private static func reply(
-    _ status: Int32, _ headers: UnsafePointer<martlet_header>?, _ count: Int, _ body: martlet_bytes
+    _ given: UnsafePointer<martlet_reply>?, _ slot: HTTPFilterSlot
   ) -> HTTPFilterChainInstance.Reply? {
-    guard (200..<600).contains(status), count == 0 || headers != nil else { return nil }
-    var reply = HTTPFilterChainInstance.Reply(status: Int(status), details: [])
-    for index in 0..<count {
-      guard let field = headers?[index] else { return nil }
+    guard let given, Int(given.pointee.size) >= MemoryLayout<martlet_reply>.size else { return nil }
+    let all = given.pointee
+    guard (200..<600).contains(all.status), all.header_count == 0 || all.headers != nil,
+      (-1...16).contains(all.grpc_status)
+    else { return nil }
+    var reply = HTTPFilterChainInstance.Reply(status: Int(all.status), details: [])
+    for index in 0..<all.header_count {
+      guard let field = all.headers?[index] else { return nil }
       let name = view(field.name)
       guard name.count > 0, HTTP1Characters.isValidValue(view(field.value)),
         (0..<name.count).allSatisfy({ HTTP1Characters.tokenLowercase[Int(name[$0])] == name[$0] }),
@@ -141,7 +258,9 @@ enum HostHTTPServices {
       else { return nil }
       reply.headers.append((name.array, view(field.value).array))
     }
-    reply.body = view(body).array
+    reply.body = view(all.body).array
+    reply.details = all.details.size > 0 ? view(all.details).array : Array(slot.name.utf8)
+    reply.grpcStatus = all.grpc_status < 0 ? nil : UInt32(all.grpc_status)
     return reply
   }
 }

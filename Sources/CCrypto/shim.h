@@ -1,0 +1,2 @@
+/* libcrypto of OpenSSL 3 (libssl-dev). */
+#include <openssl/sha.h>

@@ -1,0 +1,111 @@
+// What the reader of configurations asks of the plugin host: which filters there are, and to make one
+// of a configuration. The two know each other by this file alone.
+
+public enum FilterKind: Hashable, Sendable { case http, network }
+
+/// A filter that some plugin has.
+public struct FilterDescription: Sendable {
+  public var kind: FilterKind
+  /// Its usual name: `envoy.filters.http.fault`.
+  public var name: String
+  /// Full names of the messages that configure it.
+  public var typeNames: [String]
+  /// Of those that configure it on a route.
+  public var routeTypeNames: [String]
+  /// A serialized `google.protobuf.FileDescriptorSet`; empty: the plugin reads JSON.
+  public var descriptors: [UInt8]
+  public var isTerminal: Bool
+  public var plugin: PluginVersion
+
+  public init(
+    kind: FilterKind, name: String, typeNames: [String], routeTypeNames: [String],
+    descriptors: [UInt8], isTerminal: Bool, plugin: PluginVersion
+  ) {
+    self.kind = kind
+    self.name = name
+    self.typeNames = typeNames
+    self.routeTypeNames = routeTypeNames
+    self.descriptors = descriptors
+    self.isTerminal = isTerminal
+    self.plugin = plugin
+  }
+}
+
+/// A configuration for a filter to be made of.
+public struct FilterRequest: Hashable, Sendable {
+  public enum Encoding: Hashable, Sendable { case json, protobuf }
+  public var kind: FilterKind
+  /// The filter's usual name.
+  public var filter: String
+  /// Its name in the chain.
+  public var name: String
+  public var typeName: String
+  public var encoding: Encoding
+  public var bytes: [UInt8]
+  /// It is a route's configuration of the filter.
+  public var isForRoute: Bool
+  /// The `stat_prefix` of the connection manager whose chain it stands in; empty: it stands in none.
+  public var managerPrefix: String
+  public var node: Node
+
+  public init(
+    kind: FilterKind, filter: String, name: String, typeName: String, encoding: Encoding, bytes: [UInt8],
+    isForRoute: Bool, managerPrefix: String, node: Node
+  ) {
+    self.kind = kind
+    self.filter = filter
+    self.name = name
+    self.typeName = typeName
+    self.encoding = encoding
+    self.bytes = bytes
+    self.isForRoute = isForRoute
+    self.managerPrefix = managerPrefix
+    self.node = node
+  }
+}
+
+/// Something that a filter says about its configuration.
+public struct FilterProblem: Hashable, Sendable {
+  /// Below the filter's configuration: `abort.percentage`, `mutations[2].header`; empty: the whole.
+  public var path: String
+  public var message: String
+  public init(path: String, message: String) {
+    self.path = path
+    self.message = message
+  }
+}
+
+public struct FilterOutcome: Sendable {
+  /// Nil: refused; `errors` says why.
+  public var binding: FilterBinding?
+  public var errors: [FilterProblem]
+  public var warnings: [FilterProblem]
+  public init(binding: FilterBinding?, errors: [FilterProblem], warnings: [FilterProblem]) {
+    self.binding = binding
+    self.errors = errors
+    self.warnings = warnings
+  }
+}
+
+/// The filters of a set of plugins.
+public protocol FilterCatalog: AnyObject, Sendable {
+  /// Every filter of every plugin, each name and type once.
+  var filters: [FilterDescription] { get }
+  /// Why files were not taken, for a configuration that asks for what they may have held.
+  var refusals: [String] { get }
+  /// Loads the plugins that a configuration names itself, before it is read.
+  /// - Returns: For each of them that cannot be loaded, its index and why.
+  func load(_ plugins: [PluginReference]) -> [(index: Int, message: String)]
+  func make(_ request: FilterRequest) -> FilterOutcome
+}
+
+/// A plugin that a bootstrap names by its file.
+public struct PluginReference: Hashable, Sendable {
+  public var path: String
+  /// SHA-256 of the file in hexadecimal digits; empty: whatever it is.
+  public var sha256: String
+  public init(path: String, sha256: String) {
+    self.path = path
+    self.sha256 = sha256
+  }
+}

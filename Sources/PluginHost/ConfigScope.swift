@@ -1,0 +1,105 @@
+// One filter in a configuration, or a route's configuration of it, on the control thread: what its
+// plugin has said while it read it, and the plugin's own object.
+import CMartletABI
+import Model
+
+final class ConfigScope: @unchecked Sendable {
+  let plugin: LoadedPlugin
+  let filter: LoadedFilter
+  let request: FilterRequest
+  private(set) var handle: UInt64 = 0
+  /// What `config_create` gave.
+  private(set) var object: UnsafeMutableRawPointer?
+  /// It was made and has not ended: nil as an object is one that a plugin may well have.
+  private(set) var isLive = false
+  var liveObject: (pointer: UnsafeMutableRawPointer?, Void)? { isLive ? (object, ()) : nil }
+  private(set) var errors: [FilterProblem] = []
+  private(set) var warnings: [FilterProblem] = []
+  /// Memory that the plugin has borrowed for the life of the scope.
+  private var lent: [UnsafeMutableBufferPointer<UInt8>] = []
+
+  init(plugin: LoadedPlugin, filter: LoadedFilter, request: FilterRequest) {
+    self.plugin = plugin
+    self.filter = filter
+    self.request = request
+  }
+
+  deinit { for memory in lent { memory.deallocate() } }
+
+  func opened(as handle: UInt64) { self.handle = handle }
+
+  func report(_ path: String, _ message: String) {
+    errors.append(FilterProblem(path: path, message: message))
+  }
+
+  func warn(_ path: String, _ message: String) {
+    warnings.append(FilterProblem(path: path, message: message))
+  }
+
+  /// The text in memory that stays until the scope ends.
+  func lend(_ text: String) -> martlet_bytes {
+    let memory = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: Swift.max(1, text.utf8.count))
+    _ = memory.initialize(from: text.utf8)
+    lent.append(memory)
+    return martlet_bytes(data: UnsafePointer(memory.baseAddress), size: text.utf8.count)
+  }
+
+  /// Lets the plugin read the configuration. False: refused.
+  func create() -> Bool {
+    let hook = request.isForRoute ? filter.routeConfigCreate : filter.configCreate
+    guard let hook else {
+      let isEmpty = request.bytes.isEmpty || request.bytes.elementsEqual("{}".utf8)
+      isLive = isEmpty
+      if !isEmpty { report("", "the filter has nothing to configure, expected no fields") }
+      return isEmpty
+    }
+    let status = request.name.withBytes { name in
+      request.typeName.withBytes { type in
+        request.bytes.withUnsafeBufferPointer { bytes in
+          var given = martlet_filter_config(
+            size: UInt32(MemoryLayout<martlet_filter_config>.size),
+            encoding: request.encoding == .json ? MARTLET_JSON : MARTLET_PROTOBUF, name: name,
+            type_name: type, bytes: martlet_bytes(data: bytes.baseAddress, size: bytes.count))
+          return hook(handle, &given, &object)
+        }
+      }
+    }
+    if status == MARTLET_OK, errors.isEmpty {
+      isLive = true
+      return true
+    }
+    if status == MARTLET_OK {
+      // It has said what is wrong and gone on.
+      destroy()
+    } else if errors.isEmpty {
+      report("", "the filter refuses its configuration (status \(status))")
+    }
+    object = nil
+    return false
+  }
+
+  func destroy() {
+    let hook = request.isForRoute ? filter.routeConfigDestroy : filter.configDestroy
+    if request.isForRoute ? filter.routeConfigCreate != nil : filter.configCreate != nil { hook?(object) }
+    object = nil
+    isLive = false
+  }
+}
+
+extension String {
+  /// The text for C, borrowed for the call.
+  func withBytes<Result>(_ body: (martlet_bytes) -> Result) -> Result {
+    var text = self
+    return text.withUTF8 { body(martlet_bytes(data: $0.baseAddress, size: $0.count)) }
+  }
+
+  init(_ bytes: martlet_bytes) {
+    self = String(decoding: UnsafeBufferPointer(start: bytes.data, count: bytes.data == nil ? 0 : bytes.size), as: UTF8.self)
+  }
+}
+
+extension Array where Element == UInt8 {
+  init(_ bytes: martlet_bytes) {
+    self = Array(UnsafeBufferPointer(start: bytes.data, count: bytes.data == nil ? 0 : bytes.size))
+  }
+}

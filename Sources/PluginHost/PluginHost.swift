@@ -1,0 +1,311 @@
+// Finds, checks, loads and swaps plugins. One a process.
+//
+//     folders, files --scan--> PluginSet --(a configuration is read with it)--> commit
+//
+// A set is what the plugins are at one time: the reader of configurations makes its filters of it. Only when
+// the configuration has been applied does the set become the present one; until then, and when anything
+// is wrong with it, the one before it serves. A plugin whose file has changed is loaded beside its old
+// version, which is closed when the last of its filters is gone.
+//
+// Threading: all calls into plugins that are not a worker's are made on one thread (`ControlThread`). The
+// methods here may be called from any thread, one caller at a time.
+import CMartletABI
+import Glibc
+public import Model
+import Synchronization
+
+public struct PluginHostOptions: Sendable {
+  /// Folders in the order in which they are searched for `*.so`.
+  public var folders: [Folder] = []
+
+  public struct Folder: Sendable, Hashable {
+    public var path: String
+    /// The operator has named it: what is wrong with it or its files is an error. Otherwise it may be missing.
+    public var isNamed: Bool
+    public init(path: String, isNamed: Bool) {
+      self.path = path
+      self.isNamed = isNamed
+    }
+  }
+
+  public init() {}
+}
+
+public final class PluginHost: @unchecked Sendable {
+  let options: PluginHostOptions
+  let services: PluginServices
+  let control = ControlThread()
+  let handles = ControlHandles()
+  let shared = SharedData()
+  private let copies = PrivateCopies()
+  private let core: UnsafePointer<martlet_host_core>
+  private let version: UnsafePointer<CChar>
+
+  // On the control thread.
+  /// Every version that was opened and not closed, by the hash of its file.
+  private var loaded: [String: LoadedPlugin] = [:]
+  private var bindings: [BindingKey: WeakBinding] = [:]
+  private struct BindingKey: Hashable {
+    var hash: String
+    var request: FilterRequest
+  }
+  private struct WeakBinding { weak var binding: FilterBinding? }
+
+  /// The set that the running configuration was made with.
+  public private(set) var current: PluginSet?
+
+  /// `version`: the host's own.
+  public init(options: PluginHostOptions, version: String, services: PluginServices) {
+    self.options = options
+    self.services = services
+    core = HostCoreServices.make(services.core)
+    let text = UnsafeMutablePointer<CChar>.allocate(capacity: version.utf8.count + 1)
+    for (index, byte) in version.utf8CString.enumerated() { text[index] = byte }
+    self.version = UnsafePointer(text)
+    HostConfigServices.host = self
+  }
+
+  /// What the plugin may query. C functions have no context: the process has one host.
+  private static let query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer? = { id in
+    guard let id, let host = HostConfigServices.host else { return nil }
+    switch String(cString: id) {
+    case "martlet.host.core/1": return UnsafeRawPointer(host.core)
+    case "martlet.host.config/1": return UnsafeRawPointer(HostConfigServices.table)
+    case "martlet.host.shared_data/1": return UnsafeRawPointer(SharedData.table)
+    case let other: return host.services.table(other)
+    }
+  }
+
+  // MARK: Sets
+
+  /// Looks at the folders and loads what is new there.
+  public func scan() -> PluginSet { control.run { scanNow() } }
+
+  private func scanNow() -> PluginSet {
+    let set = PluginSet(host: self)
+    for folder in options.folders {
+      guard let names = Self.libraries(in: folder.path) else {
+        if folder.isNamed {
+          set.refuse("plugin folder '\(folder.path)': \(String(cString: strerror(errno)))", services.log)
+        }
+        continue
+      }
+      for name in names { add("\(folder.path)/\(name)", to: set, isNamed: folder.isNamed) }
+    }
+    return set
+  }
+
+  /// Names of `*.so`, sorted; nil: the folder cannot be read.
+  private static func libraries(in folder: String) -> [String]? {
+    guard let directory = opendir(folder) else { return nil }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name.hasSuffix(".so"), !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  private func add(_ path: String, to set: PluginSet, isNamed: Bool) {
+    do throws(PluginProblem) {
+      set.add(try load(try PluginFile.read(path)), from: path, services.log)
+    } catch {
+      if error.isForeign, !isNamed {
+        if services.core.logEnabled(MARTLET_LOG_DEBUG) { services.log(MARTLET_LOG_DEBUG, error.message) }
+      } else {
+        set.refuse(error.message, services.log)
+      }
+    }
+  }
+
+  /// A plugin that a bootstrap names. Nil: it is in the set; otherwise why not. On the control thread.
+  func add(_ reference: PluginReference, to set: PluginSet) -> String? {
+    do throws(PluginProblem) {
+      let file = try PluginFile.read(reference.path)
+      let wanted = reference.sha256.lowercased()
+      guard wanted.isEmpty || wanted == file.hash else {
+        throw PluginFile.problem(file.path, "its SHA-256 is \(file.hash), expected \(wanted)")
+      }
+      set.add(try load(file), from: reference.path, isExplicit: true, services.log)
+      return nil
+    } catch {
+      return error.message
+    }
+  }
+
+  private func load(_ file: PluginFile) throws(PluginProblem) -> LoadedPlugin {
+    if let known = loaded[file.hash] { return known }
+    let name = file.path.split(separator: "/").last.map(String.init) ?? "plugin"
+    let library = try copies.load(file, id: name.hasSuffix(".so") ? String(name.dropLast(3)) : name)
+    let descriptor = try LoadedPlugin.describe(library, file)
+    let plugin = try LoadedPlugin.open(
+      file, descriptor, handles: handles, query: Self.query, hostVersion: version)
+    loaded[file.hash] = plugin
+    services.log(
+      MARTLET_LOG_INFO,
+      "loaded \(plugin.id) \(plugin.version.version) from '\(file.path)' (ABI 1.\(plugin.abiMinor), \(file.hash.prefix(12)))")
+    return plugin
+  }
+
+  /// The set serves from now on; versions that are in no set any more are closed when nothing uses them.
+  public func commit(_ set: PluginSet) {
+    control.run {
+      current = set
+      retire(keeping: set)
+    }
+  }
+
+  /// A set that is not to serve: what was loaded for it alone goes again.
+  public func drop(_ set: PluginSet) {
+    control.run { retire(keeping: current) }
+  }
+
+  private func retire(keeping set: PluginSet?) {
+    let kept = Set(set?.plugins.map(\.version.hash) ?? [])
+    for plugin in loaded.values {
+      plugin.isRetired = !kept.contains(plugin.version.hash)
+      closeIfUnused(plugin)
+    }
+    bindings = bindings.filter { $0.value.binding != nil }
+  }
+
+  private func closeIfUnused(_ plugin: LoadedPlugin) {
+    guard plugin.isRetired, plugin.scopes == 0, !plugin.isClosed else { return }
+    plugin.close()
+    handles.remove(plugin.version.handle)
+    loaded[plugin.version.hash] = nil
+    services.log(MARTLET_LOG_INFO, "closed \(plugin.id) \(plugin.version.version) (\(plugin.version.hash.prefix(12)))")
+  }
+
+  // MARK: Config scopes
+
+  func make(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest) -> FilterOutcome {
+    control.run { makeNow(plugin, filter, request) }
+  }
+
+  private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest) -> FilterOutcome {
+    let key = BindingKey(hash: plugin.version.hash, request: request)
+    if let known = bindings[key]?.binding { return FilterOutcome(binding: known, errors: [], warnings: []) }
+    let scope = ConfigScope(plugin: plugin, filter: filter, request: request)
+    let handle = handles.reserve(.config)
+    scope.opened(as: handle)
+    handles.fill(handle, .config(scope))
+    guard scope.create() else {
+      end(scope)
+      return FilterOutcome(binding: nil, errors: scope.errors, warnings: scope.warnings)
+    }
+    plugin.scopes += 1
+    let binding = FilterBinding(
+      table: filter.table, config: scope.object, handle: handle, filterName: filter.description.name,
+      plugin: plugin.version
+    ) { [self] in
+      control.post { [self] in
+        scope.destroy()
+        end(scope)
+        plugin.scopes -= 1
+        closeIfUnused(plugin)
+      }
+    }
+    bindings[key] = WeakBinding(binding: binding)
+    return FilterOutcome(binding: binding, errors: [], warnings: scope.warnings)
+  }
+
+  private func end(_ scope: ConfigScope) {
+    control.cancelTimers(of: scope.handle)
+    handles.remove(scope.handle)
+  }
+
+  // MARK: Services for handles of this side
+
+  func name(of handle: UInt64) -> String {
+    switch handles[handle] {
+    case .plugin(let plugin): plugin.id
+    case .config(let scope): scope.filter.description.name
+    case nil: "plugin"
+    }
+  }
+
+  func pluginID(_ handle: UInt64) -> String? {
+    ControlHandle.isControl(handle) ? handles.plugin(handle)?.id : nil
+  }
+
+  func setTimer(_ handle: UInt64, _ timer: UInt32, _ milliseconds: UInt64) -> martlet_status {
+    guard control.isCurrent, let scope = handles.config(handle) else { return MARTLET_E_GONE }
+    guard timer < 8, milliseconds <= 1 << 40 else { return MARTLET_E_ARGUMENT }
+    guard !scope.request.isForRoute, let hook = scope.filter.onConfigTimer else { return MARTLET_E_STATE }
+    control.setTimer(handle, timer, milliseconds: milliseconds) { [handles] in
+      // The scope's end takes its timers off; it has its object by the time one is due.
+      guard let scope = handles.config(handle), let object = scope.liveObject else { return }
+      hook(object.pointer, timer)
+    }
+    return MARTLET_OK
+  }
+
+  func wake(_ handle: UInt64, _ token: UInt64) -> martlet_status {
+    guard let scope = handles.config(handle) else { return MARTLET_E_GONE }
+    guard !scope.request.isForRoute, let hook = scope.filter.onConfigWake else { return MARTLET_OK }
+    control.post { [handles] in
+      guard let scope = handles.config(handle), let object = scope.liveObject else { return }
+      hook(object.pointer, token)
+    }
+    return MARTLET_OK
+  }
+
+  // MARK: The end
+
+  /// Every version that is loaded, the present set's first.
+  public func report() -> [PluginReport] {
+    control.run {
+      let present = current?.plugins ?? []
+      let hashes = Set(present.map(\.version.hash))
+      let others = loaded.values.filter { !hashes.contains($0.version.hash) }
+        .sorted { ($0.id, $0.version.hash) < ($1.id, $1.version.hash) }
+      return (present + others).map { plugin in
+        PluginReport(
+          version: plugin.version, path: plugin.path, abiMinor: plugin.abiMinor,
+          isPresent: hashes.contains(plugin.version.hash),
+          filters: plugin.filters.map {
+            .init(
+              kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
+              routeTypeNames: $0.description.routeTypeNames)
+          }, configurations: plugin.scopes,
+          bytesHeld: HostCoreServices.bytesHeld(by: plugin.version.handle))
+      }
+    }
+  }
+
+  /// No worker runs any more: closes every plugin whose filters are gone.
+  public func stop() {
+    control.run {
+      current = nil
+      retire(keeping: nil)
+    }
+    control.stop()
+    copies.removeFiles()
+  }
+}
+
+/// What is known of one loaded version.
+public struct PluginReport: Sendable {
+  public var version: PluginVersion
+  /// Where it was loaded from.
+  public var path: String
+  public var abiMinor: UInt32
+  /// New streams take it; otherwise it serves what began with it.
+  public var isPresent: Bool
+  public var filters: [Filter]
+  /// Filters in configurations, and routes' configurations of them, that stand.
+  public var configurations: Int
+  /// Of the host's allocator.
+  public var bytesHeld: Int
+
+  public struct Filter: Sendable {
+    public var kind: FilterKind
+    public var name: String
+    public var typeNames: [String]
+    public var routeTypeNames: [String]
+  }
+}

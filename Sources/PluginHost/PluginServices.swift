@@ -1,0 +1,45 @@
+// What the plugin host needs of the rest of the process: the tables that the data plane answers for, its
+// half of the core services, and the log.
+public import CMartletABI
+
+public struct PluginServices: Sendable {
+  /// A table of the data plane by its id (`martlet.host.http/1`); nil: there is none.
+  public var table: @Sendable (String) -> UnsafeRawPointer?
+  public var core: WorkerCore
+  /// One line for the log; levels are `MARTLET_LOG_...`.
+  public var log: @Sendable (martlet_log_level, String) -> Void
+
+  /// The core services for handles of workers.
+  public struct WorkerCore: Sendable {
+    public var logEnabled: @convention(c) (martlet_log_level) -> Bool
+    public var log: @convention(c) (martlet_handle, martlet_log_level, martlet_bytes) -> martlet_status
+    public var now: @convention(c) () -> UInt64
+    public var random: @convention(c) () -> UInt64
+    public var setTimer: @convention(c) (martlet_handle, UInt32, UInt64) -> martlet_status
+    public var wake: @convention(c) (martlet_handle, UInt64) -> martlet_status
+
+    public init(
+      logEnabled: @convention(c) (martlet_log_level) -> Bool,
+      log: @convention(c) (martlet_handle, martlet_log_level, martlet_bytes) -> martlet_status,
+      now: @convention(c) () -> UInt64, random: @convention(c) () -> UInt64,
+      setTimer: @convention(c) (martlet_handle, UInt32, UInt64) -> martlet_status,
+      wake: @convention(c) (martlet_handle, UInt64) -> martlet_status
+    ) {
+      self.logEnabled = logEnabled
+      self.log = log
+      self.now = now
+      self.random = random
+      self.setTimer = setTimer
+      self.wake = wake
+    }
+  }
+
+  public init(
+    core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
+    log: @escaping @Sendable (martlet_log_level, String) -> Void
+  ) {
+    self.core = core
+    self.table = table
+    self.log = log
+  }
+}

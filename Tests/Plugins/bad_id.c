@@ -1,0 +1,3 @@
+/* An id with letters that an id may not have. */
+#define PLUGIN_ID "com example/../minimal"
+#include "minimal.h"

@@ -1,0 +1,2 @@
+/* The smallest plugin that loads. */
+#include "minimal.h"

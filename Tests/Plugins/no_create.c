@@ -1,0 +1,3 @@
+/* A filter without `create`. */
+#define NO_CREATE
+#include "minimal.h"

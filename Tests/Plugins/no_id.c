@@ -1,0 +1,3 @@
+/* A descriptor without an id. */
+#define PLUGIN_ID NULL
+#include "minimal.h"

@@ -1,0 +1,3 @@
+/* A filter without a name. */
+#define FILTER_NAME NULL
+#include "minimal.h"

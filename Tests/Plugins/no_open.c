@@ -1,0 +1,3 @@
+/* A descriptor without `open`. */
+#define NO_OPEN
+#include "minimal.h"

@@ -1,0 +1,3 @@
+/* A descriptor without a version. */
+#define PLUGIN_VERSION NULL
+#include "minimal.h"
