@@ -6,18 +6,19 @@
 // A class with virtual methods would do as well but cost an allocation and reference counts a
 // stream; a filter lies in its slot instead, and slots are used again on their worker.
 
-/// One filter type's hooks. The SDK's own.
-public struct HTTPDispatch {
-  public typealias Head = (UnsafeMutableRawPointer, Bool) -> HeadersStatus
-  public typealias Body = (UnsafeMutableRawPointer, Bool) -> BodyStatus
-  public typealias Trailers = (UnsafeMutableRawPointer) -> TrailersStatus
-  public typealias BackPressure = (UnsafeMutableRawPointer, Bool) -> Void
-  public typealias Timer = (UnsafeMutableRawPointer, Int) -> Void
-  public typealias Wake = (UnsafeMutableRawPointer, UInt64) -> Void
-  public typealias Complete = (UnsafeMutableRawPointer, StreamResult) -> Void
+/// One filter type's hooks. The SDK's own. A class, because a function that is a constant of an object
+/// is called without being retained; of a struct in memory it is not.
+public final class HTTPDispatch: Sendable {
+  public typealias Head = @Sendable (UnsafeMutableRawPointer, Bool) -> HeadersStatus
+  public typealias Body = @Sendable (UnsafeMutableRawPointer, Bool) -> BodyStatus
+  public typealias Trailers = @Sendable (UnsafeMutableRawPointer) -> TrailersStatus
+  public typealias BackPressure = @Sendable (UnsafeMutableRawPointer, Bool) -> Void
+  public typealias Timer = @Sendable (UnsafeMutableRawPointer, Int) -> Void
+  public typealias Wake = @Sendable (UnsafeMutableRawPointer, UInt64) -> Void
+  public typealias Complete = @Sendable (UnsafeMutableRawPointer, StreamResult) -> Void
   @usableFromInline
-  typealias Create = (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
-  @usableFromInline typealias Destroy = (UnsafeMutableRawPointer) -> Void
+  typealias Create = @Sendable (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
+  @usableFromInline typealias Destroy = @Sendable (UnsafeMutableRawPointer) -> Void
 
   @usableFromInline let create: Create
   @usableFromInline let destroy: Destroy
@@ -36,7 +37,7 @@ public struct HTTPDispatch {
 
   /// See `hooks`.
   @usableFromInline
-  struct Hooks {
+  struct Hooks: Sendable {
     @usableFromInline let requestHeaders, requestBody, requestTrailers: Bool
     @usableFromInline let responseHeaders, responseBody, responseTrailers: Bool
     @usableFromInline let backPressure, timer, wake, complete: Bool
