@@ -18,7 +18,10 @@ let plugin: [LinkerSetting] = [
   .unsafeFlags(
     [
       "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
-      "-Xlinker", "-Bsymbolic", "-Xlinker", "--gc-sections", "-Xlinker", "-z", "-Xlinker", "defs",
+      "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "defs",
+      // gold leaves names of its own among the exported ones; the sections of Swift's metadata, which
+      // nothing refers to, have to be kept.
+      "-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "nostart-stop-gc",
     ]
       + (selfContained
         ? [

@@ -14,7 +14,7 @@ mkdir -p "$out"
 for library in "$built"/libmartlet-*.so; do
   name=$(basename "$library")
   strip --strip-unneeded -o "$out/.$name" "$library"
-  exported=$(nm -D --defined-only --extern-only "$out/.$name" | awk '{ print $3 }')
+  exported=$(nm -D --defined-only "$out/.$name" | awk '{ print $3 }')
   if [ "$exported" != martlet_plugin_v1 ]; then
     echo "plugins.sh: $name exports more than its entry: $exported" >&2
     exit 1

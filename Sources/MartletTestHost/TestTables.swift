@@ -123,8 +123,10 @@ enum TestTables {
       let host = TestHost.current!
       let name = (relative ? host.statPrefix : "") + name.text
       let labels = (0..<count).map { labels![$0].text }
-      if let known = host.metrics.firstIndex(where: { $0.name == name }) {
-        guard host.metrics[known].kind == kind else { return MARTLET_E_CONFLICT }
+      if host.metrics.contains(where: { $0.name == name && $0.kind != kind }) {
+        return MARTLET_E_CONFLICT
+      }
+      if let known = host.metrics.firstIndex(where: { $0.name == name && $0.labels == labels }) {
         out!.pointee = UInt32(known)
         return MARTLET_OK
       }

@@ -7,10 +7,10 @@ import PackageDescription
 // The version script leaves the entry as the only symbol, in both forms.
 let selfContained = Context.environment["SELF_CONTAINED"] != nil
 let linking =
-  (selfContained ? ["-static-stdlib", "-Xlinker", "--gc-sections"] : [])
+  (selfContained ? ["-static-stdlib"] : [])
   + [
-    "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
-    "-Xlinker", "-Bsymbolic",
+    "-use-ld=lld", "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
+    "-Xlinker", "-Bsymbolic", "-Xlinker", "-z", "-Xlinker", "nostart-stop-gc",
   ]
 
 let package = Package(

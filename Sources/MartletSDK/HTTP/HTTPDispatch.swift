@@ -6,46 +6,72 @@
 // A class with virtual methods would do as well but cost an allocation and reference counts a
 // stream; a filter lies in its slot instead, and slots are used again on their worker.
 
-/// One filter type's hooks. The SDK's own.
-public struct HTTPDispatch {
-  public typealias Head = (UnsafeMutableRawPointer, Bool) -> HeadersStatus
-  public typealias Body = (UnsafeMutableRawPointer, Bool) -> BodyStatus
-  public typealias Trailers = (UnsafeMutableRawPointer) -> TrailersStatus
-  public typealias BackPressure = (UnsafeMutableRawPointer, Bool) -> Void
-  public typealias Timer = (UnsafeMutableRawPointer, Int) -> Void
-  public typealias Wake = (UnsafeMutableRawPointer, UInt64) -> Void
-  public typealias Complete = (UnsafeMutableRawPointer, StreamResult) -> Void
+/// One filter type's hooks. The SDK's own. A class, because a function that is a constant of an object
+/// is called without being retained; of a struct in memory it is not.
+public final class HTTPDispatch: Sendable {
+  public typealias Head = @Sendable (UnsafeMutableRawPointer, Bool) -> HeadersStatus
+  public typealias Body = @Sendable (UnsafeMutableRawPointer, Bool) -> BodyStatus
+  public typealias Trailers = @Sendable (UnsafeMutableRawPointer) -> TrailersStatus
+  public typealias BackPressure = @Sendable (UnsafeMutableRawPointer, Bool) -> Void
+  public typealias Timer = @Sendable (UnsafeMutableRawPointer, Int) -> Void
+  public typealias Wake = @Sendable (UnsafeMutableRawPointer, UInt64) -> Void
+  public typealias Complete = @Sendable (UnsafeMutableRawPointer, StreamResult) -> Void
   @usableFromInline
-  typealias Create = (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
-  @usableFromInline typealias Destroy = (UnsafeMutableRawPointer) -> Void
+  typealias Create = @Sendable (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
+  @usableFromInline typealias Destroy = @Sendable (UnsafeMutableRawPointer) -> Void
 
   @usableFromInline let create: Create
   @usableFromInline let destroy: Destroy
-  @usableFromInline let requestHeaders: Head?
-  @usableFromInline let requestBody: Body?
-  @usableFromInline let requestTrailers: Trailers?
-  @usableFromInline let responseHeaders: Head?
-  @usableFromInline let responseBody: Body?
-  @usableFromInline let responseTrailers: Trailers?
-  @usableFromInline let backPressure: BackPressure?
-  @usableFromInline let timer: Timer?
-  @usableFromInline let wake: Wake?
-  @usableFromInline let complete: Complete?
+  @usableFromInline let requestHeaders: Head
+  @usableFromInline let requestBody: Body
+  @usableFromInline let requestTrailers: Trailers
+  @usableFromInline let responseHeaders: Head
+  @usableFromInline let responseBody: Body
+  @usableFromInline let responseTrailers: Trailers
+  @usableFromInline let backPressure: BackPressure
+  @usableFromInline let timer: Timer
+  @usableFromInline let wake: Wake
+  @usableFromInline let complete: Complete
+  /// Which of them the filter has. Not by optional functions: a call through one of those retains it.
+  @usableFromInline let hooks: Hooks
+
+  /// See `hooks`.
+  @usableFromInline
+  struct Hooks: Sendable {
+    @usableFromInline let requestHeaders, requestBody, requestTrailers: Bool
+    @usableFromInline let responseHeaders, responseBody, responseTrailers: Bool
+    @usableFromInline let backPressure, timer, wake, complete: Bool
+
+    @inlinable
+    init<Filter: HTTPFilter>(_ type: Filter.Type) {
+      requestHeaders = Filter._requestHeaders != nil
+      requestBody = Filter._requestBody != nil
+      requestTrailers = Filter._requestTrailers != nil
+      responseHeaders = Filter._responseHeaders != nil
+      responseBody = Filter._responseBody != nil
+      responseTrailers = Filter._responseTrailers != nil
+      backPressure = Filter._backPressure != nil
+      timer = Filter._timer != nil
+      wake = Filter._wake != nil
+      complete = Filter._complete != nil
+    }
+  }
 
   @inlinable
   init<Filter: HTTPFilter>(_ type: Filter.Type) {
+    hooks = Hooks(type)
     create = { worker, stream in HTTPSlot<Filter>.create(worker, stream) }
     destroy = { HTTPSlot<Filter>.destroy($0) }
-    requestHeaders = Filter._requestHeaders
-    requestBody = Filter._requestBody
-    requestTrailers = Filter._requestTrailers
-    responseHeaders = Filter._responseHeaders
-    responseBody = Filter._responseBody
-    responseTrailers = Filter._responseTrailers
-    backPressure = Filter._backPressure
-    timer = Filter._timer
-    wake = Filter._wake
-    complete = Filter._complete
+    requestHeaders = Filter._requestHeaders ?? { _, _ in .continue }
+    requestBody = Filter._requestBody ?? { _, _ in .continue }
+    requestTrailers = Filter._requestTrailers ?? { _ in .continue }
+    responseHeaders = Filter._responseHeaders ?? { _, _ in .continue }
+    responseBody = Filter._responseBody ?? { _, _ in .continue }
+    responseTrailers = Filter._responseTrailers ?? { _ in .continue }
+    backPressure = Filter._backPressure ?? { _, _ in }
+    timer = Filter._timer ?? { _, _ in }
+    wake = Filter._wake ?? { _, _ in }
+    complete = Filter._complete ?? { _, _ in }
   }
 }
 

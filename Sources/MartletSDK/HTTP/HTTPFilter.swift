@@ -49,7 +49,7 @@ public enum StreamResult: Int32, Sendable {
 /// Hooks are handed the stream, which is valid for the call, and what the filter's streams share:
 /// the settings, or an object of the worker where `Shared` is a `FilterWorker`. They are handed it
 /// so that no stream keeps a reference to what all workers read.
-public protocol HTTPFilter {
+public protocol HTTPFilter: SendableMetatype {
   /// The configuration, compiled.
   associatedtype Settings: FilterSettings
   /// The configuration on routes and virtual hosts; `NoSettings` where there is none.

@@ -5,14 +5,15 @@ extension PluginFilter {
   /// The table of a filter type, for ever.
   @usableFromInline
   init(_ dispatch: HTTPDispatch, _ scopes: FilterScopes) {
-    let dispatch = permanent(dispatch)
+    // For the life of the process.
+    let pointer = UnsafeRawPointer(Unmanaged.passRetained(dispatch).toOpaque())
     var table = martlet_http_filter()
     table.size = UInt32(MemoryLayout<martlet_http_filter>.size)
     table.info = scopes.makeInfo(flags: 0, takesRoutes: true)
-    FilterFactory.add(scopes, UnsafeRawPointer(dispatch), isHTTP: true)
+    FilterFactory.add(scopes, pointer, isHTTP: true)
     table.setScopes()
     table.setStreams()
-    table.setHooks(dispatch.pointee)
+    table.setHooks(dispatch)
     kind = .http(permanent(table))
   }
 }
@@ -41,56 +42,61 @@ extension martlet_http_filter {
     create = { _, worker, _, stream in
       guard let worker else { return nil }
       let record = worker.assumingMemoryBound(to: WorkerRecord.self)
-      let dispatch = record.pointee.dispatch.assumingMemoryBound(to: HTTPDispatch.self)
-      return dispatch.pointee.create(record, stream)
+      return Unmanaged<HTTPDispatch>.fromOpaque(record.pointee.dispatch)._withUnsafeGuaranteedRef {
+        $0.create(record, stream)
+      }
     }
     destroy = { filter in
       guard let filter else { return }
-      HTTPDispatch.of(filter).pointee.destroy(filter)
+      HTTPDispatch.with(filter) { $0.destroy($1) }
     }
   }
 
   /// A hook that the filter does not have stays NULL.
   fileprivate mutating func setHooks(_ dispatch: HTTPDispatch) {
-    if dispatch.requestHeaders != nil {
-      on_request_headers = { HTTPDispatch.of($0!).pointee.requestHeaders!($0!, $1).rawValue }
+    if dispatch.hooks.requestHeaders {
+      on_request_headers = { slot, end in HTTPDispatch.with(slot!) { $0.requestHeaders($1, end) }.rawValue }
     }
-    if dispatch.requestBody != nil {
-      on_request_body = { HTTPDispatch.of($0!).pointee.requestBody!($0!, $1).rawValue }
+    if dispatch.hooks.requestBody {
+      on_request_body = { slot, end in HTTPDispatch.with(slot!) { $0.requestBody($1, end) }.rawValue }
     }
-    if dispatch.requestTrailers != nil {
-      on_request_trailers = { HTTPDispatch.of($0!).pointee.requestTrailers!($0!).rawValue }
+    if dispatch.hooks.requestTrailers {
+      on_request_trailers = { slot in HTTPDispatch.with(slot!) { $0.requestTrailers($1) }.rawValue }
     }
-    if dispatch.responseHeaders != nil {
-      on_response_headers = { HTTPDispatch.of($0!).pointee.responseHeaders!($0!, $1).rawValue }
+    if dispatch.hooks.responseHeaders {
+      on_response_headers = { slot, end in HTTPDispatch.with(slot!) { $0.responseHeaders($1, end) }.rawValue }
     }
-    if dispatch.responseBody != nil {
-      on_response_body = { HTTPDispatch.of($0!).pointee.responseBody!($0!, $1).rawValue }
+    if dispatch.hooks.responseBody {
+      on_response_body = { slot, end in HTTPDispatch.with(slot!) { $0.responseBody($1, end) }.rawValue }
     }
-    if dispatch.responseTrailers != nil {
-      on_response_trailers = { HTTPDispatch.of($0!).pointee.responseTrailers!($0!).rawValue }
+    if dispatch.hooks.responseTrailers {
+      on_response_trailers = { slot in HTTPDispatch.with(slot!) { $0.responseTrailers($1) }.rawValue }
     }
-    if dispatch.backPressure != nil {
-      on_back_pressure = { HTTPDispatch.of($0!).pointee.backPressure!($0!, $1) }
+    if dispatch.hooks.backPressure {
+      on_back_pressure = { slot, stop in HTTPDispatch.with(slot!) { $0.backPressure($1, stop) } }
     }
-    if dispatch.timer != nil {
-      on_timer = { HTTPDispatch.of($0!).pointee.timer!($0!, Int($1)) }
+    if dispatch.hooks.timer {
+      on_timer = { slot, timer in HTTPDispatch.with(slot!) { $0.timer($1, Int(timer)) } }
     }
-    if dispatch.wake != nil {
-      on_wake = { HTTPDispatch.of($0!).pointee.wake!($0!, $1) }
+    if dispatch.hooks.wake {
+      on_wake = { slot, token in HTTPDispatch.with(slot!) { $0.wake($1, token) } }
     }
-    if dispatch.complete != nil {
+    if dispatch.hooks.complete {
       on_complete = { filter, result in
-        HTTPDispatch.of(filter!).pointee.complete!(filter!, StreamResult(rawValue: result) ?? .reset)
+        let result = StreamResult(rawValue: result) ?? .reset
+        HTTPDispatch.with(filter!) { $0.complete($1, result) }
       }
     }
   }
 }
 
 extension HTTPDispatch {
-  /// The table of the filter in a slot: its first word.
+  /// Calls `body` with the hooks of the filter in a slot, which its first word names, and the slot.
   @inline(__always)
-  fileprivate static func of(_ slot: UnsafeMutableRawPointer) -> UnsafePointer<HTTPDispatch> {
-    slot.load(as: UnsafeRawPointer.self).assumingMemoryBound(to: HTTPDispatch.self)
+  fileprivate static func with<Result>(
+    _ slot: UnsafeMutableRawPointer, _ body: (HTTPDispatch, UnsafeMutableRawPointer) -> Result
+  ) -> Result {
+    Unmanaged<HTTPDispatch>.fromOpaque(slot.load(as: UnsafeRawPointer.self))
+      ._withUnsafeGuaranteedRef { body($0, slot) }
   }
 }

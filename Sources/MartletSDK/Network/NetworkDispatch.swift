@@ -2,34 +2,52 @@
 import CMartletABI
 
 /// One network filter type's hooks. The SDK's own.
-public struct NetworkDispatch {
-  public typealias Plain = (UnsafeMutableRawPointer) -> NetworkStatus
-  public typealias Data = (UnsafeMutableRawPointer, Bool) -> NetworkStatus
-  public typealias Timer = (UnsafeMutableRawPointer, Int) -> Void
-  public typealias Wake = (UnsafeMutableRawPointer, UInt64) -> Void
-  public typealias Close = (UnsafeMutableRawPointer) -> Void
+public final class NetworkDispatch: Sendable {
+  public typealias Plain = @Sendable (UnsafeMutableRawPointer) -> NetworkStatus
+  public typealias Data = @Sendable (UnsafeMutableRawPointer, Bool) -> NetworkStatus
+  public typealias Timer = @Sendable (UnsafeMutableRawPointer, Int) -> Void
+  public typealias Wake = @Sendable (UnsafeMutableRawPointer, UInt64) -> Void
+  public typealias Close = @Sendable (UnsafeMutableRawPointer) -> Void
   @usableFromInline
-  typealias Create = (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
+  typealias Create = @Sendable (UnsafeMutablePointer<WorkerRecord>, UInt64) -> UnsafeMutableRawPointer
 
   @usableFromInline let create: Create
   @usableFromInline let destroy: Close
-  @usableFromInline let newConnection: Plain?
-  @usableFromInline let data: Data?
-  @usableFromInline let write: Plain?
-  @usableFromInline let timer: Timer?
-  @usableFromInline let wake: Wake?
-  @usableFromInline let close: Close?
+  @usableFromInline let newConnection: Plain
+  @usableFromInline let data: Data
+  @usableFromInline let write: Plain
+  @usableFromInline let timer: Timer
+  @usableFromInline let wake: Wake
+  @usableFromInline let close: Close
+  @usableFromInline let hooks: Hooks
+
+  /// Which of them the filter has; see HTTPDispatch.
+  @usableFromInline
+  struct Hooks: Sendable {
+    @usableFromInline let newConnection, data, write, timer, wake, close: Bool
+
+    @inlinable
+    init<Filter: NetworkFilter>(_ type: Filter.Type) {
+      newConnection = Filter._newConnection != nil
+      data = Filter._data != nil
+      write = Filter._write != nil
+      timer = Filter._connectionTimer != nil
+      wake = Filter._connectionWake != nil
+      close = Filter._close != nil
+    }
+  }
 
   @inlinable
   init<Filter: NetworkFilter>(_ type: Filter.Type) {
+    hooks = Hooks(type)
     create = { worker, connection in NetworkSlot<Filter>.create(worker, connection) }
     destroy = { NetworkSlot<Filter>.destroy($0) }
-    newConnection = Filter._newConnection
-    data = Filter._data
-    write = Filter._write
-    timer = Filter._connectionTimer
-    wake = Filter._connectionWake
-    close = Filter._close
+    newConnection = Filter._newConnection ?? { _ in .continue }
+    data = Filter._data ?? { _, _ in .continue }
+    write = Filter._write ?? { _ in .continue }
+    timer = Filter._connectionTimer ?? { _, _ in }
+    wake = Filter._connectionWake ?? { _, _ in }
+    close = Filter._close ?? { _ in }
   }
 }
 
@@ -129,15 +147,16 @@ extension PluginFilter {
   /// The table of a filter type, for ever.
   @usableFromInline
   init(_ dispatch: NetworkDispatch, isTerminal: Bool, _ scopes: FilterScopes) {
-    let dispatch = permanent(dispatch)
+    // For the life of the process.
+    let pointer = UnsafeRawPointer(Unmanaged.passRetained(dispatch).toOpaque())
     var table = martlet_network_filter()
     table.size = UInt32(MemoryLayout<martlet_network_filter>.size)
     table.info = scopes.makeInfo(
       flags: isTerminal ? MARTLET_FILTER_TERMINAL : 0, takesRoutes: false)
-    FilterFactory.add(scopes, UnsafeRawPointer(dispatch), isHTTP: false)
+    FilterFactory.add(scopes, pointer, isHTTP: false)
     table.setScopes()
     table.setConnections()
-    table.setHooks(dispatch.pointee)
+    table.setHooks(dispatch)
     kind = .network(permanent(table))
   }
 }
@@ -160,42 +179,46 @@ extension martlet_network_filter {
     create = { _, worker, _, connection in
       guard let worker else { return nil }
       let record = worker.assumingMemoryBound(to: WorkerRecord.self)
-      let dispatch = record.pointee.dispatch.assumingMemoryBound(to: NetworkDispatch.self)
-      return dispatch.pointee.create(record, connection)
+      return Unmanaged<NetworkDispatch>.fromOpaque(record.pointee.dispatch)._withUnsafeGuaranteedRef {
+        $0.create(record, connection)
+      }
     }
     destroy = { filter in
       guard let filter else { return }
-      NetworkDispatch.of(filter).pointee.destroy(filter)
+      NetworkDispatch.with(filter) { $0.destroy($1) }
     }
   }
 
   /// A hook that the filter does not have stays NULL.
   fileprivate mutating func setHooks(_ dispatch: NetworkDispatch) {
-    if dispatch.newConnection != nil {
-      on_new_connection = { NetworkDispatch.of($0!).pointee.newConnection!($0!).rawValue }
+    if dispatch.hooks.newConnection {
+      on_new_connection = { slot in NetworkDispatch.with(slot!) { $0.newConnection($1) }.rawValue }
     }
-    if dispatch.data != nil {
-      on_data = { NetworkDispatch.of($0!).pointee.data!($0!, $1).rawValue }
+    if dispatch.hooks.data {
+      on_data = { slot, end in NetworkDispatch.with(slot!) { $0.data($1, end) }.rawValue }
     }
-    if dispatch.write != nil {
-      on_write = { NetworkDispatch.of($0!).pointee.write!($0!).rawValue }
+    if dispatch.hooks.write {
+      on_write = { slot in NetworkDispatch.with(slot!) { $0.write($1) }.rawValue }
     }
-    if dispatch.timer != nil {
-      on_timer = { NetworkDispatch.of($0!).pointee.timer!($0!, Int($1)) }
+    if dispatch.hooks.timer {
+      on_timer = { slot, timer in NetworkDispatch.with(slot!) { $0.timer($1, Int(timer)) } }
     }
-    if dispatch.wake != nil {
-      on_wake = { NetworkDispatch.of($0!).pointee.wake!($0!, $1) }
+    if dispatch.hooks.wake {
+      on_wake = { slot, token in NetworkDispatch.with(slot!) { $0.wake($1, token) } }
     }
-    if dispatch.close != nil {
-      on_close = { NetworkDispatch.of($0!).pointee.close!($0!) }
+    if dispatch.hooks.close {
+      on_close = { slot in NetworkDispatch.with(slot!) { $0.close($1) } }
     }
   }
 }
 
 extension NetworkDispatch {
-  /// The table of the filter in a slot: its first word.
+  /// Calls `body` with the hooks of the filter in a slot, which its first word names, and the slot.
   @inline(__always)
-  fileprivate static func of(_ slot: UnsafeMutableRawPointer) -> UnsafePointer<NetworkDispatch> {
-    slot.load(as: UnsafeRawPointer.self).assumingMemoryBound(to: NetworkDispatch.self)
+  fileprivate static func with<Result>(
+    _ slot: UnsafeMutableRawPointer, _ body: (NetworkDispatch, UnsafeMutableRawPointer) -> Result
+  ) -> Result {
+    Unmanaged<NetworkDispatch>.fromOpaque(slot.load(as: UnsafeRawPointer.self))
+      ._withUnsafeGuaranteedRef { body($0, slot) }
   }
 }

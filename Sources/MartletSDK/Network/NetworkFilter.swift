@@ -11,7 +11,7 @@ public enum NetworkStatus: Int32, Sendable {
 
 /// A filter for one connection: a struct or a final class, on the connection's worker thread. None
 /// of its hooks is called inside another. Hooks are handed what `HTTPFilter`'s are.
-public protocol NetworkFilter {
+public protocol NetworkFilter: SendableMetatype {
   /// The configuration, compiled.
   associatedtype Settings: FilterSettings
   /// What hooks are handed: `Settings`, or a `FilterWorker` of these settings.

@@ -18,9 +18,10 @@ public enum Plugin {
   }
 
   static func entry(id: String, version: String, filters: [PluginFilter]) -> PluginEntry {
-    if let entry = PluginState.entry { return UnsafeRawPointer(entry) }
-    PluginState.http = httpList(filters)
-    PluginState.network = networkList(filters)
+    if let entry = PluginState.entries[id] { return UnsafeRawPointer(entry) }
+    PluginState.filters += filters
+    PluginState.http = httpList(PluginState.filters)
+    PluginState.network = networkList(PluginState.filters)
     var plugin = martlet_plugin()
     plugin.size = UInt32(MemoryLayout<martlet_plugin>.size)
     plugin.abi_minor = UInt32(MARTLET_ABI_MINOR)
@@ -40,7 +41,7 @@ public enum Plugin {
       }
     }
     let entry = permanent(plugin)
-    PluginState.entry = entry
+    PluginState.entries[id] = entry
     return UnsafeRawPointer(entry)
   }
 
@@ -80,9 +81,11 @@ public enum Plugin {
 }
 
 /// The state of this library: each plugin has an SDK of its own in it. Written by the control thread
-/// before anything else runs, then only read.
+/// before anything else runs, then only read. Several plugins have one together in the process of a
+/// unit test alone; each then shows the filters of all.
 enum PluginState {
-  nonisolated(unsafe) static var entry: UnsafePointer<martlet_plugin>?
+  nonisolated(unsafe) static var entries: [String: UnsafePointer<martlet_plugin>] = [:]
+  nonisolated(unsafe) static var filters: [PluginFilter] = []
   nonisolated(unsafe) static var services: UnsafePointer<HostServices>?
   nonisolated(unsafe) static var http: UnsafePointer<martlet_http_filter_list>?
   nonisolated(unsafe) static var network: UnsafePointer<martlet_network_filter_list>?

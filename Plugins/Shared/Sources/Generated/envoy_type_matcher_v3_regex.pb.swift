@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// Regular expressions.
+/// Regular expressions: how a text is matched and rewritten.
 
 package import SwiftProtobuf
 

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// String matchers.
+/// String matchers: how a text is compared.
 
 package import SwiftProtobuf
 

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// Number ranges.
+/// Number ranges: what a number is compared with.
 
 package import SwiftProtobuf
 
