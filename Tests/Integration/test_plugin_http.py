@@ -57,7 +57,7 @@ def proxy(launch, workshop, upstream, upstreams, tmp_path_factory):
     other.respond = ok(b"other")
     routes = [k.route(match={"prefix": "/moved"}, prefix_rewrite="/rewritten"), k.direct("direct", match={"path": "/direct"}), k.route()]
     trailers = {"http_protocol_options": {"enable_trailers": True}}
-    web = p.hcm([p.probe(label, name=f"probe-{label}", define=DEFINE) for label in "abc"], routes, **trailers)
+    web = p.hcm([p.probe(label, name=f"probe-{label}", define=DEFINE) for label in "abc"], routes, upgrade_configs=[{"upgrade_type": "websocket"}], **trailers)
     upstream_options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": trailers}}
     return launch(k.bootstrap(
@@ -469,6 +469,37 @@ def test_a_body_that_was_held_back_goes_before_the_trailers(probed):
 def test_trailers_are_not_created_before_the_end(probed):
     script = {"request_headers": [do("trailers_create", on="request", expect="STATE", when={"end": False})]}
     assert probed.ask(script, method="POST", body=b"x").status == 200
+
+
+# ---- Tunnels
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+
+
+def tunnel_echo(connection):
+    """After the switch: what comes is sent back."""
+    while connection.buffer or connection.fill():
+        connection.socket.sendall(connection.buffer)
+        connection.buffer.clear()
+    return False
+
+
+@pytest.mark.parametrize("script, expected", [
+    ({}, b"hello"),
+    ({"request_body": [do("body", **{"as": "b"}), do("body_replace", body="<${b}>", when={"end": False})]}, b"<hello>"),
+    ({"response_body": [do("body", on="response", **{"as": "b"}), do("body_replace", on="response", body="(${b})", when={"end": False})]}, b"(hello)"),
+    ({"request_headers": [do("set_timer", milliseconds=30), "stop_all"], "timer": [do("continue", on="request")]}, b"hello"),
+], ids=["untouched", "up", "down", "delayed"])
+def test_bytes_of_an_upgrade_are_bodies(probed, script, expected):
+    probed.upstream.respond = [SWITCH, tunnel_echo]
+    upgrade = [("connection", "upgrade"), ("upgrade", "websocket"), script_header("a", script)]
+    with Client(probed.proxy.address()) as client:
+        client.send(head(upgrade, method="GET"))
+        assert client.head().status == 101
+        for _ in range(2):
+            assert client.send("hello").read(len(expected)) == expected
+        client.half_close()
+        assert client.read(1) == b""
 
 
 # ---- Limits
