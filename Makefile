@@ -6,11 +6,12 @@
 #   make protos   generate the protobuf code again
 #   make format   format the Swift sources
 #   make fuzz     the fuzz targets, a minute each
+#   make plugins  the filter plugins that come with Martlet, into .build/plugins
 #   make soak     two minutes of hostile clients under the address sanitizer
 
-.PHONY: run test bench protos format fuzz soak
+.PHONY: run test bench protos format fuzz soak plugins
 
-run test protos format fuzz soak:
+run test protos format fuzz soak plugins:
 	@Scripts/$@.sh $(ARGS)
 
 bench:

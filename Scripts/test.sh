@@ -8,11 +8,14 @@ set -euo pipefail
 
 swift build -c release --product martlet
 export MARTLET="$PWD/.build/release/martlet"
+Scripts/plugins.sh
+export MARTLET_PLUGIN_PATH="$PWD/.build/plugins"
 
 unit=0 python=0
 # One test at a time: many block on sockets, and in parallel they would hold the threads that the
 # admin's tests need to be answered.
 swift test --no-parallel || unit=$?
+swift test --package-path Plugins --scratch-path .build/plugins-build --no-parallel || unit=$?
 
 folders=()
 for folder in Tests/Conformance Tests/Integration; do

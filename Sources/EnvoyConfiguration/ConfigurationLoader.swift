@@ -163,17 +163,18 @@ final class Load {
 
   /// What the file names itself comes before what else there is.
   private func loadPlugins(_ root: ConfigurationNode) {
-    let references = SchemaWalker.pluginReferences(root, store)
+    let references = SchemaWalker.pluginReferences(root)
     guard let catalog = options.catalog else {
-      for (reference, position) in references where readsFiles {
+      for found in references where readsFiles {
         diagnostics.error(
-          "plugin '\(reference.path)' cannot be loaded here", file: position.file, line: position.line)
+          "\(found.path): plugin '\(found.reference.path)' cannot be loaded here", file: found.position.file,
+          line: found.position.line)
       }
       return
     }
-    for (index, message) in catalog.load(references.map(\.0)) {
-      let position = references[index].1
-      diagnostics.error(message, file: position.file, line: position.line)
+    for (index, message) in catalog.load(references.map(\.reference)) {
+      let found = references[index]
+      diagnostics.error("\(found.path): \(message)", file: found.position.file, line: found.position.line)
     }
     plugins = PluginSchemas(catalog)
   }

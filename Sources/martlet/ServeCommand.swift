@@ -64,7 +64,7 @@ struct ServeCommand: ParsableCommand {
   var disableHotRestart = false
 
   @Option(
-    parsing: .unconditional,
+    parsing: .unconditionalSingleValue,
     help: "Folder with plugins (*.so); several separated by colons, or the flag several times.")
   var pluginPath: [String] = []
 

@@ -186,7 +186,7 @@ def test_a_route_configuration_that_is_refused(probes, tmp_path, route, expected
 
 
 @pytest.mark.parametrize("name, filters, expected", [
-    ("typed", [p.probe(report=True)], r'name=com\.example\.probe type=com\.example\.Probe encoding=0 prefix=http\.main\. node=n/c/z json=\{'),
+    ("typed", [p.probe(report=True)], r'name=com\.example\.probe type=com\.example\.Probe encoding=0 prefix=http\.main\. node=n1/c/z json=\{'),
     ("another name", [p.probe(name="first", report=True)], r"name=first type=com\.example\.Probe "),
     ("TypedStruct", [{"name": "typed", "typed_config": {
         "@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "type.googleapis.com/com.example.Probe",
@@ -195,7 +195,7 @@ def test_a_route_configuration_that_is_refused(probes, tmp_path, route, expected
     ("Struct", [{"name": "com.example.probe", "typed_config": {
         "@type": "type.googleapis.com/google.protobuf.Struct", "value": {"report": True}}}], r"name=com\.example\.probe type= encoding=0")])
 def test_what_a_filter_is_given(launch_once, probes, name, filters, expected):
-    proxy = launch_once({**web(filters), "node": {"id": "n", "cluster": "c", "locality": {"zone": "z"}}}, args=options(probes))
+    proxy = launch_once({**web(filters), "node": {"id": "n1", "cluster": "c", "locality": {"zone": "z"}}}, args=options(probes))
     assert serves(proxy).status == 200
     configured = [line for line in proxy.output().splitlines() if "configured name=" in line]
     assert configured and re.search(expected, configured[0]), proxy.output()

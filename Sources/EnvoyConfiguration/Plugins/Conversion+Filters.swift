@@ -100,6 +100,10 @@ extension Conversion {
 
   // MARK: Routes
 
+  private func warnOfName(_ name: String, at place: Place) {
+    warning("no filter of the chain has the name \"\(name)\"", at: place)
+  }
+
   /// `typed_per_filter_config` of one level.
   func routeFilters(_ configs: [String: Google_Protobuf_Any], at place: Place) -> RouteFilters {
     var result: RouteFilters = [:]
@@ -113,6 +117,11 @@ extension Conversion {
         isDisabled = message.disabled
         any = message.config
         configPlace = own.field("config")
+        if message.hasConfig, any.typeURL.isEmpty {
+          if chain[name] == nil { warnOfName(name, at: own) }
+          result[name] = RouteFilterConfiguration(isDisabled: message.disabled)
+          continue
+        }
         if !message.hasConfig {
           if !message.disabled, !own.isDoubtful {
             error("`config` or `disabled: true` is required", at: own)
@@ -127,7 +136,7 @@ extension Conversion {
       }
       guard let filter = Self.pluginFilter(any) else { continue }
       guard let chainFilter = chain[name] else {
-        warning("no filter of the chain has the name \"\(name)\"", at: own)
+        warnOfName(name, at: own)
         continue
       }
       if !filter.isEmpty, filter != chainFilter {

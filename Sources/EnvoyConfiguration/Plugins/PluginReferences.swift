@@ -7,17 +7,23 @@ internal import SwiftProtobuf
 extension SchemaWalker {
   /// The files that `bootstrap_extensions` names, with the place of each. What is wrong with them is found
   /// by the walk itself.
-  static func pluginReferences(_ root: ConfigurationNode, _ store: SchemaStore) -> [(PluginReference, SourcePosition)] {
+  static func pluginReferences(
+    _ root: ConfigurationNode
+  ) -> [(reference: PluginReference, path: String, position: SourcePosition)] {
     let extensions = root["bootstrap_extensions"] ?? root["bootstrapExtensions"]
-    var found: [(PluginReference, SourcePosition)] = []
-    for item in extensions?.elements ?? [] {
+    var found: [(PluginReference, String, SourcePosition)] = []
+    for (number, item) in (extensions?.elements ?? []).enumerated() {
       let config = item["typed_config"] ?? item["typedConfig"]
       guard let config, let type = config["@type"]?.text, typeName(of: type) == "martlet.bootstrap.v1.Plugins" else {
         continue
       }
-      for plugin in config["plugins"]?.elements ?? [] {
-        guard let path = plugin["path"]?.text else { continue }
-        found.append((PluginReference(path: path, sha256: plugin["sha256"]?.text ?? ""), plugin.position))
+      for (index, plugin) in (config["plugins"]?.elements ?? []).enumerated() {
+        guard let path = plugin["path"]?.text, !path.isEmpty else { continue }
+        found.append(
+          (
+            PluginReference(path: path, sha256: plugin["sha256"]?.text ?? ""),
+            "bootstrap_extensions[\(number)].typed_config.plugins[\(index)]", plugin.position
+          ))
       }
     }
     return found

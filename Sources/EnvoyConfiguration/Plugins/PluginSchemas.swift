@@ -24,6 +24,7 @@ final class PluginSchemas {
   }
 
   static let prefix = "plugin.martlet/"
+  static let routeCategory = "envoy.filters.http.route"
   static let categories: [String: (kind: FilterKind, isForRoute: Bool)] = [
     "envoy.filters.http": (.http, false), "envoy.filters.http.route": (.http, true),
     "envoy.filters.network": (.network, false),

@@ -54,8 +54,10 @@ struct PresenceCheck {
   /// `choice`: a refused field may stand in this one's place.
   private func checkAbsent(_ field: FieldSchema, _ place: Place, choice: Bool) {
     let rules = field.rules
+    // A FilterConfig may only turn a filter on or off.
     let isExtension =
-      !rules.extensions.isEmpty && !field.isRepeated && field.kind == .message("google.protobuf.Any")
+      !rules.extensions.isEmpty && rules.extensions != PluginSchemas.routeCategory && !field.isRepeated
+      && field.kind == .message("google.protobuf.Any")
     if isExtension, choice { return }
     // A required member of a oneof is required only where it is the one that was chosen.
     if rules.required && field.oneof == nil || isExtension {

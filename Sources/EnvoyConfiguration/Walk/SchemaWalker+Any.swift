@@ -18,6 +18,8 @@ extension SchemaWalker {
       diagnostics.error("expected a mapping with `@type`, found \(node.summary)", at: place)
       return nil
     }
+    // `config: {}` of a FilterConfig turns a filter on, as in Envoy.
+    if entries.isEmpty, category == PluginSchemas.routeCategory { return WireWriter() }
     guard let type = node["@type"] else {
       let known = store.extensions(in: category).filter { $0.extensionName == name }
       let hint = known.first.map { ": \"type.googleapis.com/\($0.name)\"" } ?? ""
