@@ -17,7 +17,9 @@ import Testing
   }
 
   private static func run(_ node: ConfigurationNode) -> ProxyConfiguration? {
-    let load = Load(options: .init())
+    var options = ConfigurationLoader.Options()
+    options.catalog = TestCatalog.shared
+    let load = Load(options: options)
     _ = load.begin(file: "test")
     load.add(node)
     return try? load.finish().configuration
@@ -125,7 +127,7 @@ import Testing
     let store = SchemaStore()
     var effects: [String: Bool] = [:]
     var fields: [String: FieldSchema] = [:]
-    for name in ["bootstrap", "clusters", "monitor", "listener", "http", "logs"] {
+    for name in ["bootstrap", "clusters", "monitor", "listener", "http", "logs", "filters"] {
       var text = try input("effects/\(name).yaml")
       let tree = try text.withUTF8 { try YAMLReader.read(UnsafeRawBufferPointer($0), file: 0) }
       let whole = try #require(Self.run(tree), "\(name).yaml does not load")

@@ -132,11 +132,24 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
       ])
   }
 
-  @Test func theRouteIsChosenBehindTheFilters() throws {
+  @Test func theRouteIsChosenInFrontOfTheFilters() throws {
     let bench = try HTTPBench()
     let filter = bench.probe("a", hooks: .heads)
     filter.requestHeaders = { _ in
       filter.set(MARTLET_REQUEST_HEADERS, ":path", "/direct")
+      return MARTLET_CONTINUE
+    }
+    bench.run(
+      [filter],
+      [bench.sends(get), bench.upstreamHas("GET /direct "), bench.upstreamAnswers(ok), bench.clientHas("ok")])
+  }
+
+  @Test func theRouteIsChosenAgain() throws {
+    let bench = try HTTPBench()
+    let filter = bench.probe("a", hooks: .heads)
+    filter.requestHeaders = { _ in
+      filter.set(MARTLET_REQUEST_HEADERS, ":path", "/direct")
+      #expect(filter.host.pointee.clear_route(filter.handle) == MARTLET_OK)
       return MARTLET_CONTINUE
     }
     bench.run([filter], [bench.sends(get), bench.clientHas("\r\n\r\ndirect")])

@@ -189,7 +189,7 @@ import Testing
     ])
   }
 
-  @Test func theHandleIsGoneInOnClose() throws {
+  @Test func nothingCanBeDoneInOnClose() throws {
     let probe = FilterProbe()
     var answers: [martlet_status] = []
     probe.closed = {
@@ -202,7 +202,7 @@ import Testing
     ])
     expectEnded(probe)
     do {
-      #expect(answers == Array(repeating: MARTLET_E_GONE, count: 2))
+      #expect(answers == Array(repeating: MARTLET_E_STATE, count: 2))
     }
   }
 }

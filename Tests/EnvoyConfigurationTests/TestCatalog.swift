@@ -1,0 +1,55 @@
+// Filters as a plugin host would have them, without a plugin: each configuration gives a binding of its own,
+// the same one for the same configuration.
+
+import Model
+import Synchronization
+
+final class TestCatalog: FilterCatalog {
+  static let shared = TestCatalog()
+
+  private struct Key: Hashable {
+    var request: FilterRequest
+    var plugins: [PluginReference]
+  }
+  private struct State: Sendable {
+    var plugins: [PluginReference] = []
+    var bindings: [Key: FilterBinding] = [:]
+  }
+  private let state = Mutex(State())
+  let plugin = PluginVersion(id: "test", version: "1", hash: "0", handle: 1)
+
+  var filters: [FilterDescription] {
+    [
+      FilterDescription(
+        kind: .http, name: "test.http", typeNames: ["test.HTTP"], routeTypeNames: ["test.Route"],
+        descriptors: [], isTerminal: false, plugin: plugin),
+      FilterDescription(
+        kind: .network, name: "test.network", typeNames: ["test.Network"], routeTypeNames: [],
+        descriptors: [], isTerminal: true, plugin: plugin),
+    ]
+  }
+  var refusals: [String] { [] }
+
+  func load(_ plugins: [PluginReference]) -> [(index: Int, message: String)] {
+    state.withLock { $0.plugins = plugins }
+    return []
+  }
+
+  func make(_ request: FilterRequest) -> FilterOutcome {
+    if request.bytes.elementsEqual(#"{"wrong":true}"#.utf8) {
+      return FilterOutcome(
+        binding: nil, errors: [FilterProblem(path: "wrong", message: "is wrong")],
+        warnings: [FilterProblem(path: "", message: "is odd")])
+    }
+    let binding = state.withLock { state in
+      let key = Key(request: request, plugins: state.plugins)
+      if let known = state.bindings[key] { return known }
+      let made = FilterBinding(
+        table: UnsafeRawPointer(bitPattern: 8).unsafelyUnwrapped, config: nil, handle: 1,
+        filterName: request.filter, plugin: plugin, release: {})
+      state.bindings[key] = made
+      return made
+    }
+    return FilterOutcome(binding: binding, errors: [], warnings: [])
+  }
+}
