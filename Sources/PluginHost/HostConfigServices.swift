@@ -45,7 +45,9 @@ enum HostConfigServices {
           guard let scope = scope(handle) else { return MARTLET_E_GONE }
           let text = String(text)
           do throws(FormatError) {
-            let parsed = FormatString(.text(try FormatParser.parse(text)))
+            var parsed = FormatString(.text(try FormatParser.parse(text)))
+            // As in header rules: what has no value is empty, not `-`.
+            parsed.omitEmptyValues = true
             return number(scope.plugin.version.define { $0.format(text, parsed) }, out)
           } catch {
             scope.report(String(path), error.message)

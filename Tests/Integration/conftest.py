@@ -15,6 +15,10 @@ from harness import plugins, process  # noqa: E402
 from harness.upstream import Upstream  # noqa: E402
 
 
+# The filters that come with Martlet, as Scripts/plugins.sh builds them.
+os.environ.setdefault("MARTLET_PLUGIN_PATH", os.path.join(process.ROOT, ".build/plugins"))
+
+
 def pytest_addoption(parser):
     parser.addoption("--proxy", default="martlet", choices=["martlet", "envoy"], help="which proxy to test")
     parser.addoption("--write-differences", action="store_true",

@@ -122,7 +122,8 @@ struct Everything: HTTPFilter, OnRequestHeaders, OnRequestBody, OnRequestTrailer
     headers.remove("x-gone")
     switch String(headers["x-do"]) {
     case "reply"?:
-      stream.reply(LocalReply(status: 403, headers: [("x-why", "told")], body: "no", details: "denied", grpcStatus: 7))
+      stream.reply(
+        LocalReply(status: 403, headers: [("x-why", "told")], body: "no", details: "denied", grpcStatus: 7))
       return .stop
     case "reset"?:
       stream.reset()
@@ -226,12 +227,15 @@ struct Shout: NetworkFilter, OnNewConnection, OnData, OnClose {
 
   init(_ connection: inout NetworkConnection, _ settings: Settings) {}
 
-  mutating func onNewConnection(_ connection: inout NetworkConnection, _ settings: Settings) -> NetworkStatus {
+  mutating func onNewConnection(_ connection: inout NetworkConnection, _ settings: Settings) -> NetworkStatus
+  {
     if let greeting = settings.greeting { connection.write(greeting) }
     return .continue
   }
 
-  mutating func onData(_ connection: inout NetworkConnection, _ settings: Settings, end: Bool) -> NetworkStatus {
+  mutating func onData(_ connection: inout NetworkConnection, _ settings: Settings, end: Bool)
+    -> NetworkStatus
+  {
     guard let newline = connection.received.firstIndex(of: 10) else { return .stop }
     let line = String(connection.received.slice(0..<newline))
     connection.drainReceived(newline + 1)

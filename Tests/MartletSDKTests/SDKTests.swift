@@ -34,13 +34,18 @@ struct SDKTests {
     let table = try plugin().httpFilter("test.greeting").pointee
     #expect(table.on_response_headers != nil)
     #expect(table.on_request_headers == nil && table.on_request_body == nil && table.on_response_body == nil)
-    #expect(table.on_timer == nil && table.on_wake == nil && table.on_complete == nil && table.on_back_pressure == nil)
+    #expect(
+      table.on_timer == nil && table.on_wake == nil && table.on_complete == nil
+        && table.on_back_pressure == nil)
   }
 
   @Test func aGreeting() throws {
-    let configuration = try TestConfiguration(plugin(), http: "test.greeting", Array(#"{"text": "hello"}"#.utf8))
+    let configuration = try TestConfiguration(
+      plugin(), http: "test.greeting", Array(#"{"text": "hello"}"#.utf8))
     let stream = TestStream(configuration)
-    #expect(stream.responseHeaders([TestField(":status", "200"), TestField("x-greeting", "old")]) == MARTLET_CONTINUE)
+    #expect(
+      stream.responseHeaders([TestField(":status", "200"), TestField("x-greeting", "old")])
+        == MARTLET_CONTINUE)
     #expect(stream.values("x-greeting", MARTLET_RESPONSE_HEADERS) == ["hello"])
     #expect(host.metric("http.test.greeted") == 1)
     stream.end()
@@ -52,7 +57,10 @@ struct SDKTests {
     (#"{}"#, "text", "a value is required"),
     (#"{"text": 7}"#, "text", "expected text, found a number"),
     (#"{"text": "a", "tags": ["x", 2]}"#, "tags[1]", "expected text, found a number"),
-    (#"{"text": "a", "nested": {"deep": 300}}"#, "nested.deep", "expected a whole number from 0 to 255, found 300"),
+    (
+      #"{"text": "a", "nested": {"deep": 300}}"#, "nested.deep",
+      "expected a whole number from 0 to 255, found 300"
+    ),
     (#"{"text": "a", "nested": {"deep": 3, "more": 0}}"#, "nested.more", "there is no such field"),
     (#"{"text": "a",}"#, "", "JSON: expected a key at byte 13"),
     (#"[1]"#, "", "expected an object, found a list"),
@@ -64,7 +72,8 @@ struct SDKTests {
   @Test func severalErrorsAtOnceAndWarnings() throws {
     let findings = try refusal("test.greeting", #"{"text": "", "repeats": 10}"#)
     #expect(findings.map(\.path) == ["text", "repeats"])
-    let fine = try TestConfiguration(plugin(), http: "test.greeting", Array(#"{"text": "a", "tags": []}"#.utf8))
+    let fine = try TestConfiguration(
+      plugin(), http: "test.greeting", Array(#"{"text": "a", "tags": []}"#.utf8))
     #expect(fine.warnings == [TestFinding(path: "tags", message: "is without effect")])
     fine.destroy()
   }
@@ -80,9 +89,12 @@ struct SDKTests {
     let value = try JSONValue(parsing: Array(text.utf8))
     guard case .object(let fields) = value else { Issue.record("no object"); return }
     #expect(fields.map(\.key) == ["a", "b", "c"])
-    #expect(fields[0].value == .array([.number("1"), .number("-2.5e3"), .boolean(true), .boolean(false), .null]))
+    #expect(
+      fields[0].value == .array([.number("1"), .number("-2.5e3"), .boolean(true), .boolean(false), .null]))
     #expect(fields[1].value == .string("é😀\n/"))
-    for wrong in ["", "{", "[1", "01", "1.", "\"\u{1}\"", "\"\\x\"", "tru", "1 2", "{\"a\":1,\"a\":2}", "\"\\ud83d\""] {
+    for wrong in [
+      "", "{", "[1", "01", "1.", "\"\u{1}\"", "\"\\x\"", "tru", "1 2", "{\"a\":1,\"a\":2}", "\"\\ud83d\"",
+    ] {
       #expect(throws: ConfigurationError.self, "\(wrong)") { try JSONValue(parsing: Array(wrong.utf8)) }
     }
     let deep = String(repeating: "[", count: 200)
@@ -91,10 +103,14 @@ struct SDKTests {
 
   @Test func requestHeaders() throws {
     host.runtime["everything.share"] = 100
-    let configuration = try everything(#"{"format": "<%REQ(x-a)%>", "pattern": "/[a-z]+", "family": "asked"}"#)
-    let stream = TestStream(configuration, [
-      TestField(":method", "GET"), TestField(":path", "/abc"), TestField("x-a", "1"), TestField("x-gone", "1"),
-    ])
+    let configuration = try everything(
+      #"{"format": "<%REQ(x-a)%>", "pattern": "/[a-z]+", "family": "asked"}"#)
+    let stream = TestStream(
+      configuration,
+      [
+        TestField(":method", "GET"), TestField(":path", "/abc"), TestField("x-a", "1"),
+        TestField("x-gone", "1"),
+      ])
     #expect(stream.requestHeaders() == MARTLET_CONTINUE)
     let headers = MARTLET_REQUEST_HEADERS
     #expect(stream.values("x-format", headers) == ["<1>"])
@@ -164,9 +180,14 @@ struct SDKTests {
     let configuration = try everything()
     let stream = TestStream(configuration)
     _ = stream.requestHeaders()
-    #expect(stream.responseHeaders([TestField(":status", "200"), TestField("x-secret-a", "1"), TestField("x-list", "l"),
-                                    TestField("x-secret-b", "2")], end: false) == MARTLET_CONTINUE)
-    #expect(stream.fields(MARTLET_RESPONSE_HEADERS) == [TestField(":status", "200"), TestField("x-list", "l,l")])
+    #expect(
+      stream.responseHeaders(
+        [
+          TestField(":status", "200"), TestField("x-secret-a", "1"), TestField("x-list", "l"),
+          TestField("x-secret-b", "2"),
+        ], end: false) == MARTLET_CONTINUE)
+    #expect(
+      stream.fields(MARTLET_RESPONSE_HEADERS) == [TestField(":status", "200"), TestField("x-list", "l,l")])
     #expect(stream.responseBody("123456", end: false) == MARTLET_STOP_SLOW)
     #expect(stream.timer(0) == 50)
     stream.fireTimer(0)
@@ -233,7 +254,8 @@ struct SDKTests {
   }
 
   @Test func aNetworkFilter() throws {
-    let configuration = try TestConfiguration(plugin(), network: "test.shout", Array(#"{"greeting": "hi\n"}"#.utf8))
+    let configuration = try TestConfiguration(
+      plugin(), network: "test.shout", Array(#"{"greeting": "hi\n"}"#.utf8))
     let connection = TestConnection(configuration)
     #expect(connection.newConnection() == MARTLET_CONTINUE)
     #expect(connection.data("he") == MARTLET_STOP)
@@ -256,7 +278,9 @@ struct SDKTests {
 }
 
 extension TestReply {
-  static func of(_ status: Int, _ headers: [TestField], _ body: String, _ details: String, _ grpc: Int) -> TestReply {
+  static func of(_ status: Int, _ headers: [TestField], _ body: String, _ details: String, _ grpc: Int)
+    -> TestReply
+  {
     TestReply(status: status, headers: headers, body: body, details: details, grpcStatus: grpc)
   }
 }

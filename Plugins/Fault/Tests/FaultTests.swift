@@ -15,10 +15,13 @@ struct FaultTests {
   private func plugin() throws -> TestPlugin { try host.open(faultPlugin()) }
 
   private func configure(_ fill: (inout FaultMessage) -> Void) throws -> TestConfiguration {
-    try TestConfiguration(plugin(), http: filter, type: type, encoding: 1, FaultMessage.with(fill).serializedBytes())
+    try TestConfiguration(
+      plugin(), http: filter, type: type, encoding: 1, FaultMessage.with(fill).serializedBytes())
   }
 
-  private func abort(_ code: UInt32 = 503, _ percent: UInt32 = 100) -> Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort {
+  private func abort(_ code: UInt32 = 503, _ percent: UInt32 = 100)
+    -> Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort
+  {
     .with {
       $0.httpStatus = code
       $0.percentage.numerator = percent
@@ -44,8 +47,14 @@ struct FaultTests {
   @Test func abortsWithAStatus() throws {
     let configuration = try configure { $0.abort = abort(418) }
     let reply = answer(configuration)
-    #expect(reply == TestReply(status: 418, headers: [], body: "fault filter abort", details: "fault_filter_abort", grpcStatus: -1))
-    #expect(host.metric("http.test.fault.aborts_injected") == 1 && host.metric("http.test.fault.active_faults") == 0)
+    #expect(
+      reply
+        == TestReply(
+          status: 418, headers: [], body: "fault filter abort", details: "fault_filter_abort", grpcStatus: -1)
+    )
+    #expect(
+      host.metric("http.test.fault.aborts_injected") == 1 && host.metric("http.test.fault.active_faults") == 0
+    )
     configuration.destroy()
   }
 
@@ -59,13 +68,16 @@ struct FaultTests {
     configuration.destroy()
   }
 
-  @Test(arguments: [
-    ([("x-envoy-fault-abort-request", "418")], 418, -1), ([("x-envoy-fault-abort-request", "600")], nil, nil), ([], nil, nil),
-    ([("x-envoy-fault-abort-grpc-request", "5")], 200, 5), ([("x-envoy-fault-abort-grpc-request", "99")], nil, nil),
-    ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-grpc-request", "5")], 418, -1),
-    ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-request-percentage", "0")], nil, nil),
-    ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-request-percentage", "x")], 418, -1),
-  ] as [([(String, String)], Int?, Int?)])
+  @Test(
+    arguments: [
+      ([("x-envoy-fault-abort-request", "418")], 418, -1),
+      ([("x-envoy-fault-abort-request", "600")], nil, nil), ([], nil, nil),
+      ([("x-envoy-fault-abort-grpc-request", "5")], 200, 5),
+      ([("x-envoy-fault-abort-grpc-request", "99")], nil, nil),
+      ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-grpc-request", "5")], 418, -1),
+      ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-request-percentage", "0")], nil, nil),
+      ([("x-envoy-fault-abort-request", "418"), ("x-envoy-fault-abort-request-percentage", "x")], 418, -1),
+    ] as [([(String, String)], Int?, Int?)])
   func abortsByHeader(_ fields: [(String, String)], _ status: Int?, _ grpc: Int?) throws {
     let configuration = try configure {
       $0.abort.headerAbort = .init()
@@ -80,7 +92,9 @@ struct FaultTests {
     (Envoy_Type_V3_FractionalPercent.DenominatorType.hundred, UInt64(49), true), (.hundred, 50, false),
     (.tenThousand, 49, true), (.tenThousand, 50, false), (.million, 1_000_049, true), (.million, 99, false),
   ])
-  func shares(_ denominator: Envoy_Type_V3_FractionalPercent.DenominatorType, _ random: UInt64, _ isIn: Bool) throws {
+  func shares(_ denominator: Envoy_Type_V3_FractionalPercent.DenominatorType, _ random: UInt64, _ isIn: Bool)
+    throws
+  {
     host.randomBits = random
     let configuration = try configure {
       $0.abort = abort(503, 50)
@@ -98,7 +112,9 @@ struct FaultTests {
     stream.fireTimer(0)
     #expect(stream.resumed[0] && stream.reply == nil)
     stream.end()
-    #expect(host.metric("http.test.fault.delays_injected") == 1 && host.metric("http.test.fault.active_faults") == 0)
+    #expect(
+      host.metric("http.test.fault.delays_injected") == 1 && host.metric("http.test.fault.active_faults") == 0
+    )
     configuration.destroy()
   }
 
@@ -137,7 +153,9 @@ struct FaultTests {
       $0.delay = delay(seconds: 5)
       $0.delayDurationRuntime = "own.duration"
     }
-    host.runtime = ["fault.http.abort.abort_percent": 100, "fault.http.abort.http_status": 444, "own.duration": 0]
+    host.runtime = [
+      "fault.http.abort.abort_percent": 100, "fault.http.abort.http_status": 444, "own.duration": 0,
+    ]
     #expect(answer(configuration)?.status == 444)
     host.runtime["fault.http.abort.http_status"] = 99
     #expect(answer(configuration)?.status == 503)
@@ -158,7 +176,9 @@ struct FaultTests {
     streams[0].end(1)
     let next = TestStream(configuration)
     #expect(next.requestHeaders() == 4)
-    #expect(host.metric("http.test.fault.active_faults") == 2 && host.metric("http.test.fault.faults_overflow") == 1)
+    #expect(
+      host.metric("http.test.fault.active_faults") == 2 && host.metric("http.test.fault.faults_overflow") == 1
+    )
     for stream in [streams[1], streams[2], next] { stream.end() }
     #expect(host.metric("http.test.fault.active_faults") == 0)
     configuration.destroy()
@@ -169,7 +189,14 @@ struct FaultTests {
       $0.abort = abort()
       $0.upstreamCluster = "up"
       $0.downstreamNodes = ["n1", "n2"]
-      $0.headers = [.with { $0.name = "x-a"; $0.prefixMatch = "b" }, .with { $0.name = "x-c"; $0.invertMatch = true }]
+      $0.headers = [
+        .with {
+          $0.name = "x-a"; $0.prefixMatch = "b"
+        },
+        .with {
+          $0.name = "x-c"; $0.invertMatch = true
+        },
+      ]
     }
     func isAborted(_ cluster: String?, _ fields: [(String, String)]) -> Bool {
       let stream = TestStream(configuration, fields.map { TestField($0.0, $0.1) })
@@ -181,7 +208,9 @@ struct FaultTests {
     let node = ("x-envoy-downstream-service-node", "n2")
     #expect(isAborted("up", [node, ("x-a", "bc")]))
     #expect(!isAborted("other", [node, ("x-a", "bc")]) && !isAborted(nil, [node, ("x-a", "bc")]))
-    #expect(!isAborted("up", [("x-a", "bc")]) && !isAborted("up", [node, ("x-a", "cb")]) && !isAborted("up", [node]))
+    #expect(
+      !isAborted("up", [("x-a", "bc")]) && !isAborted("up", [node, ("x-a", "cb")]) && !isAborted("up", [node])
+    )
     #expect(!isAborted("up", [node, ("x-a", "bc"), ("x-c", "")]))
     configuration.destroy()
   }
@@ -189,7 +218,9 @@ struct FaultTests {
   @Test func countsByTheClientsCluster() throws {
     let configuration = try configure { $0.abort = abort() }
     _ = answer(configuration, [TestField("x-envoy-downstream-service-cluster", "cl")])
-    #expect(host.metric("http.test.fault.aborts_injected", ["cl"]) == 1 && host.metric("http.test.fault.aborts_injected") == 1)
+    #expect(
+      host.metric("http.test.fault.aborts_injected", ["cl"]) == 1
+        && host.metric("http.test.fault.aborts_injected") == 1)
     configuration.destroy()
     let without = try configure {
       $0.abort = abort()
@@ -203,7 +234,8 @@ struct FaultTests {
   @Test func aRouteStandsForTheFilter() throws {
     let configuration = try configure { $0.abort = abort(418) }
     let route = try TestConfiguration(
-      plugin(), route: filter, type: type, encoding: 1, FaultMessage.with { $0.delay = delay(seconds: 1) }.serializedBytes())
+      plugin(), route: filter, type: type, encoding: 1,
+      FaultMessage.with { $0.delay = delay(seconds: 1) }.serializedBytes())
     let stream = TestStream(configuration)
     stream.routes = [route]
     #expect(stream.requestHeaders() == 4)

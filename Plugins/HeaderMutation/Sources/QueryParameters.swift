@@ -18,9 +18,12 @@ struct QueryParameters {
     }
     beforeQuery = [UInt8](path.slice(0..<mark))
     let query = [UInt8](path.slice(mark + 1..<path.count))
-    segments = query.isEmpty ? [] : query.split(
-      separator: UInt8(ascii: "&"), omittingEmptySubsequences: false
-    ).map { Array($0) }
+    segments =
+      query.isEmpty
+      ? []
+      : query.split(
+        separator: UInt8(ascii: "&"), omittingEmptySubsequences: false
+      ).map { Array($0) }
   }
 
   /// The path with the query as it is now.

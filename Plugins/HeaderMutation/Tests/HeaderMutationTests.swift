@@ -72,7 +72,8 @@ struct HeaderMutationTests {
   }
 
   @Test(arguments: [
-    (Option.HeaderAppendAction.appendIfExistsOrAdd, ["1", "2", "n"], ["n"]), (.addIfAbsent, ["1", "2"], ["n"]),
+    (Option.HeaderAppendAction.appendIfExistsOrAdd, ["1", "2", "n"], ["n"]),
+    (.addIfAbsent, ["1", "2"], ["n"]),
     (.overwriteIfExistsOrAdd, ["n"], ["n"]), (.overwriteIfExists, ["n"], []),
   ])
   func actions(_ action: Option.HeaderAppendAction, _ there: [String], _ absent: [String]) throws {
@@ -83,7 +84,8 @@ struct HeaderMutationTests {
   }
 
   @Test func fieldsOfOneLineAreJoined() throws {
-    let fields = try request([add("User-Agent", "b"), add("cookie", "c")], [TestField("user-agent", "a"), TestField("cookie", "d")])
+    let fields = try request(
+      [add("User-Agent", "b"), add("cookie", "c")], [TestField("user-agent", "a"), TestField("cookie", "d")])
     #expect(fields == [TestField("user-agent", "a,b"), TestField("cookie", "d"), TestField("cookie", "c")])
   }
 
@@ -96,7 +98,8 @@ struct HeaderMutationTests {
 
   @Test func eachSeesWhatThoseBeforeItHaveDone() throws {
     let fields = try request(
-      [add("x-a", "1"), add("x-b", "<%REQ(x-a)%>"), .with { $0.remove = "X-A" }, add("x-c", "<%REQ(x-a)%>")], [])
+      [add("x-a", "1"), add("x-b", "<%REQ(x-a)%>"), .with { $0.remove = "X-A" }, add("x-c", "<%REQ(x-a)%>")],
+      [])
     #expect(fields == [TestField("x-b", "<1>"), TestField("x-c", "<>")])
   }
 
@@ -106,7 +109,11 @@ struct HeaderMutationTests {
       $0.removeOnMatch.keyMatcher.ignoreCase = true
     }
     let fields = try request(
-      [mutation], [TestField("x-secret-a", "1"), TestField("x-b", "2"), TestField("x-secret-a", "3"), TestField("x-secret", "4")])
+      [mutation],
+      [
+        TestField("x-secret-a", "1"), TestField("x-b", "2"), TestField("x-secret-a", "3"),
+        TestField("x-secret", "4"),
+      ])
     #expect(fields == [TestField("x-b", "2")])
   }
 
@@ -120,14 +127,17 @@ struct HeaderMutationTests {
     #expect(stream.requestHeaders(end: false) == 0 && stream.requestTrailers([]) == 0)
     #expect(stream.responseHeaders([TestField("x-up", "u")], end: false) == 0)
     #expect(stream.responseTrailers([TestField("x-gone", "1")]) == 0)
-    #expect(stream.values("x-r", 2) == ["u q"] && stream.values("x-t", 1) == ["1"] && stream.fields(3).isEmpty)
+    #expect(
+      stream.values("x-r", 2) == ["u q"] && stream.values("x-t", 1) == ["1"] && stream.fields(3).isEmpty)
     stream.end()
     configuration.destroy()
   }
 
   @Test(arguments: [(false, ["filter", "route", "host"]), (true, ["filter", "host", "route"])])
   func levels(_ mostSpecificWins: Bool, _ order: [String]) throws {
-    let configuration = try envoy(mostSpecificWins: mostSpecificWins) { $0.requestMutations = [add("x-l", "filter")] }
+    let configuration = try envoy(mostSpecificWins: mostSpecificWins) {
+      $0.requestMutations = [add("x-l", "filter")]
+    }
     let stream = TestStream(configuration)
     stream.routes = [try route(add("x-l", "route")), try route(add("x-l", "host"))]
     _ = stream.requestHeaders()
@@ -137,7 +147,8 @@ struct HeaderMutationTests {
   }
 
   @Test(arguments: [
-    ("/p?b=2&a=1&b=3", "c", "9", 0, "/p?b=2&a=1&b=3&c=9"), ("/p", "a b", "&=#?/ é", 0, "/p?a%20b=%26%3D%23%3F%2F%20%C3%A9"),
+    ("/p?b=2&a=1&b=3", "c", "9", 0, "/p?b=2&a=1&b=3&c=9"),
+    ("/p", "a b", "&=#?/ é", 0, "/p?a%20b=%26%3D%23%3F%2F%20%C3%A9"),
     ("/p?a=1", "a", "9", 1, "/p?a=1"), ("/p?x", "a", "9", 1, "/p?x&a=9"),
     ("/p?b=2&a=1&b=3", "b", "9", 2, "/p?b=9&a=1"), ("/p?x=a%2Fb%26c", "b", "9", 2, "/p?x=a%2Fb%26c&b=9"),
     ("/p?%62=2", "b", "9", 3, "/p?b=9"), ("/p?x=1", "b", "9", 3, "/p?x=1"), ("/p?", "b", "9", 0, "/p?b=9"),
@@ -170,7 +181,9 @@ struct HeaderMutationTests {
   }
 
   @Test func conditions() throws {
-    func conditional(_ name: String, _ fill: (inout Martlet_Filters_Http_HeaderMutation_V1_Condition) -> Void) -> Own {
+    func conditional(_ name: String, _ fill: (inout Martlet_Filters_Http_HeaderMutation_V1_Condition) -> Void)
+      -> Own
+    {
       .with {
         $0.header = add(name, "1")
         fill(&$0.when)
@@ -232,9 +245,12 @@ struct HeaderMutationTests {
         substitute("x-none", "a", "b"), substitute("x-percent", "a", "100%"),
       ]
     }
-    let stream = TestStream(configuration, [
-      TestField(":path", "/old/x"), TestField("x-card", "1234-5678"), TestField("x-card", "no"), TestField("x-percent", "a"),
-    ])
+    let stream = TestStream(
+      configuration,
+      [
+        TestField(":path", "/old/x"), TestField("x-card", "1234-5678"), TestField("x-card", "no"),
+        TestField("x-percent", "a"),
+      ])
     _ = stream.requestHeaders()
     #expect(stream.values("x-card", 0) == ["****-5678", "no"] && stream.values(":path", 0) == ["/new/x"])
     #expect(stream.values("x-none", 0) == [] && stream.values("x-percent", 0) == ["100%"])
@@ -287,7 +303,13 @@ struct HeaderMutationTests {
       }
     }
     refused("mutations.request_mutations[0].substitute.rewrite.pattern.regex") {
-      try own { $0.requestMutations = [.with { $0.substitute.header = "x"; $0.substitute.rewrite.pattern.regex = "(" }] }
+      try own {
+        $0.requestMutations = [
+          .with {
+            $0.substitute.header = "x"; $0.substitute.rewrite.pattern.regex = "("
+          }
+        ]
+      }
     }
   }
 }

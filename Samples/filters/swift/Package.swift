@@ -16,7 +16,7 @@ let linking =
 let package = Package(
   name: "greeting",
   products: [.library(name: "greeting", type: .dynamic, targets: ["Greeting"])],
-  dependencies: [.package(name: "martlet", path: "../../..")],
+  dependencies: [.package(name: "martlet", path: Context.environment["MARTLET_PACKAGE"] ?? "../../..")],
   targets: [
     .target(
       name: "Greeting", dependencies: [.product(name: "MartletSDK", package: "martlet")],

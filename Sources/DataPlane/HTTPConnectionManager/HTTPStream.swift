@@ -663,6 +663,7 @@ final class HTTPStream {
       }
     }
     info.details = answer.details.withView { request.headers.keep($0) }
+    grpcReplyStatus = answer.grpcStatus.map { Int($0) }
     if answer.isStreamed { startReply() } else { answer.body.withView { finishReply($0) } }
   }
 

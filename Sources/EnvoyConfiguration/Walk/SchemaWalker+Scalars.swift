@@ -205,6 +205,7 @@ extension SchemaWalker {
       "one of \(store.enumeration(name).values.map(\.name).joined(separator: ", "))"
     case .message("google.protobuf.Duration"): "a duration such as 5s or 0.25s"
     case .message("google.protobuf.Struct"): "a mapping"
+    case .message("google.protobuf.Value"): "a value of any kind"
     case .message(let name): "a mapping with the fields of \(name.split(separator: ".").last ?? "")"
     }
   }

@@ -1,4 +1,4 @@
-// Google's well-known types in the protobuf JSON mapping: Duration and Struct.
+// Google's well-known types in the protobuf JSON mapping: Duration, Struct and Value.
 
 extension SchemaWalker {
   /// `5s`, `0.25s`; also a mapping with `seconds` and `nanos`, which Envoy's parser takes.
@@ -120,7 +120,7 @@ extension SchemaWalker {
   }
 
   /// `google.protobuf.Value`, typed as Envoy types YAML that has no field.
-  private func structureValue(_ node: ConfigurationNode, at place: Place) -> WireWriter {
+  func structureValue(_ node: ConfigurationNode, at place: Place) -> WireWriter {
     var writer = WireWriter()
     switch node.content {
     case .null: writer.integer(1, 0)

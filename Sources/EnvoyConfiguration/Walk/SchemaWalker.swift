@@ -187,6 +187,8 @@ final class SchemaWalker {
       if let duration = duration(node, rules, at: place) { writer.message(field.number, duration) }
     case "google.protobuf.Struct":
       writer.message(field.number, structure(node, at: place))
+    case "google.protobuf.Value":
+      writer.message(field.number, structureValue(node, at: place))
     case "google.protobuf.Any":
       let category = rules.extensions.isEmpty ? frameCategory : rules.extensions
       if let any = anyMessage(node, category: category, name: extensionName, at: place) {

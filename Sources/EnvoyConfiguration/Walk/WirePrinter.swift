@@ -116,6 +116,7 @@ struct WirePrinter {
     case "google.protobuf.Duration": return duration(bytes)
     case "google.protobuf.Any": return any(bytes)
     case "google.protobuf.Struct": return structure(bytes)
+    case "google.protobuf.Value": return structureValue(bytes)
     default:
       let schema = store.required(name)
       let isWrapper =

@@ -11,8 +11,11 @@ public struct HeaderName: Sendable {
 
 /// Who the proxy is.
 public struct NodeIdentity: Sendable {
+  /// `node.id` of the bootstrap; empty where it has none, like the others.
   public let id: String
+  /// `node.cluster`.
   public let cluster: String
+  /// The zone of the locality.
   public let zone: String
 }
 

@@ -11,13 +11,16 @@ public enum ConfigurationEncoding: Sendable {
 
 /// A configuration as the host hands it over.
 public struct GivenConfiguration: Sendable {
+  /// How `bytes` are to be read.
   public let encoding: ConfigurationEncoding
   /// The filter's name in the chain.
   public let name: String
   /// The full name of the message in `@type`; empty where the configuration has none.
   public let typeName: String
+  /// The configuration itself; empty where the filter stands in the chain without one.
   public let bytes: [UInt8]
 
+  /// For unit tests; otherwise the SDK makes them.
   public init(encoding: ConfigurationEncoding, name: String, typeName: String, bytes: [UInt8]) {
     self.encoding = encoding
     self.name = name

@@ -12,8 +12,11 @@ public enum JSONValue: Sendable, Equatable {
   /// In the order of the text; a key that stands twice is an error when it is read.
   case object([Field])
 
+  /// A member of an object.
   public struct Field: Sendable, Equatable {
+    /// Without the quotes, escapes resolved.
     public let key: String
+    /// What it stands for.
     public let value: JSONValue
   }
 

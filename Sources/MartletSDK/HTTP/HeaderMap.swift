@@ -7,6 +7,7 @@ public import CMartletABI
 public struct HeaderField: ~Escapable {
   /// In lower case.
   public let name: BytesView
+  /// As it came or was set last.
   public let value: BytesView
 
   @inlinable

@@ -7,12 +7,14 @@ public struct LocalReply: Sendable {
   public var status: Int
   /// Names in lower case, and values.
   public var headers: [(name: String, value: String)]
+  /// Its length and, unless `headers` say else, its type text/plain are the proxy's to add.
   public var body: String
   /// In one word why, for access logs (%RESPONSE_CODE_DETAILS%); empty: the filter's name.
   public var details: String
   /// Of the answer to a gRPC request, 0 to 16; nil: it follows from `status`.
   public var grpcStatus: Int?
 
+  /// An answer with a status and, where they are given, the rest.
   public init(
     status: Int, headers: [(name: String, value: String)] = [], body: String = "",
     details: String = "", grpcStatus: Int? = nil

@@ -3,7 +3,9 @@ import CMartletABI
 
 /// A value with the version that a later `set` can insist on.
 public struct SharedValue: Sendable {
+  /// A copy of it.
   public let bytes: [UInt8]
+  /// Another number after every set.
   public let version: UInt64
 }
 

@@ -39,6 +39,7 @@ public struct NumberAttribute: Sendable {
   @usableFromInline let id: martlet_number_attribute
   @inlinable init(_ id: martlet_number_attribute) { self.id = id }
 
+  /// The client's connection, by a number that no other has had.
   @inlinable public static var connectionID: Self { Self(MARTLET_CONNECTION_ID) }
   /// Nanoseconds since 1970.
   @inlinable public static var startTime: Self { Self(MARTLET_START_TIME) }
