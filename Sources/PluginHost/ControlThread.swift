@@ -99,9 +99,11 @@ final class ControlThread: @unchecked Sendable {
     pthread_mutex_lock(mutex)
     while true {
       if !queue.isEmpty {
-        let work = queue.removeFirst()
+        // What a message holds is let go of before the mutex is taken again: it may post something.
+        var work: (() -> Void)? = queue.removeFirst()
         pthread_mutex_unlock(mutex)
-        work()
+        work?()
+        work = nil
         pthread_mutex_lock(mutex)
         continue
       }
@@ -109,9 +111,10 @@ final class ControlThread: @unchecked Sendable {
       if let due = timers.indices.min(by: { timers[$0].deadline < timers[$1].deadline }) {
         let deadline = timers[due].deadline
         if deadline <= Self.now {
-          let timer = timers.remove(at: due)
+          var timer: Timer? = timers.remove(at: due)
           pthread_mutex_unlock(mutex)
-          timer.fire()
+          timer?.fire()
+          timer = nil
           pthread_mutex_lock(mutex)
           continue
         }

@@ -66,7 +66,8 @@ import Testing
       else { return [] }
       return occurrences(node, inner, path, store)
     }
-    return schema.name.hasPrefix("envoy.") ? occurrences(node, schema, path, store) : []
+    let isOurs = schema.name.hasPrefix("envoy.") || schema.name.hasPrefix("martlet.")
+    return isOurs ? occurrences(node, schema, path, store) : []
   }
 
   /// The tree with the value at the path changed, or without it where `change` gives nil.

@@ -190,7 +190,7 @@ def test_a_route_configuration_that_is_refused(probes, tmp_path, route, expected
     ("another name", [p.probe(name="first", report=True)], r"name=first type=com\.example\.Probe "),
     ("TypedStruct", [{"name": "typed", "typed_config": {
         "@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "type.googleapis.com/com.example.Probe",
-        "value": {"report": True, "deep": {"list": [1, 2.5, "x", None, True]}}}}],
+        "value": {"report": True, "deep": {"list": [1, 2.5, "x", None, True], "text": "\"\\\n\t\u00e9\u0001"}}}}],
      r'name=typed type=com\.example\.Probe encoding=0 .*json=.*"list":\s?\[1,\s?2\.5,\s?"x",\s?null,\s?true\]'),
     ("Struct", [{"name": "com.example.probe", "typed_config": {
         "@type": "type.googleapis.com/google.protobuf.Struct", "value": {"report": True}}}], r"name=com\.example\.probe type= encoding=0")])

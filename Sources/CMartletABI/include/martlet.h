@@ -523,8 +523,9 @@ typedef struct martlet_host_network {
   /* [worker] -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_STATE | MARTLET_E_ARGUMENT */
   martlet_status (*write_drain)(martlet_handle connection, size_t count);
 
-  /* Queues bytes for the peer, past the filters' on_write hooks; `end` closes the write side when
-   * they are out. */
+  /* Queues bytes for the peer: from the filter that ends the chain through the others' on_write hooks,
+   * from another filter or from inside on_write past them. `end` closes the write side when they are
+   * out. */
   /* [worker] bytes: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_STATE */
   martlet_status (*write)(martlet_handle connection, martlet_bytes bytes, bool end);
 

@@ -68,8 +68,16 @@ enum HostNetworkServices {
           }
         },
         write: { handle, bytes, end in
-          with(handle) { _, connection in
-            if let data = bytes.data { connection.socket.outbound.append(copying: data, count: bytes.size) }
+          with(handle) { slot, connection in
+            if let data = bytes.data {
+              // What a filter at the end of its chain writes passes the others, as a terminal's does.
+              if slot.instance.isTerminal(slot) {
+                connection.output.append(copying: data, count: bytes.size)
+                connection.flush()
+              } else {
+                connection.socket.outbound.append(copying: data, count: bytes.size)
+              }
+            }
             if end { connection.shutdownWriting() }
             connection.filterWrote()
             return MARTLET_OK

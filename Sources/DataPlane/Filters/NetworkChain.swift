@@ -278,6 +278,11 @@ final class NetworkChainInstance {
     leave()
   }
 
+  /// It ends the chain, and is not writing inside of a write hook.
+  func isTerminal(_ slot: NetworkFilterSlot) -> Bool {
+    chain.terminal == nil && slot.index == slots.count - 1 && staging != nil && !isWriting
+  }
+
   // MARK: What filters ask for
 
   func requestClose(_ mode: martlet_close_mode) {

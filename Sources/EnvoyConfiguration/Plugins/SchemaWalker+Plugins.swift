@@ -55,13 +55,10 @@ extension SchemaWalker {
 
   private func json(_ node: ConfigurationNode, type: Substring, filter: String, at place: Place) -> WireWriter {
     remember(node, at: place)
-    var options = JSONEncodingOptions()
-    options.useDeterministicOrdering = true
     let value = try? Google_Protobuf_Struct(serializedBytes: structure(node, at: place).bytes)
-    let text = (try? value?.jsonUTF8Bytes(options: options) as [UInt8]?) ?? Array("{}".utf8)
     var writer = WireWriter()
     writer.data(1, "\(PluginSchemas.prefix)json/\(filter)/\(type)".utf8)
-    writer.data(2, text)
+    writer.data(2, PluginJSON.text(value ?? Google_Protobuf_Struct()))
     return writer
   }
 

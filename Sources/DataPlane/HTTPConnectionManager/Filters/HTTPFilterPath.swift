@@ -376,16 +376,16 @@ final class HTTPFilterPath {
   /// is known; where it is not, the body is framed without one.
   private func correctFraming(of head: MessageHead, end: Bool) {
     if direction == .request {
+      // What follows an upgrade or CONNECT has no frame.
+      if head.isTunnel { return }
       if end {
         head.isChunked = false
         if head.contentLength > 0 { setLength(head, 0) }
       } else if bodyChanged || (head.contentLength < 0 && !head.isChunked) {
         setLengthOfHeld(head)
       }
-    } else if !end, bodyChanged {
-      setLengthOfHeld(head)
-    } else if end, bodyChanged {
-      setLength(head, 0)
+    } else if bodyChanged, instance.stream?.opensTunnel != true {
+      if end { setLength(head, 0) } else { setLengthOfHeld(head) }
     }
   }
 
