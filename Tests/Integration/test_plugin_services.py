@@ -228,7 +228,7 @@ def test_families_are_bounded(ask, proxy):
 
 # ---- Text
 
-@pytest.mark.parametrize("name, expected", [("user", "ada at /there"), ("route", "HTTP/1.1/everything"), ("plain", "plain"), ("left", "-|-")])
+@pytest.mark.parametrize("name, expected", [("user", "ada at /there"), ("route", "HTTP/1.1/everything"), ("plain", "plain"), ("left", "|")])
 def test_formats(ask, name, expected):
     ask({"request_headers": [do("format", format=name, **{"as": "text"}), check("${text}", expected)]},
         path="/there", headers=[("x-user", "ada")])

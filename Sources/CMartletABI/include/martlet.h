@@ -345,7 +345,8 @@ typedef struct martlet_host_metrics {
 typedef struct martlet_host_text {
   uint32_t size;
 
-  /* A format's text for this stream. */
+  /* A format's text for this stream. What a format names and the stream has not is empty there, as
+   * in Envoy's header rules; access logs write "-". */
   /* [worker] out: borrowed(stream) -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT */
   martlet_status (*format)(martlet_handle stream, uint32_t format, martlet_bytes *out);
 

@@ -90,6 +90,8 @@ class DNSServer:
                 data, peer = self.udp.recvfrom(4096)
             except OSError:
                 return
+            if len(data) < 12:  # no question: a datagram of another test on a port it had before us
+                continue
             self.clients.append(peer)
             threading.Thread(target=self._reply_udp, args=(data, peer), daemon=True).start()
 
