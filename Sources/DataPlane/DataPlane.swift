@@ -163,7 +163,8 @@ public final class DataPlane: Sendable {
       breakers: CircuitBreakerBoards(workers: Swift.max(options.workers, 1)),
       foundEndpoints: SharedEndpoints(),
       counts: SharedCounts(),
-      connections: SharedCount(), log: Log(threshold: PluginTables.threshold ?? LogThreshold(options.logLevel), sink: options.log),
+      connections: SharedCount(),
+      log: Log(threshold: PluginTables.threshold ?? LogThreshold(options.logLevel), sink: options.log),
       options: options, logFiles: AccessLogFiles())
     let shared = shared
     let workers = (0..<Swift.max(options.workers, 1)).map { Worker(index: $0, shared: shared) }

@@ -199,6 +199,7 @@ final class Load {
     let configuration = conversion.configuration(bootstrap, at: place)
     guard !diagnostics.hasErrors else { throw ConfigurationError(diagnostics: diagnostics.sorted) }
     return LoadedConfiguration(
-      configuration: configuration, warnings: diagnostics.warnings, dump: ConfigurationDump(wire, catalog: options.catalog))
+      configuration: configuration, warnings: diagnostics.warnings,
+      dump: ConfigurationDump(wire, catalog: options.catalog))
   }
 }

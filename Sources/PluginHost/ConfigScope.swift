@@ -94,7 +94,9 @@ extension String {
   }
 
   init(_ bytes: martlet_bytes) {
-    self = String(decoding: UnsafeBufferPointer(start: bytes.data, count: bytes.data == nil ? 0 : bytes.size), as: UTF8.self)
+    self = String(
+      decoding: UnsafeBufferPointer(start: bytes.data, count: bytes.data == nil ? 0 : bytes.size),
+      as: UTF8.self)
   }
 }
 

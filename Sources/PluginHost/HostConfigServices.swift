@@ -99,7 +99,8 @@ enum HostConfigServices {
       return MARTLET_E_ARGUMENT
     }
     let names = (0..<count).map { String(labels.unsafelyUnwrapped[$0]) }
-    guard Set(names).count == count, names.allSatisfy({ !$0.isEmpty }), count == 0 || kind != .histogram else {
+    guard Set(names).count == count, names.allSatisfy({ !$0.isEmpty }), count == 0 || kind != .histogram
+    else {
       return MARTLET_E_ARGUMENT
     }
     let metric = PluginMetric(

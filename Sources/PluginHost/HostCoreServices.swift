@@ -10,7 +10,8 @@ enum HostCoreServices {
   nonisolated(unsafe) private static let held: UnsafeMutablePointer<Atomic<Int>> = {
     let memory = UnsafeMutableRawPointer.allocate(
       byteCount: maxCounted * MemoryLayout<Atomic<Int>>.stride, alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: maxCounted * MemoryLayout<Atomic<Int>>.stride)
+    memory.initializeMemory(
+      as: UInt8.self, repeating: 0, count: maxCounted * MemoryLayout<Atomic<Int>>.stride)
     return memory.bindMemory(to: Atomic<Int>.self, capacity: maxCounted)
   }()
   private static let maxCounted = 4096

@@ -10,9 +10,10 @@ struct LoadedFilter {
   let description: FilterDescription
   /// `martlet_http_filter` or `martlet_network_filter`, for ever.
   let table: UnsafeRawPointer
-  typealias ConfigCreate = @convention(c) (
-    martlet_handle, UnsafePointer<martlet_filter_config>?, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-  ) -> martlet_status
+  typealias ConfigCreate =
+    @convention(c) (
+      martlet_handle, UnsafePointer<martlet_filter_config>?, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> martlet_status
   typealias Destroy = @convention(c) (UnsafeMutableRawPointer?) -> Void
   let configCreate: ConfigCreate?
   let configDestroy: Destroy?
@@ -64,7 +65,8 @@ final class LoadedPlugin: @unchecked Sendable {
       throw problem("it cannot work with this host (ABI 1.\(MARTLET_ABI_MINOR))")
     }
     guard Int(descriptor.pointee.size) >= MemoryLayout<martlet_plugin>.size else {
-      throw problem("its descriptor has \(descriptor.pointee.size) bytes, expected \(MemoryLayout<martlet_plugin>.size)")
+      throw problem(
+        "its descriptor has \(descriptor.pointee.size) bytes, expected \(MemoryLayout<martlet_plugin>.size)")
     }
     guard descriptor.pointee.open != nil, descriptor.pointee.query != nil else {
       throw problem("its descriptor lacks `open` or `query`")
@@ -104,7 +106,8 @@ final class LoadedPlugin: @unchecked Sendable {
     let status = descriptor.pointee.open(host)
     guard status == MARTLET_OK else {
       handles.remove(reserved)
-      throw PluginFile.problem(file.path, "\(id) \(number) refuses to open (status \(status)); its log lines say why")
+      throw PluginFile.problem(
+        file.path, "\(id) \(number) refuses to open (status \(status)); its log lines say why")
     }
     do throws(PluginProblem) {
       try plugin.readFilters(file)
@@ -135,7 +138,8 @@ final class LoadedPlugin: @unchecked Sendable {
   }
 
   /// The plugin's table, as long as the host's own: what an older plugin does not have is NULL.
-  private static func whole<Table>(_ table: UnsafePointer<Table>, size: UInt32) -> UnsafeMutablePointer<Table> {
+  private static func whole<Table>(_ table: UnsafePointer<Table>, size: UInt32) -> UnsafeMutablePointer<Table>
+  {
     let copy = UnsafeMutablePointer<Table>.allocate(capacity: 1)
     let raw = UnsafeMutableRawPointer(copy)
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<Table>.size)
@@ -187,7 +191,8 @@ final class LoadedPlugin: @unchecked Sendable {
   private func describe(
     _ info: UnsafePointer<martlet_filter_info>?, _ kind: FilterKind, _ place: String, _ file: PluginFile
   ) throws(PluginProblem) -> FilterDescription {
-    guard let info, Int(info.pointee.size) >= MemoryLayout<martlet_filter_info>.size, let name = info.pointee.name,
+    guard let info, Int(info.pointee.size) >= MemoryLayout<martlet_filter_info>.size,
+      let name = info.pointee.name,
       name.pointee != 0
     else { throw PluginFile.problem(file.path, "\(place): its info is missing, too short or has no name") }
     func list(_ names: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {

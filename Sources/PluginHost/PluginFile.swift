@@ -32,7 +32,9 @@ struct PluginFile {
     var filled = 0
     while filled < bytes.count {
       let start = filled
-      let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + start, $0.count - start) }
+      let count = bytes.withUnsafeMutableBytes {
+        Glibc.read(descriptor, $0.baseAddress! + start, $0.count - start)
+      }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { break }
       filled += count
@@ -79,7 +81,8 @@ struct PluginFile {
 
   private func check() throws(PluginProblem) {
     guard bytes.count >= 4, bytes[0] == 0x7f, bytes[1...3].elementsEqual("ELF".utf8) else {
-      throw Self.problem(path, bytes.isEmpty ? "empty file" : "not a shared library (no ELF file)", isForeign: true)
+      throw Self.problem(
+        path, bytes.isEmpty ? "empty file" : "not a shared library (no ELF file)", isForeign: true)
     }
     guard bytes.count >= 64 else { throw Self.problem(path, "truncated: the ELF header is not whole") }
     guard bytes[4] == 2, bytes[5] == 1 else {
@@ -106,11 +109,15 @@ struct PluginFile {
     for index in 0..<count {
       let start = number(offset + index * size + 8, 8)
       let length = number(offset + index * size + 32, 8)
-      guard start >= 0, length >= 0, start <= bytes.count, length <= bytes.count - start else { throw truncated }
+      guard start >= 0, length >= 0, start <= bytes.count, length <= bytes.count - start else {
+        throw truncated
+      }
     }
     let sections = number(40, 8)
     if sections > 0 {
-      guard number(58, 2) * number(60, 2) <= bytes.count - Swift.min(sections, bytes.count) else { throw truncated }
+      guard number(58, 2) * number(60, 2) <= bytes.count - Swift.min(sections, bytes.count) else {
+        throw truncated
+      }
     }
   }
 
@@ -127,7 +134,9 @@ struct PluginFile {
         var digits = hit + prefix.count
         var major = 0
         var isNumber = false
-        while digits < end, case let byte = digits.load(as: UInt8.self), (48...57).contains(byte), major < 1000 {
+        while digits < end, case let byte = digits.load(as: UInt8.self), (48...57).contains(byte),
+          major < 1000
+        {
           major = major * 10 + Int(byte - 48)
           isNumber = true
           digits += 1

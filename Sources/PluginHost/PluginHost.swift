@@ -20,7 +20,8 @@ public struct PluginHostOptions: Sendable {
 
   public struct Folder: Sendable, Hashable {
     public var path: String
-    /// The operator has named it: what is wrong with it or its files is an error. Otherwise it may be missing.
+    /// The operator has named it: what is wrong with it or its files is an error. Otherwise it may be
+    /// missing.
     public var isNamed: Bool
     public init(path: String, isNamed: Bool) {
       self.path = path
@@ -146,7 +147,9 @@ public final class PluginHost: @unchecked Sendable {
     loaded[file.hash] = plugin
     services.log(
       MARTLET_LOG_INFO,
-      "loaded \(plugin.id) \(plugin.version.version) from '\(file.path)' (ABI 1.\(plugin.abiMinor), \(file.hash.prefix(12)))")
+      "loaded \(plugin.id) \(plugin.version.version) from '\(file.path)' "
+        + "(ABI 1.\(plugin.abiMinor), \(file.hash.prefix(12)))"
+    )
     return plugin
   }
 
@@ -177,7 +180,8 @@ public final class PluginHost: @unchecked Sendable {
     plugin.close()
     handles.remove(plugin.version.handle)
     loaded[plugin.version.hash] = nil
-    services.log(MARTLET_LOG_INFO, "closed \(plugin.id) \(plugin.version.version) (\(plugin.version.hash.prefix(12)))")
+    services.log(
+      MARTLET_LOG_INFO, "closed \(plugin.id) \(plugin.version.version) (\(plugin.version.hash.prefix(12)))")
   }
 
   // MARK: Config scopes
@@ -186,7 +190,9 @@ public final class PluginHost: @unchecked Sendable {
     control.run { makeNow(plugin, filter, request) }
   }
 
-  private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest) -> FilterOutcome {
+  private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest)
+    -> FilterOutcome
+  {
     let key = BindingKey(hash: plugin.version.hash, request: request)
     if let known = bindings[key]?.binding { return FilterOutcome(binding: known, errors: [], warnings: []) }
     let scope = ConfigScope(plugin: plugin, filter: filter, request: request)

@@ -48,7 +48,9 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
       entries.removeAll { $0.plugin === known }
       log(
         MARTLET_LOG_INFO,
-        "plugin '\(known.path)': \(known.id) \(known.version.version) gives way to '\(path)', which the bootstrap names")
+        "plugin '\(known.path)': \(known.id) \(known.version.version) gives way to '\(path)', "
+          + "which the bootstrap names"
+      )
     }
     if isExplicit { plugins.insert(plugin, at: 0) } else { plugins.append(plugin) }
     for filter in plugin.filters { add(filter, of: plugin, path, log) }

@@ -8,13 +8,17 @@ enum RegularExpressionCheck {
   /// Why the pattern cannot be used; nil: it can.
   static func problem(_ pattern: [UInt8]) -> String? {
     var error = [CChar](repeating: 0, count: 256)
-    guard let made = pattern.withUnsafeBufferPointer({ martlet_regex_make($0.baseAddress, $0.count, &error, error.count) })
+    guard
+      let made = pattern.withUnsafeBufferPointer({
+        martlet_regex_make($0.baseAddress, $0.count, &error, error.count)
+      })
     else {
       let text = error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       return "not a regular expression of RE2: \(String(decoding: text, as: UTF8.self))"
     }
     defer { martlet_regex_free(made) }
     let size = Int(martlet_regex_program_size(made))
-    return size > programLimit ? "the regular expression is too large (\(size) instructions, at most \(programLimit))" : nil
+    return size > programLimit
+      ? "the regular expression is too large (\(size) instructions, at most \(programLimit))" : nil
   }
 }

@@ -31,7 +31,9 @@ final class SharedData: Sendable {
     return state.withLock { state in
       var store = state.stores[plugin] ?? Store()
       let old = store.values[key]
-      if expected == .max ? old != nil : expected != 0 && old?.version != expected { return MARTLET_E_CONFLICT }
+      if expected == .max ? old != nil : expected != 0 && old?.version != expected {
+        return MARTLET_E_CONFLICT
+      }
       let size = store.size - (old.map { $0.bytes.count + key.count } ?? 0) + bytes.count + key.count
       guard size <= Self.pluginLimit else { return MARTLET_E_LIMIT }
       state.lastVersion += 1
@@ -44,7 +46,9 @@ final class SharedData: Sendable {
 
   func remove(_ plugin: String, _ key: [UInt8]) -> martlet_status {
     state.withLock { state in
-      guard let old = state.stores[plugin]?.values.removeValue(forKey: key) else { return MARTLET_E_NOT_FOUND }
+      guard let old = state.stores[plugin]?.values.removeValue(forKey: key) else {
+        return MARTLET_E_NOT_FOUND
+      }
       state.stores[plugin]?.size -= old.bytes.count + key.count
       return MARTLET_OK
     }
@@ -56,7 +60,9 @@ final class SharedData: Sendable {
       to: martlet_host_shared_data(
         size: UInt32(MemoryLayout<martlet_host_shared_data>.size),
         get: { handle, key, buffer, capacity, size, version in
-          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else { return MARTLET_E_GONE }
+          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else {
+            return MARTLET_E_GONE
+          }
           guard let (bytes, number) = host.shared.get(id, [UInt8](key)) else { return MARTLET_E_NOT_FOUND }
           let count = Swift.min(capacity, bytes.count)
           if let buffer { for index in 0..<count { buffer[index] = bytes[index] } }
@@ -65,11 +71,15 @@ final class SharedData: Sendable {
           return MARTLET_OK
         },
         set: { handle, key, value, expected in
-          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else { return MARTLET_E_GONE }
+          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else {
+            return MARTLET_E_GONE
+          }
           return host.shared.set(id, [UInt8](key), [UInt8](value), expected: expected)
         },
         remove: { handle, key in
-          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else { return MARTLET_E_GONE }
+          guard let host = HostConfigServices.host, let id = host.pluginID(handle) else {
+            return MARTLET_E_GONE
+          }
           return host.shared.remove(id, [UInt8](key))
         }))
     return UnsafePointer(table)

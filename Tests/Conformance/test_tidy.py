@@ -32,10 +32,10 @@ BANNED_IN_DATA_PLANE = {
 CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "Admin", "Server", "martlet",
         "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"}
 IMPORTS = {
-    "Model": {"ours": set(), "else": set()},
+    "Model": {"ours": set(), "else": {"Synchronization"}},
     "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"},
                   "else": {"Glibc", "Synchronization", "CAres"}},
-    "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem"}, "else": None},
+    "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
     "Admin": {"ours": {"Model", "CMartletRegex"}, "else": None},

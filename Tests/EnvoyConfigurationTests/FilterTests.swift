@@ -6,7 +6,8 @@ import Testing
 @testable import EnvoyConfiguration
 
 @Suite struct FilterTests {
-  private func load(_ filters: String, routes: String = "") throws(ConfigurationError) -> LoadedConfiguration {
+  private func load(_ filters: String, routes: String = "") throws(ConfigurationError) -> LoadedConfiguration
+  {
     var options = ConfigurationLoader.Options()
     options.catalog = TestCatalog.shared
     let yaml = """
@@ -38,18 +39,23 @@ import Testing
 
   @Test func anUnknownTypeNamesTheKnownOnes() {
     let found = messages("{name: a, typed_config: {\"@type\": type.googleapis.com/test.HTP}}")
-    #expect(found.count == 1 && found[0].contains("`test.HTP` is not supported; did you mean `test.HTTP`?"), "\(found)")
+    #expect(
+      found.count == 1 && found[0].contains("`test.HTP` is not supported; did you mean `test.HTTP`?"),
+      "\(found)")
   }
 
   @Test func whatThePluginSaysHasItsPlace() {
     let found = messages("{name: a, typed_config: {\"@type\": type.googleapis.com/test.HTTP, wrong: true}}")
-    #expect(found.contains { $0.contains("\(Self.place).http_filters[0].typed_config.wrong: is wrong") }, "\(found)")
+    #expect(
+      found.contains { $0.contains("\(Self.place).http_filters[0].typed_config.wrong: is wrong") }, "\(found)"
+    )
     #expect(found.contains { $0.contains("\(Self.place).http_filters[0].typed_config: is odd") }, "\(found)")
   }
 
   @Test func aPluginMustNotBeLast() {
     let found = messages(
-      "{name: r2, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}")
+      "{name: r2, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}"
+    )
     #expect(found.count == 1 && found[0].contains("\"r2\" ends the chain"), "\(found)")
   }
 
@@ -65,9 +71,12 @@ import Testing
   }
 
   @Test func aStructIsFoundByItsName() throws {
-    let text = "{name: test.http, typed_config: {\"@type\": type.googleapis.com/google.protobuf.Struct, value: {x: 1}}}"
+    let text =
+      "{name: test.http, typed_config: {\"@type\": type.googleapis.com/google.protobuf.Struct, value: {x: 1}}}"
     let loaded = try load(text)
-    guard case .httpConnectionManager(let manager) = loaded.configuration.listeners[0].filterChains[0].filters[0] else {
+    guard
+      case .httpConnectionManager(let manager) = loaded.configuration.listeners[0].filterChains[0].filters[0]
+    else {
       Issue.record("no connection manager")
       return
     }

@@ -57,7 +57,9 @@ def test_sample(launch, build, form, most):
     stats = proxy.admin("/stats")[-1]
     stats = stats.decode() if isinstance(stats, bytes) else stats
     assert "http.front.greeting.greeted: 2" in stats
-    for old, new, expected in [("x-greeting", "x greeting", r"header"), ("text:", "txt:", r"txt"), ('"hello %REQ(x-user)%"', '""', r"text")]:
+    for old, new, expected in [
+            ("x-greeting", "x greeting", "header"), ("text:", "txt:", "text: a value is required"), ('"hello %REQ(x-user)%"', '""', "text"),
+            ("header: x-greeting\n", "header: x-greeting\n" + " " * 14 + "txt: a\n", "txt: there is no such field")]:
         wrong = plugins / "wrong.yaml"
         wrong.write_text(text.replace(old, new, 1))
         done = run("martlet", "-c", str(wrong), "--plugin-path", str(plugins), "--mode", "validate")

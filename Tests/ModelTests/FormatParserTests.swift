@@ -25,8 +25,10 @@ struct FormatParserTests {
     ("%PATH%", .path(withQuery: true, source: .originalOrPath)),
     ("%QUERY_PARAMS(DECODED)%", .queryParameters(decoded: true)),
     ("%DURATION%", .totalDuration),
-    ("%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)%",
-      .duration(from: .downstreamReceiveBegin, to: .upstreamSendEnd, .microseconds)),
+    (
+      "%COMMON_DURATION(DS_RX_BEG:US_TX_END:us)%",
+      .duration(from: .downstreamReceiveBegin, to: .upstreamSendEnd, .microseconds)
+    ),
     ("%COMMON_DURATION(x:DS_TX_END)%", .duration(from: .never, to: .downstreamSendEnd, .milliseconds)),
     ("%RESPONSE_FLAGS_LONG%", .responseFlags(long: true)),
     ("%UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT(16)%", .address(.upstreamLocal, .withoutPort(prefix: 16))),
@@ -39,8 +41,10 @@ struct FormatParserTests {
     ("%GRPC_STATUS(SNAKE_STRING)%", .grpcStatus(.snake)),
     ("%DOWNSTREAM_TLS_VERSION%", .absent(.text)),
     ("%BYTES_RETRANSMITTED%", .zero),
-    ("%COALESCE({\"operators\": [\"PROTOCOL\", {\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 2}]})%",
-      .coalesce([FormatValue(.protocol), FormatValue(.requestHeader("a", alternative: nil), maxLength: 2)])),
+    (
+      "%COALESCE({\"operators\": [\"PROTOCOL\", {\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 2}]})%",
+      .coalesce([FormatValue(.protocol), FormatValue(.requestHeader("a", alternative: nil), maxLength: 2)])
+    ),
   ])
   func meaning(_ text: String, _ expected: FormatOperator) throws {
     #expect(try one(text)?.name == expected)
@@ -60,7 +64,8 @@ struct FormatParserTests {
     ("%METADATA(X:a)%", "VIRTUAL_HOST"), ("%FILTER_STATE(a:FIELD)%", "FIELD needs"),
     ("%FILTER_STATE(a:X)%", "PLAIN, TYPED or FIELD"), ("%CEL(a)%", "CEL"),
     ("%COALESCE(x)%", "a JSON object"), ("%COALESCE({\"operators\":[]})%", "one operator or more"),
-    ("%COALESCE({\"operators\":[{}]})%", "`command`"), ("%COALESCE({\"operators\":[\"NO\"]})%", "no such operator"),
+    ("%COALESCE({\"operators\":[{}]})%", "`command`"),
+    ("%COALESCE({\"operators\":[\"NO\"]})%", "no such operator"),
     ("%COALESCE({\"operators\":[{\"command\":\"REQ\",\"param\":\"a\",\"x\":1}]})%", "`x` is none of"),
   ])
   func refused(_ text: String, _ words: String) {

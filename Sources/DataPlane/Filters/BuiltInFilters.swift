@@ -27,7 +27,8 @@ class BuiltInFilter {
   static func table(
     create:
       @escaping @convention(c) (
-        UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?, martlet_handle
+        UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafePointer<martlet_host_network>?,
+        martlet_handle
       ) -> UnsafeMutableRawPointer?
   ) -> UnsafePointer<martlet_network_filter> {
     let table = UnsafeMutablePointer<martlet_network_filter>.allocate(capacity: 1)

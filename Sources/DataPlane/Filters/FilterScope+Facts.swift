@@ -6,7 +6,9 @@ import Model
 /// The answers of one kind of scope. `FilterScope` says "there is none" to everything.
 extension FilterScope {
   /// Facts that every connection has.
-  static func text(_ attribute: martlet_text_attribute, of connection: DescribedConnection, to out: TextBuffer)
+  static func text(
+    _ attribute: martlet_text_attribute, of connection: DescribedConnection, to out: TextBuffer
+  )
     -> Bool
   {
     func write(_ address: SocketAddress?) -> Bool {
@@ -30,7 +32,8 @@ extension FilterScope {
   ) -> UInt64? {
     switch attribute {
     case MARTLET_CONNECTION_ID: return connection.connectionID
-    case MARTLET_START_TIME: return UInt64(
+    case MARTLET_START_TIME:
+      return UInt64(
         bitPattern: context.wall.nanoseconds(at: connection.startTime, now: context.reactor.now))
     case MARTLET_DURATION: return context.reactor.now &- connection.startTime
     default: return nil

@@ -47,7 +47,9 @@ class FilterScope {
 
   /// `set_timer`.
   final func setTimer(_ number: UInt32, milliseconds: UInt64) -> martlet_status {
-    guard number < FilterScope.timerCount, milliseconds <= FilterScope.longestTimer else { return MARTLET_E_ARGUMENT }
+    guard number < FilterScope.timerCount, milliseconds <= FilterScope.longestTimer else {
+      return MARTLET_E_ARGUMENT
+    }
     guard takesTimers, !isEnding else { return MARTLET_E_STATE }
     let wheel = context.reactor.timers
     while timers.count <= Int(number) { timers.append(nil) }
@@ -82,7 +84,8 @@ private final class FilterTimer: TimerTarget {
 
 /// A filter of the configuration on one worker: the plugin's worker scope.
 final class FilterOnWorker: FilterScope {
-  typealias WorkerCreate = @convention(c) (UnsafeMutableRawPointer?, martlet_handle) -> UnsafeMutableRawPointer?
+  typealias WorkerCreate =
+    @convention(c) (UnsafeMutableRawPointer?, martlet_handle) -> UnsafeMutableRawPointer?
   struct Hooks {
     var create: WorkerCreate?
     var destroy: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?

@@ -39,7 +39,9 @@ public enum PluginTables {
   ])
 
   /// From rooms above this one.
-  static func add(_ id: String, _ table: UnsafeRawPointer) { tables.withLock { $0[id] = UInt(bitPattern: table) } }
+  static func add(_ id: String, _ table: UnsafeRawPointer) {
+    tables.withLock { $0[id] = UInt(bitPattern: table) }
+  }
 
   public static let logEnabled: @convention(c) (martlet_log_level) -> Bool = { level in
     guard let threshold else { return false }
@@ -50,14 +52,17 @@ public enum PluginTables {
   nonisolated(unsafe) private(set) static var threshold: LogThreshold?
   static func use(_ log: LogThreshold) { if threshold == nil { threshold = log } }
 
-  public static let log: @convention(c) (martlet_handle, martlet_log_level, martlet_bytes) -> martlet_status = {
-    owner, level, message in
-    guard let level = LogLevel(rawValue: Int(level)), level < .off else { return MARTLET_E_ARGUMENT }
-    // Off its worker, or after its end, nothing is known of the owner: the line is the plugin's all the same.
-    guard let scope = HandleTable.scope(owner) else { return MARTLET_E_ARGUMENT }
-    scope.context.log(level, "filter", "\(scope.name): \(String(decoding: view(message).array, as: UTF8.self))")
-    return MARTLET_OK
-  }
+  public static let log: @convention(c) (martlet_handle, martlet_log_level, martlet_bytes) -> martlet_status =
+    {
+      owner, level, message in
+      guard let level = LogLevel(rawValue: Int(level)), level < .off else { return MARTLET_E_ARGUMENT }
+      // Off its worker, or after its end, nothing is known of the owner: the line is the plugin's
+      // all the same.
+      guard let scope = HandleTable.scope(owner) else { return MARTLET_E_ARGUMENT }
+      scope.context.log(
+        level, "filter", "\(scope.name): \(String(decoding: view(message).array, as: UTF8.self))")
+      return MARTLET_OK
+    }
 
   public static let now: @convention(c) () -> UInt64 = {
     HandleTable.current?.now ?? martlet_monotonic_nanoseconds()

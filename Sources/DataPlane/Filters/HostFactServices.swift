@@ -46,7 +46,8 @@ enum HostMetricServices {
           for index in 0..<count {
             let text = view(values[index])
             // What no name of a statistic can hold, and no client may choose: shown as underscores.
-            texts.append(text.prefix(Swift.min(text.count, 200)).array.map { $0 < 0x20 || $0 == 0x7f ? 0x5f : $0 })
+            texts.append(
+              text.prefix(Swift.min(text.count, 200)).array.map { $0 < 0x20 || $0 == 0x7f ? 0x5f : $0 })
           }
           guard let member = plugin.member(of: family, texts) else { return MARTLET_E_ARGUMENT }
           out?.pointee = member
@@ -64,7 +65,9 @@ enum HostTextServices {
         size: UInt32(MemoryLayout<martlet_host_text>.size),
         format: { handle, number, out in
           guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
-          guard let formats = scope.plugin?.formats, Int(number) < formats.count else { return MARTLET_E_ARGUMENT }
+          guard let formats = scope.plugin?.formats, Int(number) < formats.count else {
+            return MARTLET_E_ARGUMENT
+          }
           let text = scope.context.text
           let start = text.count
           defer { text.truncate(to: start) }
@@ -82,7 +85,9 @@ enum HostTextServices {
         },
         replace: { handle, number, text, substitution, out in
           guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
-          guard scope.kind != .worker, let expression = scope.expression(number) else { return MARTLET_E_ARGUMENT }
+          guard scope.kind != .worker, let expression = scope.expression(number) else {
+            return MARTLET_E_ARGUMENT
+          }
           let new = view(substitution).array
           guard expression.takes(substitution: new) else { return MARTLET_E_ARGUMENT }
           let result = scope.context.scratch
@@ -133,7 +138,9 @@ enum HostStreamInfoServices {
     _ write: (MetadataTree, MetadataTree.NodeID) -> Bool
   ) -> martlet_status {
     guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
-    guard space.size > 0, key.size > 0, let stored = scope.storedForWriting() else { return MARTLET_E_ARGUMENT }
+    guard space.size > 0, key.size > 0, let stored = scope.storedForWriting() else {
+      return MARTLET_E_ARGUMENT
+    }
     let tree = stored.metadata
     let names = tree.makeMember(view(space), of: MetadataTree.root)
     guard names >= 0 else { return MARTLET_E_LIMIT }
@@ -143,7 +150,8 @@ enum HostStreamInfoServices {
 
   /// A value as text.
   private static func answer(
-    _ scope: FilterScope, _ tree: MetadataTree, _ node: MetadataTree.NodeID, _ out: UnsafeMutablePointer<martlet_bytes>?
+    _ scope: FilterScope, _ tree: MetadataTree, _ node: MetadataTree.NodeID,
+    _ out: UnsafeMutablePointer<martlet_bytes>?
   ) -> martlet_status {
     guard node >= 0 else { return MARTLET_E_NOT_FOUND }
     let found: ByteView

@@ -85,7 +85,9 @@ enum HostNetworkServices {
         },
         close: { handle, mode in
           with(handle) { _, connection in
-            guard (MARTLET_CLOSE_FLUSH...MARTLET_CLOSE_RESET).contains(mode) else { return MARTLET_E_ARGUMENT }
+            guard (MARTLET_CLOSE_FLUSH...MARTLET_CLOSE_RESET).contains(mode) else {
+              return MARTLET_E_ARGUMENT
+            }
             connection.requestClose(mode)
             return MARTLET_OK
           }

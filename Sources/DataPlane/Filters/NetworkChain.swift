@@ -66,7 +66,9 @@ final class NetworkChain {
   /// Whether connections of both have the same filters in front of their terminal.
   func hasSameFilters(as other: NetworkChain) -> Bool {
     filters.count == other.filters.count
-      && zip(filters, other.filters).allSatisfy { $0.table == $1.table && $0.scope === $1.scope && $0.scope != nil }
+      && zip(filters, other.filters).allSatisfy {
+        $0.table == $1.table && $0.scope === $1.scope && $0.scope != nil
+      }
   }
 }
 
@@ -84,7 +86,8 @@ final class NetworkFilterSlot: FilterScope {
   /// What the filter has borrowed until the connection's end.
   private var kept: [OwnedText] = []
 
-  init(_ instance: NetworkChainInstance, _ factory: NetworkFilterFactory, index: Int, context: WorkerContext) {
+  init(_ instance: NetworkChainInstance, _ factory: NetworkFilterFactory, index: Int, context: WorkerContext)
+  {
     self.instance = instance
     self.factory = factory
     self.index = index

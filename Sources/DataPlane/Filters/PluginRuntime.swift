@@ -63,7 +63,9 @@ final class PluginRuntime {
     for pattern in all.expressions.values[expressions.count...] {
       expressions.append(RegularExpression(String(decoding: pattern, as: UTF8.self)))
     }
-    for key in all.runtimeKeys.values[runtimeSlots.count...] { runtimeSlots.append(context.runtime.slot(key)) }
+    for key in all.runtimeKeys.values[runtimeSlots.count...] {
+      runtimeSlots.append(context.runtime.slot(key))
+    }
     for metric in all.metrics.values[metrics.count...] { add(metric) }
   }
 
@@ -75,7 +77,8 @@ final class PluginRuntime {
       isFamily || metric.kind == .histogram
         ? nil : context.stats.word(metric.name, kind: metric.statKind, scope: scope, worker: context.index))
     histograms.append(
-      metric.kind == .histogram ? context.stats.histogram(metric.name, scope: scope, worker: context.index) : nil)
+      metric.kind == .histogram
+        ? context.stats.histogram(metric.name, scope: scope, worker: context.index) : nil)
   }
 
   // MARK: Metrics
@@ -106,7 +109,8 @@ final class PluginRuntime {
   /// The member of a family with these label values. Nil: no such family, or another number of labels.
   func member(of family: UInt32, _ values: [[UInt8]]) -> UInt32? {
     let index = Int(family)
-    guard index < metrics.count, !metrics[index].labels.isEmpty, metrics[index].labels.count == values.count else {
+    guard index < metrics.count, !metrics[index].labels.isEmpty, metrics[index].labels.count == values.count
+    else {
       return nil
     }
     // No value has a zero byte that could move the border between two.
@@ -131,7 +135,8 @@ final class PluginRuntime {
     series.append(
       context.stats.word(
         metric.name, kind: metric.statKind,
-        scope: .series(manager: metric.manager, labels: metric.labels, values: values), worker: context.index))
+        scope: .series(manager: metric.manager, labels: metric.labels, values: values), worker: context.index)
+    )
     return PluginRuntime.seriesBase + UInt32(series.count - 1)
   }
 }

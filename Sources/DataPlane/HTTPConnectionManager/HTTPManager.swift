@@ -70,7 +70,8 @@ final class HTTPManager: TerminalFactory {
       for version in model.pluginVersions { _ = handles.runtime(of: version, context) }
     }
     let chain =
-      filters + (handles.map { handles in model.filters.map { HTTPFilterFactory($0, handles, context) } } ?? [])
+      filters
+      + (handles.map { handles in model.filters.map { HTTPFilterFactory($0, handles, context) } } ?? [])
     self.filters = chain.isEmpty ? nil : HTTPFilterChain(filters: chain)
     counters = context.stats.counters(
       HTTPStat.self, scope: .http(model.statPrefix), worker: context.index)
@@ -126,7 +127,9 @@ final class HTTPManager: TerminalFactory {
 
   /// Connections of this manager can go on under another: what they count in and how they keep names is the
   /// same.
-  func canGoOn(as next: HTTPManager) -> Bool { statPrefix == next.statPrefix && http1Names == next.http1Names }
+  func canGoOn(as next: HTTPManager) -> Bool {
+    statPrefix == next.statPrefix && http1Names == next.http1Names
+  }
 
   @inline(__always)
   func takeStream() -> HTTPStream { spare.popLast() ?? HTTPStream(manager: self) }

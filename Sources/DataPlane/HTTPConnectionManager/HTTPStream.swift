@@ -431,7 +431,9 @@ final class HTTPStream {
   /// The route's cluster, as far as it is known before the request goes there.
   var clusterOfRoute: ClusterRuntime? {
     if let cluster = clusterOverride ?? info.cluster { return cluster }
-    guard let route = foundRoute, case .cluster(let action) = route.action, action.weights == nil else { return nil }
+    guard let route = foundRoute, case .cluster(let action) = route.action, action.weights == nil else {
+      return nil
+    }
     return action.target.find(request, manager.context.clusterDirectory)
   }
 

@@ -190,7 +190,8 @@ final class StatRegistry: Sendable {
         state.wordEntryOf[entryKey] = state.entries.count
         state.entries.append(
           Entry(
-            scope: scope, schema: ObjectIdentifier(StatRegistry.self), names: [(name, kind)], blocks: [block]))
+            scope: scope, schema: ObjectIdentifier(StatRegistry.self), names: [(name, kind)], blocks: [block])
+        )
       }
       return block.words
     }

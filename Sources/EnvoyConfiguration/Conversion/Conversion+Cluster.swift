@@ -58,8 +58,10 @@ extension Conversion {
     if message.hasCommonHTTPProtocolOptions {
       apply(message.commonHTTPProtocolOptions, to: &cluster, at: place.field(names[0]))
     }
-    if message.hasHTTPProtocolOptions { cluster.http1 = http1Options(
-        message.httpProtocolOptions, at: place.field("http_protocol_options")) }
+    if message.hasHTTPProtocolOptions {
+      cluster.http1 = http1Options(
+        message.httpProtocolOptions, at: place.field("http_protocol_options"))
+    }
   }
 
   /// Zero means no limit.

@@ -52,9 +52,10 @@ extension Conversion {
       let isPlugin = Self.isPlugin(filter.typedConfig)
       guard
         let converted = isPlugin
-          ? pluginFilter(filter, at: filterPlace) : NetworkFilterExtension.convert(
-          filter.typedConfig, among: NetworkFilterExtension.all, with: self,
-          at: filterPlace.field("typed_config"))
+          ? pluginFilter(filter, at: filterPlace)
+          : NetworkFilterExtension.convert(
+            filter.typedConfig, among: NetworkFilterExtension.all, with: self,
+            at: filterPlace.field("typed_config"))
       else { continue }
       let isLast = index == filters.count - 1 && !place.isRefused
       if converted.isTerminal, index < filters.count - 1 {
@@ -75,7 +76,8 @@ extension Conversion {
         filter.typedConfig, kind: .network, name: filter.name, at: place.field("typed_config")),
       let description = plugins?.filter(name: binding.filterName, kind: .network)
     else { return nil }
-    return .plugin(PluginNetworkFilter(name: filter.name, binding: binding, isTerminal: description.isTerminal))
+    return .plugin(
+      PluginNetworkFilter(name: filter.name, binding: binding, isTerminal: description.isTerminal))
   }
 
   private func match(_ match: Envoy_Config_Listener_V3_FilterChainMatch, at place: Place)

@@ -37,7 +37,8 @@ extension Conversion {
 
   /// `filter`: its usual name, where the message does not say it.
   func binding(
-    _ any: Google_Protobuf_Any, kind: FilterKind, name: String, filter: String? = nil, isForRoute: Bool = false,
+    _ any: Google_Protobuf_Any, kind: FilterKind, name: String, filter: String? = nil,
+    isForRoute: Bool = false,
     managerPrefix: String = "", at place: Place
   ) -> FilterBinding? {
     guard let found = PluginAny(any), let plugins, found.encoding != "missing" else { return nil }
@@ -78,12 +79,14 @@ extension Conversion {
           error("\"\(filter.name)\" ends the chain and must be its last filter", at: filterPlace)
         }
         if filter.disabled { error("the router cannot be disabled", at: filterPlace.field("disabled")) }
-        router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(serializedBytes: filter.typedConfig.value)
+        router = try? Envoy_Extensions_Filters_Http_Router_V3_Router(
+          serializedBytes: filter.typedConfig.value)
         continue
       }
       if isLast, !place.isDoubtful {
         error(
-          "\"\(filter.name)\" does not end the chain: expected the filter envoy.filters.http.router as the last one",
+          "\"\(filter.name)\" does not end the chain: "
+            + "expected the filter envoy.filters.http.router as the last one",
           at: filterPlace)
       }
       guard
@@ -113,7 +116,9 @@ extension Conversion {
       var configPlace = own
       var isDisabled: Bool?
       if SchemaWalker.typeName(of: any.typeURL) == "envoy.config.route.v3.FilterConfig" {
-        guard let message = try? Envoy_Config_Route_V3_FilterConfig(serializedBytes: any.value) else { continue }
+        guard let message = try? Envoy_Config_Route_V3_FilterConfig(serializedBytes: any.value) else {
+          continue
+        }
         isDisabled = message.disabled
         any = message.config
         configPlace = own.field("config")

@@ -14,7 +14,8 @@ extension SchemaWalker {
     var found: [(PluginReference, String, SourcePosition)] = []
     for (number, item) in (extensions?.elements ?? []).enumerated() {
       let config = item["typed_config"] ?? item["typedConfig"]
-      guard let config, let type = config["@type"]?.text, typeName(of: type) == "martlet.bootstrap.v1.Plugins" else {
+      guard let config, let type = config["@type"]?.text, typeName(of: type) == "martlet.bootstrap.v1.Plugins"
+      else {
         continue
       }
       for (index, plugin) in (config["plugins"]?.elements ?? []).enumerated() {

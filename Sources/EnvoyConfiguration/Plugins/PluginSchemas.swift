@@ -4,8 +4,8 @@
 //
 // What the walk finds for a plugin goes on as an Any with a type of its own making:
 //
-//     plugin.martlet/<encoding>/<filter>/<type name>      the filter's usual name is empty where the chain says it
-//     plugin.martlet/missing//<type name>                 of no known type, and optional
+//     plugin.martlet/<encoding>/<filter>/<type name>   the filter's usual name; empty where the chain says it
+//     plugin.martlet/missing//<type name>              of no known type, and optional
 
 internal import Foundation
 internal import Model
@@ -66,7 +66,8 @@ final class PluginSchemas {
 
 extension SchemaStore {
   /// Of descriptors that a plugin brings.
-  fileprivate static func make(_ descriptors: [UInt8]) -> Result<SchemaStore, PluginSchemas.PluginSchemaError> {
+  fileprivate static func make(_ descriptors: [UInt8]) -> Result<SchemaStore, PluginSchemas.PluginSchemaError>
+  {
     guard
       let set = try? Google_Protobuf_FileDescriptorSet(
         serializedBytes: descriptors, extensions: Martlet_Annotations_Extensions)

@@ -53,7 +53,8 @@ extension SchemaWalker {
     return writer
   }
 
-  private func json(_ node: ConfigurationNode, type: Substring, filter: String, at place: Place) -> WireWriter {
+  private func json(_ node: ConfigurationNode, type: Substring, filter: String, at place: Place) -> WireWriter
+  {
     remember(node, at: place)
     let value = try? Google_Protobuf_Struct(serializedBytes: structure(node, at: place).bytes)
     var writer = WireWriter()

@@ -55,7 +55,8 @@ extension SchemaWalker {
     let isOurs = store.extensions(in: category).contains { $0.name == type }
     if !isOurs, let found = pluginMessage(node, type: type, category: category, at: place) { return found }
     if !isOurs, isOptional, PluginSchemas.categories[category] != nil {
-      diagnostics.warning("nothing here knows the type `\(type)`; it is optional and passed over", at: typePlace)
+      diagnostics.warning(
+        "nothing here knows the type `\(type)`; it is optional and passed over", at: typePlace)
       return missing(type)
     }
     guard let schema = known(type, category: category, at: typePlace) else { return nil }
@@ -144,6 +145,7 @@ extension SchemaWalker {
       return nil
     }
     return message(
-      value, type: Self.typeName(of: url), category: category, isOptional: isOptional, at: place, typePlace: place)
+      value, type: Self.typeName(of: url), category: category, isOptional: isOptional, at: place,
+      typePlace: place)
   }
 }

@@ -163,7 +163,8 @@ struct WirePrinter {
 
   /// What the walk made for a plugin.
   private func plugin(_ url: String, _ inner: [UInt8]) -> Value {
-    let parts = url.dropFirst(PluginSchemas.prefix.count).split(separator: "/", omittingEmptySubsequences: false)
+    let parts = url.dropFirst(PluginSchemas.prefix.count).split(
+      separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 3 else { return .null }
     let name = parts[2].isEmpty ? "google.protobuf.Struct" : parts[2]
     let type = ConfigurationDump.Field(name: "@type", value: .string("type.googleapis.com/\(name)"))

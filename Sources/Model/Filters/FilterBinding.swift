@@ -54,8 +54,8 @@ public struct HTTPFilter: Hashable, Sendable {
   }
 }
 
-/// `typed_per_filter_config`: what a route table, virtual host, route or weighted cluster says about one filter
-/// of the chain.
+/// `typed_per_filter_config`: what a route table, virtual host, route or weighted cluster says about
+/// one filter of the chain.
 public struct RouteFilterConfiguration: Hashable, Sendable {
   /// Nil: it only turns the filter on or off.
   public var binding: FilterBinding?

@@ -15,7 +15,9 @@ struct AccessLogFileTests {
     }
   }
 
-  private func content(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+  private func content(_ path: String) -> String {
+    (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+  }
 
   @Test func everythingIsWrittenAtTheEnd() throws {
     let path = path("log")

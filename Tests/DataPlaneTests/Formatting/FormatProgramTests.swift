@@ -77,14 +77,23 @@ struct FormatProgramTests {
     ("%RESP(x-r)%|%RESP(:status)%|%TRAILER(grpc-status)%", "r|200|5"),
     ("%PATH(NQ)%|%PATH(WQ:ORIG)%|%REQ_WITHOUT_QUERY(:path)%", "/p/q|-|/p/q"),
     ("%QUERY_PARAM(b)%|%QUERY_PARAM(c)%|%QUERY_PARAMS(DECODED)%", "A%2|-|a=1&b=A%2"),
-    ("%DURATION%|%REQUEST_DURATION%|%REQUEST_TX_DURATION%|%RESPONSE_DURATION%|%RESPONSE_TX_DURATION%", "5|1|2|3|2"),
-    ("%COMMON_DURATION(US_TX_BEG:US_TX_END:us)%|%COMMON_DURATION(US_TX_END:DS_RX_BEG)%|%COMMON_DURATION(x:y)%", "500|-|-"),
+    (
+      "%DURATION%|%REQUEST_DURATION%|%REQUEST_TX_DURATION%|%RESPONSE_DURATION%|%RESPONSE_TX_DURATION%",
+      "5|1|2|3|2"
+    ),
+    (
+      "%COMMON_DURATION(US_TX_BEG:US_TX_END:us)%|%COMMON_DURATION(US_TX_END:DS_RX_BEG)%|%COMMON_DURATION(x:y)%",
+      "500|-|-"
+    ),
     ("%BYTES_RECEIVED%|%BYTES_SENT%|%BYTES_RETRANSMITTED%", "7|9|0"),
     ("%PROTOCOL%|%UPSTREAM_PROTOCOL%|%RESPONSE_CODE%", "HTTP/1.1|HTTP/1.1|200"),
     ("%GRPC_STATUS%|%GRPC_STATUS(SNAKE_STRING)%|%GRPC_STATUS_NUMBER%", "NotFound|NOT_FOUND|5"),
     ("%UPSTREAM_HOST%|%UPSTREAM_CLUSTER%|%ROUTE_NAME%|%DOWNSTREAM_REMOTE_ADDRESS%", "-|-|-|-"),
     ("%DOWNSTREAM_TLS_VERSION%|%DYNAMIC_METADATA(a)%|%FILTER_STATE(a)%", "-|-|-"),
-    ("%COALESCE({\"operators\": [{\"command\": \"REQ\", \"param\": \"no\"}, {\"command\": \"REQ\", \"param\": \"x-a\"}]}):1%", "o"),
+    (
+      "%COALESCE({\"operators\": [{\"command\": \"REQ\", \"param\": \"no\"}, {\"command\": \"REQ\", \"param\": \"x-a\"}]}):1%",
+      "o"
+    ),
   ])
   func text(_ format: String, _ expected: String) throws {
     #expect(try FormatFixture().write(format) == expected)
@@ -97,7 +106,9 @@ struct FormatProgramTests {
   @Test func flagsInTheirOrder() throws {
     let fixture = try FormatFixture()
     fixture.info.flags = [.upstreamRetryLimitExceeded, .upstreamConnectionFailure]
-    #expect(try fixture.write("%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%") == "URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure")
+    #expect(
+      try fixture.write("%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%")
+        == "URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure")
     fixture.info.flags = [.connectAttemptsExceeded, .upstreamConnectionFailure]
     #expect(try fixture.write("%RESPONSE_FLAGS%") == "UF,URX")
     #expect(ResponseFlags(short: "URX") == [.upstreamRetryLimitExceeded, .connectAttemptsExceeded])
@@ -107,7 +118,9 @@ struct FormatProgramTests {
   @Test func detailsWithoutWhiteSpace() throws {
     let fixture = try FormatFixture()
     fixture.info.details = fixture.text("a b\tc")
-    #expect(try fixture.write("%RESPONSE_CODE_DETAILS%|%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%") == "a_b_c|a b\tc")
+    #expect(
+      try fixture.write("%RESPONSE_CODE_DETAILS%|%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%")
+        == "a_b_c|a b\tc")
   }
 
   @Test func identifiers() throws {
@@ -124,15 +137,18 @@ struct FormatProgramTests {
     fixture.add("x-q", "a\"b\\c\n\u{1}é", to: fixture.request)
     func parsed(_ text: String) throws -> FormatJSON { .text(try FormatParser.parse(text)) }
     let value = FormatJSON.object([
-      .init(key: "a\"", value: try parsed("%REQ(x-q)%")), .init(key: "b", value: try parsed("%RESPONSE_CODE%")),
-      .init(key: "c", value: try parsed("%REQ(no)%")), .init(key: "d", value: try parsed("%REQ(no)%x%RESPONSE_CODE%")),
+      .init(key: "a\"", value: try parsed("%REQ(x-q)%")),
+      .init(key: "b", value: try parsed("%RESPONSE_CODE%")),
+      .init(key: "c", value: try parsed("%REQ(no)%")),
+      .init(key: "d", value: try parsed("%REQ(no)%x%RESPONSE_CODE%")),
       .init(key: "e", value: .list([.number(1), .number(1.5), .bool(true), .null, try parsed("plain")])),
       .init(key: "f", value: .object([.init(key: "g", value: try parsed("%REQ(no)%"))])),
     ])
     var format = FormatString(.json(value))
     #expect(
       fixture.write(format)
-        == #"{"a\"":"a\"b\\c\n\u0001é","b":200,"c":null,"d":"-x200","e":[1,1.5,true,null,"plain"],"f":{"g":null}}"# + "\n")
+        == #"{"a\"":"a\"b\\c\n\u0001é","b":200,"c":null,"d":"-x200","e":[1,1.5,true,null,"plain"],"f":{"g":null}}"#
+        + "\n")
     format.omitEmptyValues = true
     #expect(
       fixture.write(format)
@@ -166,7 +182,9 @@ struct FormatAddressTextTests {
 
   @Test func asTheModelWritesThem() {
     var random = RandomSource()
-    var addresses: [IPAddress] = [.anyV4, .anyV6, IPAddress(v6High: 0, low: 1), IPAddress(v6High: 0, low: 0xffff_0102_0304)]
+    var addresses: [IPAddress] = [
+      .anyV4, .anyV6, IPAddress(v6High: 0, low: 1), IPAddress(v6High: 0, low: 0xffff_0102_0304),
+    ]
     for _ in 0..<2000 {
       // Sparse groups, so that runs of zeros come often.
       var groups: [UInt64] = []
@@ -209,7 +227,8 @@ struct CompiledTimeTests {
 
   @Test(arguments: [
     ("", "2016-04-15T20:17:00.310Z"), ("%s.%3f", "1460751420.310"), ("%f|%1f|%9f", "310042000|3|310042000"),
-    ("%E3S|%E*S|%E0S|%E*f|%E2f", "00.310|00.310042|00|310042|31"), ("%Y/%m/%d %H:%M:%S %z %Z", "2016/04/15 20:17:00 +0000 UTC"),
+    ("%E3S|%E*S|%E0S|%E*f|%E2f", "00.310|00.310042|00|310042|31"),
+    ("%Y/%m/%d %H:%M:%S %z %Z", "2016/04/15 20:17:00 +0000 UTC"),
     ("%Ez %E*z %E4Y%ET%H", "+00:00 +00:00:00 2016T20"), ("100%%", "100%"), ("%a %b %e %j", "Fri Apr 15 106"),
   ])
   func formats(_ format: String, _ expected: String) {

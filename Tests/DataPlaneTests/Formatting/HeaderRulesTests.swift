@@ -7,7 +7,9 @@ import Testing
 struct HeaderRulesTests {
   nonisolated(unsafe) private static var kept: [HeaderRules] = []
 
-  private func addition(_ name: String, _ value: String, _ action: HeaderAddition.Action = .appendIfExistsOrAdd) throws -> HeaderAddition {
+  private func addition(
+    _ name: String, _ value: String, _ action: HeaderAddition.Action = .appendIfExistsOrAdd
+  ) throws -> HeaderAddition {
     var format = FormatString(.text(try FormatParser.parse(value)))
     format.omitEmptyValues = true
     var addition = HeaderAddition(name: name, value: format)
@@ -46,7 +48,8 @@ struct HeaderRulesTests {
 
   @Test func overwritingAndRemoving() throws {
     let request = try apply(
-      [addition("x-a", "%REQ(x-a)%!", .overwriteIfExistsOrAdd), addition("content-type", "more")], remove: ["x-z"]
+      [addition("x-a", "%REQ(x-a)%!", .overwriteIfExistsOrAdd), addition("content-type", "more")],
+      remove: ["x-z"]
     ).request
     #expect(values("x-a", request) == ["one!"])
     // One of the table's own: joined in one line.
@@ -75,10 +78,12 @@ struct HeaderRulesTests {
       let fixture = try FormatFixture()
       let rules = try #require(
         RouteHeaderRules.compile(
-          [level("route"), level("host"), level("table")], mostSpecificWins: wins, names: fixture.worker.names))
+          [level("route"), level("host"), level("table")], mostSpecificWins: wins, names: fixture.worker.names
+        ))
       fixture.with { rules.applyToRequest(fixture.request, &$0) }
       #expect(values("x-l", fixture.request) == [last])
     }
-    #expect(RouteHeaderRules.compile([HeaderRuleSet()], mostSpecificWins: true, names: HeaderNameTable()) == nil)
+    #expect(
+      RouteHeaderRules.compile([HeaderRuleSet()], mostSpecificWins: true, names: HeaderNameTable()) == nil)
   }
 }

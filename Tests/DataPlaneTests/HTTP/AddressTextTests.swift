@@ -13,7 +13,9 @@ import Testing
     return ByteView(UnsafePointer(space), AddressText.write(address, mapped: mapped, to: space)).string
   }
 
-  @Test(arguments: ["0.0.0.0", "255.255.255.255", "1.20.3.100", "::", "::1", "2001:db8::1:0:0:1", "::ffff:1.2.3.4"])
+  @Test(arguments: [
+    "0.0.0.0", "255.255.255.255", "1.20.3.100", "::", "::1", "2001:db8::1:0:0:1", "::ffff:1.2.3.4",
+  ])
   func readAndWritten(_ text: String) throws {
     #expect(written(try #require(parse(text))) == text)
     #expect(parse(text) == IPAddress(text))

@@ -75,7 +75,9 @@ import Testing
 
   @Test func fieldsAreJoined() {
     let map = HeaderMap()
-    for (id, value) in [(HeaderID.via, "a"), (.xForwardedFor, "1"), (.via, ""), (.via, "b")] as [(HeaderID, StaticString)] {
+    for (id, value) in [(HeaderID.via, "a"), (.xForwardedFor, "1"), (.via, ""), (.via, "b")]
+      as [(HeaderID, StaticString)]
+    {
       map.add(id, "n", value: value)
     }
     map.join(.via)

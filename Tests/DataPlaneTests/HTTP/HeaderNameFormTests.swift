@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct HeaderNameFormTests {
   @Test(arguments: [
-    ("content-length", "Content-Length"), ("x_y.z", "X_Y.Z"), ("2a-b3c", "2a-B3c"), ("", ""), ("-", "-"), ("etag", "Etag"), ("a--b", "A--B"),
+    ("content-length", "Content-Length"), ("x_y.z", "X_Y.Z"), ("2a-b3c", "2a-B3c"), ("", ""), ("-", "-"),
+    ("etag", "Etag"), ("a--b", "A--B"),
   ])
   func properCase(_ name: String, _ expected: String) {
     var bytes = Array(name.utf8)
@@ -15,7 +16,9 @@ import Testing
     #expect(String(decoding: bytes, as: UTF8.self) == expected)
   }
 
-  @Test(arguments: [("HTTP/1.1 200 Fine Then\r\n", "Fine Then"), ("HTTP/1.1 200 \r\n", ""), ("HTTP/1.1 200\r\n", "")])
+  @Test(arguments: [
+    ("HTTP/1.1 200 Fine Then\r\n", "Fine Then"), ("HTTP/1.1 200 \r\n", ""), ("HTTP/1.1 200\r\n", ""),
+  ])
   func reasons(_ line: String, _ expected: String) {
     #expect(Array(line.utf8).withView { HeaderNameForm.reason(of: $0).string } == expected)
   }

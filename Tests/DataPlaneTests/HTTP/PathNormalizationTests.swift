@@ -26,7 +26,10 @@ import Testing
     #expect(made("/a%00") { PathNormalization.normalize($0, to: $1) } == nil)
   }
 
-  @Test(arguments: [("/a/b.c/d-e_f~g", true), ("/a//b", true), ("/.a", false), ("/%41", false), ("/\\", false), ("/a|", false)])
+  @Test(arguments: [
+    ("/a/b.c/d-e_f~g", true), ("/a//b", true), ("/.a", false), ("/%41", false), ("/\\", false),
+    ("/a|", false),
+  ])
   func whatIsNormal(_ path: String, _ expected: Bool) {
     #expect(Array(path.utf8).withView { PathNormalization.isNormal($0) } == expected)
   }

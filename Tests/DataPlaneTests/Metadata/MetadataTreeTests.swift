@@ -139,7 +139,10 @@ import Testing
   @Test func matchers() {
     let tree = MetadataTree(
       Metadata(namespaces: [
-        "m": ["s": .string("abc"), "n": .number(2), "b": .bool(true), "z": .null, "l": .list([.number(1), .number(2)])]
+        "m": [
+          "s": .string("abc"), "n": .number(2), "b": .bool(true), "z": .null,
+          "l": .list([.number(1), .number(2)]),
+        ]
       ]))
     func matches(_ key: String, _ value: ValueMatcher, invert: Bool = false) -> Bool {
       var model = MetadataMatcher(namespace: "m", path: [key], value: value)

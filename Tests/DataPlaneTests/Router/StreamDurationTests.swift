@@ -5,12 +5,16 @@ import Testing
 @testable import DataPlane
 
 @Suite struct StreamDurationTests {
-  private func timeout(_ text: String) -> UInt64? { Array(text.utf8).withView { StreamDuration.grpcTimeout($0) } }
+  private func timeout(_ text: String) -> UInt64? {
+    Array(text.utf8).withView { StreamDuration.grpcTimeout($0) }
+  }
 
-  @Test(arguments: [
-    ("1H", 3_600_000_000_000), ("2M", 120_000_000_000), ("3S", 3_000_000_000), ("4m", 4_000_000), ("5u", 5_000), ("6n", 6),
-    ("0m", 0), ("99999999S", 99_999_999_000_000_000), ("99999999H", 1 << 62),
-  ] as [(String, UInt64)])
+  @Test(
+    arguments: [
+      ("1H", 3_600_000_000_000), ("2M", 120_000_000_000), ("3S", 3_000_000_000), ("4m", 4_000_000),
+      ("5u", 5_000), ("6n", 6),
+      ("0m", 0), ("99999999S", 99_999_999_000_000_000), ("99999999H", 1 << 62),
+    ] as [(String, UInt64)])
   func grpcTimeouts(_ text: String, _ expected: UInt64) { #expect(timeout(text) == expected) }
 
   @Test(arguments: ["", "S", "1", "1s", "-1S", "1.5S", "123456789S", " 1S"])

@@ -43,7 +43,8 @@ enum ForwardedForFuzz {
   private static func writeAndRead(_ address: IPAddress) {
     withExactCopy([UInt8](repeating: 0, count: AddressText.maxLength)[...]) { base, _ in
       let length = AddressText.write(address, to: base)
-      expect(AddressText.parse(ByteView(UnsafePointer(base), length)) == address, "written and not read again")
+      expect(
+        AddressText.parse(ByteView(UnsafePointer(base), length)) == address, "written and not read again")
     }
   }
 }

@@ -22,7 +22,6 @@ enum FuzzTarget: String, CaseIterable {
     case .format: FormatFuzz.run(Array(input))
     case .path: PathFuzz.run(Array(input))
     case .forwardedFor: ForwardedForFuzz.run(Array(input))
-    case .format: FormatFuzz.run(Array(input))
     }
   }
 }

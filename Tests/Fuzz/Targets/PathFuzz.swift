@@ -28,7 +28,8 @@ enum PathFuzz {
     for segment in normal.split(separator: UInt8(ascii: "/")) {
       let name = segment.prefix { $0 != UInt8(ascii: ";") }
       // What stands behind a dot segment's parameters was compared with the segment as it came.
-      expect(!(name.count == segment.count && (name.elementsEqual(".".utf8) || name.elementsEqual("..".utf8))),
+      expect(
+        !(name.count == segment.count && (name.elementsEqual(".".utf8) || name.elementsEqual("..".utf8))),
         "a dot segment is left")
     }
   }

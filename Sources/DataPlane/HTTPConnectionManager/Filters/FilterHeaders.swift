@@ -127,7 +127,8 @@ struct FilterHeaders {
     (joined + old.count + 1).update(from: value.base, count: value.count)
     let text = ByteView(UnsafePointer(joined), old.count + 1 + value.count)
     if pseudo(name) != nil { return set(name, text) }
-    guard let id = changeable(name), id != .contentLength, let first = head.headers.position(of: id, name) else {
+    guard let id = changeable(name), id != .contentLength, let first = head.headers.position(of: id, name)
+    else {
       return MARTLET_E_ARGUMENT
     }
     head.headers.entries[first].value = text.base

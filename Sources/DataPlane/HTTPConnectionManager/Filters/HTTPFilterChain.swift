@@ -233,7 +233,9 @@ final class HTTPFilterChainInstance {
   }
 
   func reply(_ reply: Reply, by slot: HTTPFilterSlot) -> martlet_status {
-    if creating || isOver || wanted.reply != nil || wanted.reset || streamedBy != nil { return MARTLET_E_STATE }
+    if creating || isOver || wanted.reply != nil || wanted.reset || streamedBy != nil {
+      return MARTLET_E_STATE
+    }
     enter()
     if reply.isStreamed { streamedBy = slot }
     request.isOver = true

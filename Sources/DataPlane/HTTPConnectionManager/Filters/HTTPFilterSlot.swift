@@ -24,7 +24,8 @@ final class HTTPFilterSlot: FilterScope {
   let request: HTTPFilterPlace
   let response: HTTPFilterPlace
 
-  init(_ instance: HTTPFilterChainInstance, _ factory: HTTPFilterFactory, index: Int, context: WorkerContext) {
+  init(_ instance: HTTPFilterChainInstance, _ factory: HTTPFilterFactory, index: Int, context: WorkerContext)
+  {
     self.instance = instance
     self.factory = factory
     self.index = index

@@ -210,7 +210,8 @@ enum HostHTTPServices {
         reset: { handle in withSlot(handle) { $0.instance.reset() } },
         route_config: { handle, level, out in
           withSlot(handle) { slot in
-            guard let config = slot.instance.stream?.routeFilters?.config(slot.index, level: Int(level)) else {
+            guard let config = slot.instance.stream?.routeFilters?.config(slot.index, level: Int(level))
+            else {
               return MARTLET_E_NOT_FOUND
             }
             out?.pointee = config
@@ -231,7 +232,9 @@ enum HostHTTPServices {
             guard !slot.isEnding, let stream = slot.instance.stream, !slot.instance.request.headIsOut,
               stream.routeForwards
             else { return MARTLET_E_STATE }
-            guard let cluster = slot.context.clusterDirectory.find(view(name)) else { return MARTLET_E_NOT_FOUND }
+            guard let cluster = slot.context.clusterDirectory.find(view(name)) else {
+              return MARTLET_E_NOT_FOUND
+            }
             stream.clusterOverride = cluster
             return MARTLET_OK
           }
