@@ -8,6 +8,7 @@ final class ControlThread: @unchecked Sendable {
   private var queue: [() -> Void] = []
   private var timers: [Timer] = []
   private var isStopping = false
+  private var hasEnded = false
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let changed: UnsafeMutablePointer<pthread_cond_t>
@@ -43,7 +44,7 @@ final class ControlThread: @unchecked Sendable {
     pthread_mutex_lock(mutex)
     let wasStopping = isStopping
     isStopping = true
-    pthread_cond_signal(changed)
+    pthread_cond_broadcast(changed)
     pthread_mutex_unlock(mutex)
     if !wasStopping { pthread_join(thread, nil) }
   }
@@ -63,18 +64,22 @@ final class ControlThread: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     if isStopping { return false }
     queue.append(message)
-    pthread_cond_signal(changed)
+    pthread_cond_broadcast(changed)
     return true
   }
 
-  /// Runs `body` there and waits for it.
+  /// Runs `body` there and waits for it. When the thread has ended, it is run here: nothing else of
+  /// plugins runs any more then.
   func run<Result>(_ body: () -> Result) -> Result {
     if isCurrent { return body() }
     return withoutActuallyEscaping(body) { body in
       let answer = Answer<Result>()
       let task = OneCall(body)
-      post { answer.give(task.run()) }
-      return answer.wait()
+      if post({ answer.give(task.run()) }) { return answer.wait() }
+      pthread_mutex_lock(mutex)
+      while !hasEnded { pthread_cond_wait(changed, mutex) }
+      pthread_mutex_unlock(mutex)
+      return task.run()
     }
   }
 
@@ -125,6 +130,8 @@ final class ControlThread: @unchecked Sendable {
         pthread_cond_wait(changed, mutex)
       }
     }
+    hasEnded = true
+    pthread_cond_broadcast(changed)
     pthread_mutex_unlock(mutex)
   }
 }

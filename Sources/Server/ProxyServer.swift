@@ -41,8 +41,8 @@ public final class ProxyServer: Sendable {
   let options: ServerOptions
   let log: Log
   let plugins: PluginHost
-  /// One reload at a time.
-  let reloading = Mutex(())
+  /// One reload at a time; true: none any more, the process ends.
+  let reloading = Mutex(false)
   let dataPlane: DataPlane
   let statisticsView: StatisticsView
   let began: ContinuousClock.Instant
@@ -281,7 +281,11 @@ public final class ProxyServer: Sendable {
   /// is wrong with them, what runs goes on as it is. From any thread.
   /// - Returns: What stands in the way; empty: it is done.
   func reload() -> [String] {
-    reloading.withLock { _ in
+    reloading.withLock { isOver in
+      if isOver || shared.withLock({ $0.quitRequested || $0.lifecycle.state == .draining }) {
+        log.write(.warning, .main, "not reloaded: the process is ending")
+        return ["the process is ending"]
+      }
       let set = plugins.scan()
       let problems = apply(set)
       if problems.isEmpty {
@@ -369,10 +373,13 @@ public final class ProxyServer: Sendable {
   }
 
   private func stop(_ accessLog: BufferedFile?) {
+    // A reload that waits for names is given up.
+    shared.withLock { $0.quitRequested = true }
+    reloading.withLock { $0 = true }
     dataPlane.stop()
     shared.withLock { $0.configuration = ProxyConfiguration() }
-    plugins.stop()
     shared.withLock { $0.admin }?.stop()
+    plugins.stop()
     accessLog?.flush()
     log.write(.info, .main, "exiting")
   }

@@ -313,6 +313,8 @@ final class HTTPFilterChainInstance {
       return
     }
     if let reply = all.reply {
+      // What was to go on belongs to messages that the reply takes the place of.
+      for slot in slots { slot.forgetWishes() }
       if reply.isStreamed { streamedHeadIsOut = true }
       stream?.reply(reply)
       if streamedBy != nil { sendStreamed() }
@@ -363,10 +365,7 @@ final class HTTPFilterChainInstance {
       slot.cancelTimers()
       slot.request.clear()
       slot.response.clear()
-      slot.requestGoesOn = false
-      slot.responseGoesOn = false
-      slot.requestPasses = 0
-      slot.responsePasses = 0
+      slot.forgetWishes()
     }
     streamed.removeAll()
     for slot in slots {

@@ -42,6 +42,14 @@ final class HTTPFilterSlot: FilterScope {
     super.init(kind: .stream, context: context, plugin: factory.scope?.plugin, name: factory.name)
   }
 
+  /// Nothing that was asked for and not carried out is wanted any more.
+  func forgetWishes() {
+    requestGoesOn = false
+    responseGoesOn = false
+    requestPasses = 0
+    responsePasses = 0
+  }
+
   func place(_ direction: martlet_direction) -> HTTPFilterPlace? {
     switch direction {
     case MARTLET_REQUEST: request
