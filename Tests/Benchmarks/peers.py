@@ -131,7 +131,8 @@ class Running:
     def __init__(self, peer, kind, origin_ports=(0, 0), plugins=None):
         """`plugins` is the folder of the benchmark's own, for the kinds of configuration with filters."""
         self.peer = peer
-        self.beside = None  # the same proxy without filters, in the rows that compare the two
+        self.beside = None  # the same proxy without filters, in the rows that compare the two,
+        self.bare_first = False  # and which of them is to be measured first
         self.directory = tempfile.mkdtemp(prefix=f"bench-{peer.name}-")
         names = ("LISTEN", "ADMIN", "SERVICE_V1", "SERVICE_V2")
         ports = {name: free_port() for name in names}

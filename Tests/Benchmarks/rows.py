@@ -148,9 +148,9 @@ def measure_filters(row, running, origin, seconds):
     works = row.kind.startswith("work-")
     before = http_probe.counter(running.admin, "bench_work") if works else 0
     samples = {}
-    running.turn = not getattr(running, "turn", False)
-    for proxy in (running, running.beside) if running.turn else (running.beside, running):
+    for proxy in (running.beside, running) if running.bare_first else (running, running.beside):
         samples[proxy] = measure_load(row, proxy, origin, seconds)
+    running.bare_first = not running.bare_first
     filtered, bare = samples[running], samples[running.beside]
     if works:
         counted = http_probe.counter(running.admin, "bench_work") - before
