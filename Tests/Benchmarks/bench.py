@@ -33,9 +33,12 @@ from rows import ROWS
 
 
 class Origin:
-    """The origin server and the load client, compiled for this run into a scratch directory."""
+    """The origin server and the load client, and where a row needs them the plugins with the rows'
+    filters, compiled for this run into a scratch directory."""
 
-    def __init__(self, load):
+    def __init__(self, load, with_plugins):
+        self.plugins = None
+        self.with_plugins = with_plugins
         self.directory = tempfile.mkdtemp(prefix="bench-origin-")
         self.process = None
         self.tools = {"load": load, "wrk": shutil.which("wrk")}
@@ -46,6 +49,8 @@ class Origin:
                 self.tools[name] = f"{self.directory}/{name}"
                 source = str(proxies.HERE / f"{name}.c")
                 subprocess.run(["gcc", "-O2", "-Wall", "-o", self.tools[name], source], check=True)
+            if self.with_plugins:
+                self.build_plugins()
             self.process = start([self.tools["backend"]], LOAD_CORE, stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, text=True)
             self.ports = tuple(int(n) for n in self.process.stdout.readline().split())
@@ -53,6 +58,14 @@ class Origin:
             self.__exit__()
             raise
         return self
+
+    def build_plugins(self):
+        self.plugins = f"{self.directory}/plugins"
+        include = f"-I{proxies.ROOT}/Sources/CMartletABI/include"
+        for name, library in (("martlet", "bench.so"), ("envoy", "libbench.so")):
+            pathlib.Path(self.plugins, name).mkdir(parents=True)
+            subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", include, "-o",
+                            f"{self.plugins}/{name}/{library}", str(proxies.HERE / f"plugins/{name}.c")], check=True)
 
     def __exit__(self, *_):
         if self.process:
@@ -71,9 +84,12 @@ def measure_row(row, peers, origin, rounds, seconds, problems):
         running = {}
         if row.resident:
             for peer in peers:
-                proxy = stack.enter_context(proxies.Running(peer, row.kind, origin.ports))
+                proxy = stack.enter_context(proxies.Running(peer, row.kind, origin.ports, origin.plugins))
                 try:
                     proxy.check(row.kind)
+                    if row.beside:
+                        proxy.beside = stack.enter_context(proxies.Running(peer, row.beside, origin.ports))
+                        proxy.beside.check(row.beside)
                     running[peer.name] = proxy
                 except (Failure, OSError, ValueError) as error:
                     problem(problems, row, peer, error)
@@ -96,7 +112,7 @@ def measure_row(row, peers, origin, rounds, seconds, problems):
 def measure_once(row, peer, resident, origin, seconds):
     if resident:
         return row.measure(row, resident, origin, seconds)
-    with proxies.Running(peer, row.kind, origin.ports) as running:
+    with proxies.Running(peer, row.kind, origin.ports, origin.plugins) as running:
         if row.kind != "start":
             running.check(row.kind)
         return row.measure(row, running, origin, seconds)
@@ -152,7 +168,7 @@ def main():
     rows = [row for row in ROWS if row.name in chosen.row]
     versions = {peer.name: peer.version() for peer in found}
     results = {}
-    with Origin(chosen.load) as origin:
+    with Origin(chosen.load, any(row.needs_plugins for row in rows)) as origin:
         for row in rows:
             say(f"{row.name}: {row.title}")
             taking_part = [peer for peer in found if peer.name not in row.without]

@@ -17,6 +17,7 @@ from processes import PROXY_CORE, Failure, family, free_port, start, stop
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+FILTERS = ("work", "noop", "probe")  # the kinds of configuration with plugin filters: work-4
 QUICKSTART = ROOT / "Samples/quickstart/envoy.yaml"
 
 
@@ -57,6 +58,17 @@ def with_table(text, shape, count):
     return first + "".join(lines) + behind
 
 
+def with_filters(text, entry, shape, count):
+    """The HTTP configuration with plugin filters before its router: `count` that work, or that do nothing
+    (work, noop), or that many that do nothing between two probes. `entry` is one filter in the chain."""
+    entry = "".join(line for line in entry.splitlines(True) if not line.startswith("#"))
+    types = [shape.capitalize()] * count if shape != "probe" else ["First", *["Noop"] * count, "Last"]
+    entries = [entry.replace("@TYPE@", kind).replace("@NAME@", f"x-bench-{number}")
+               for number, kind in enumerate(types, 1)]
+    router = "          - name: envoy.filters.http.router\n"
+    return text.replace(router, "".join(entries) + router)
+
+
 class Peer:
     """One proxy. `folder` and `suffix` name its templates; `flags` start it on a file."""
 
@@ -81,7 +93,12 @@ class Peer:
             return re.sub(r"(?<=port_value: )\d+", lambda m: str(ports[fixed[m.group(0)]]), text)
         shape, _, count = kind.partition("-")
         if count:
-            text = with_table((HERE / "peers/envoy/http.yaml").read_text(), shape, int(count))
+            text = (HERE / "peers/envoy/http.yaml").read_text()
+            if shape in FILTERS:
+                entry = (HERE / f"peers/envoy/filter-{self.name}.yaml").read_text()
+                text = with_filters(text, entry, shape, int(count))
+            else:
+                text = with_table(text, shape, int(count))
         else:
             text = (HERE / "peers" / self.folder / f"{kind}.{self.suffix}").read_text()
         values = dict(ports, DIRECTORY=directory)
@@ -100,16 +117,27 @@ def all_peers():
     ]
 
 
+def environment(kind, plugins):
+    """What a proxy is started with: where it finds the benchmark's plugins, if its kind has filters."""
+    if kind.partition("-")[0] not in FILTERS:
+        return None
+    paths = [f"{plugins}/martlet", *filter(None, [os.environ.get("MARTLET_PLUGIN_PATH")])]
+    return dict(os.environ, MARTLET_PLUGIN_PATH=":".join(paths), ENVOY_DYNAMIC_MODULES_SEARCH_PATH=f"{plugins}/envoy")
+
+
 class Running:
     """A started proxy in a scratch directory of its own; a context manager that ends it."""
 
-    def __init__(self, peer, kind, origin_ports=(0, 0)):
+    def __init__(self, peer, kind, origin_ports=(0, 0), plugins=None):
+        """`plugins` is the folder of the benchmark's own, for the kinds of configuration with filters."""
         self.peer = peer
+        self.beside = None  # the same proxy without filters, in the rows that compare the two,
+        self.bare_first = False  # and which of them is to be measured first
         self.directory = tempfile.mkdtemp(prefix=f"bench-{peer.name}-")
         names = ("LISTEN", "ADMIN", "SERVICE_V1", "SERVICE_V2")
         ports = {name: free_port() for name in names}
         ports["ORIGIN_HTTP"], ports["ORIGIN_TCP"] = origin_ports
-        self.port = ports["LISTEN"]
+        self.port, self.admin = ports["LISTEN"], ports["ADMIN"]
         path = pathlib.Path(self.directory) / f"{kind}.{peer.suffix}"
         path.write_text(peer.configuration(kind, ports, self.directory))
         command = [peer.binary, *peer.flags, str(path)]
@@ -119,7 +147,7 @@ class Running:
         self.started = time.perf_counter()
         try:
             self.process = start(command, PROXY_CORE, stdin=subprocess.DEVNULL, stdout=self.log,
-                                 stderr=subprocess.STDOUT, cwd=self.directory)
+                                 stderr=subprocess.STDOUT, cwd=self.directory, env=environment(kind, plugins))
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -145,6 +173,8 @@ class Running:
         self.poll(lambda: socket.create_connection(("127.0.0.1", self.port), timeout=5).close(), 20)
         try:
             (http_probe.check_tcp if kind.startswith("tcp") else http_probe.check_http)(self.port)
+            if kind.startswith("work-"):
+                http_probe.check_work(self.port, int(kind.partition("-")[2]))
         except (Failure, OSError) as error:
             time.sleep(0.1)
             if self.process.poll() is None:

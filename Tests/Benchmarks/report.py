@@ -48,6 +48,8 @@ def judge(figure, results):
         else:
             value = median(results.get("martlet", []), figure.key)
         verdicts.append(None if value is None else value <= goal.limit)
+    if not verdicts:
+        return "-", "-"
     if None in verdicts:
         return ", ".join(words), "-"
     return ", ".join(words), "met" if all(verdicts) else "MISSED"

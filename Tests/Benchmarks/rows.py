@@ -7,12 +7,13 @@ figure, Martlet's divided by the peer's; a goal against no peer is the figure it
 import dataclasses
 import json
 import re
+import statistics
 import subprocess
 import time
 
 import http_probe
 from processes import LOAD_CORE, PROXY_CORE, Failure, cpu_seconds, resident_kib, start, stolen_seconds
-from peers import Running
+from peers import FILTERS
 
 MIB = 1 << 20
 
@@ -43,7 +44,11 @@ class Row:
     connections: int = 0
     resident: bool = True  # one process serves all rounds; otherwise each round starts its own
     most_rounds: int = 99
+    beside: str = ""     # kind of configuration that a second process of each peer runs, to compare with
 
+    @property
+    def needs_plugins(self):
+        return self.kind.partition("-")[0] in FILTERS
 
 
 # --- load rows -------------------------------------------------------------------------------
@@ -109,12 +114,17 @@ def measure_load(row, running, origin, seconds):
     elapsed = time.perf_counter() - began
     cpu, waited = (after - before for after, before in zip(cpu_seconds(pids), (cpu, waited)))
     stolen = stolen_seconds(PROXY_CORE) - stolen
-    if load["errors"] or load["non2xx"] or not load["requests"]:
-        raise Failure(f"{load['requests']} answers, {load['errors']} errors, {load['non2xx']} not 2xx")
+    check_answers(load)
     check_origin(row, load, seen, http_probe.origin_counters(origin.ports[0]))
     count = (load["up"] + load["down"]) / MIB if row.name == "tcp-large" else load["requests"]
     return {"cpu": cpu * 1e6 / count, "rate": count / elapsed, "busy": cpu / elapsed,
-            "disturbed": (waited + stolen) / elapsed, "p50": load["p50"], "p99": load["p99"]}
+            "disturbed": (waited + stolen) / elapsed, "p50": load["p50"], "p99": load["p99"],
+            "requests": load["requests"]}
+
+
+def check_answers(load):
+    if load["errors"] or load["non2xx"] or not load["requests"]:
+        raise Failure(f"{load['requests']} answers, {load['errors']} errors, {load['non2xx']} not 2xx")
 
 
 def check_origin(row, load, before, after):
@@ -125,6 +135,56 @@ def check_origin(row, load, before, after):
     body = int(row.load[-1]) if row.name == "post-64k" else 0
     if bodies < body * load["requests"]:
         raise Failure(f"the origin saw {bodies} body bytes of {body * load['requests']}")
+
+
+# --- plugin filters --------------------------------------------------------------------------
+
+
+def measure_filters(row, running, origin, seconds):
+    """The load through a chain with plugin filters, and the same through the same proxy without them,
+    one after the other in changing order. That the filters were there is seen by what they count; those
+    that do nothing can only be seen in the configuration, which the proxy would refuse without them."""
+    count = int(row.kind.partition("-")[2])
+    works = row.kind.startswith("work-")
+    before = http_probe.counter(running.admin, "bench_work") if works else 0
+    samples = {}
+    for proxy in (running.beside, running) if running.bare_first else (running, running.beside):
+        samples[proxy] = measure_load(row, proxy, origin, seconds)
+    running.bare_first = not running.bare_first
+    filtered, bare = samples[running], samples[running.beside]
+    if works:
+        counted = http_probe.counter(running.admin, "bench_work") - before
+        if counted < count * filtered["requests"]:
+            raise Failure(f"{counted} counted by {count} filters in {filtered['requests']} requests")
+    return dict(filtered, bare=bare["cpu"], part=filtered["cpu"] / bare["cpu"])
+
+
+ASKED = 5  # requests of a round that have the probe filter time its calls
+
+
+def measure_hooks(row, running, origin, seconds):
+    """What the filters' interface costs, as probe filters measure it from inside: plugins/probe.h.
+    The time of hooks is the median over requests of a load like the other rows', so that they run
+    with caches and predictors as they are under traffic; the calls are timed in loops, and so with
+    everything at hand, by requests that come alone."""
+    count = int(row.kind.partition("-")[2])
+    load = generate(row, running.port, origin.tools, seconds)
+    check_answers(load)
+    before = http_probe.counter(running.admin, "bench_calls")
+    asked = [http_probe.figures(running.port) for _ in range(ASKED)]
+    counted = http_probe.counter(running.admin, "bench_calls") - before
+    first = asked[0]
+    if first["requests"] < load["requests"]:
+        raise Failure(f"the probes saw {first['requests']} requests of {load['requests']}")
+    if counted != ASKED * first["added"]:
+        raise Failure(f"{ASKED * first['added']} added to a counter made {counted}")
+
+    def nanoseconds(name):
+        # Envoy has no calls by number: what a filter of its does for each request is by name.
+        return statistics.median((f[name] or f[f"{name}-name"]) / f["calls"] for f in asked)
+
+    return {"hook": first["hooks"] / count,
+            **{name: nanoseconds(name) for name in ("get", "get-name", "set", "set-name", "add")}}
 
 
 # --- memory and start ------------------------------------------------------------------------
@@ -178,6 +238,22 @@ def load_row(name, title, kind, goals, connections, load=(), without=(), unit="r
                without, load, connections)
 
 
+def filter_row(name, title, kind, goals):
+    """Dynamic modules of Envoy's stand against plugins; nginx and HAProxy are extended in other ways."""
+    figures = (Figure("cpu", "CPU µs a request", ()), Figure("bare", "CPU µs a request without them", ()),
+               Figure("part", "with them / without", goals))
+    return Row(name, title, kind, measure_filters, figures, ("nginx", "haproxy"), connections=16, beside="http")
+
+
+HOOK_FIGURES = (
+    Figure("hook", "ns a no-op hook", (Goal(5.0),)),
+    Figure("get", "ns a header read, by number (Envoy: by name)", (Goal(10.0),)),
+    Figure("get-name", "ns a header read, by name", ()),
+    Figure("set", "ns a header set, by number (Envoy: by name)", (Goal(40.0),)),
+    Figure("set-name", "ns a header set, by name", ()),
+    Figure("add", "ns a counter added to", (Goal(5.0),)),
+)
+
 SIZES = (10, 100, 1_000, 10_000)
 
 
@@ -201,6 +277,12 @@ ROWS = [
              ("exchange", 8 * MIB, 8 * MIB), ("nginx",), "MiB"),
     load_row("tcp-small", "TCP proxy, 64 bytes up and 64 down, 16 connections", "tcp", TCP, 16,
              ("exchange", 48, 64), ("nginx",), "exchange"),
+    filter_row("plugins-4", "The same load as http1-16, through 4 plugin filters that each read a header, set one and "
+               "count", "work-4", (Goal(1.05),)),
+    filter_row("plugins-4-noop", "The same load as http1-16, through 4 plugin filters whose hooks of request and "
+               "response headers do nothing", "noop-4", ()),
+    Row("hook", "What a plugin filter's hooks and calls cost, measured by plugin filters: 64 that do nothing, and "
+        "loops of calls", "probe-64", measure_hooks, HOOK_FIGURES, ("nginx", "haproxy"), connections=16),
     *(table_row(shape, count) for shape in ("routes", "hosts") for count in SIZES),
     Row("idle", "10,000 idle connections", "http", measure_idle,
         (Figure("idle", "KiB a connection", (Goal(2.0),)),), connections=10_000, resident=False,
