@@ -48,6 +48,7 @@ let package = Package(
     // RE2 behind a C face (libre2-dev), and the header of xxHash (libxxhash-dev).
     .target(name: "CMartletRegex", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "CMartletHash"),
+    .target(name: "CMartletScan"),
     .target(
       name: "MartletSDK", dependencies: ["CMartletABI"],
       swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
@@ -56,7 +57,7 @@ let package = Package(
     .target(
       name: "DataPlane",
       dependencies: [
-        "Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CAres",
+        "Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan", "CAres",
       ],
       swiftSettings: dataPlane),
     .target(
@@ -107,6 +108,9 @@ let package = Package(
       path: "Tests/EnvoyConfigurationTests", resources: [.copy("Inputs")], swiftSettings: strict),
     .testTarget(
       name: "AdminTests", dependencies: ["Admin", "Model"], path: "Tests/AdminTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "PluginHostTests", dependencies: ["PluginHost"], path: "Tests/PluginHostTests",
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model"], path: "Tests/ServerTests",

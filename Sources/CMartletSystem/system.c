@@ -2,11 +2,7 @@
 #define _GNU_SOURCE
 #include "CMartletSystem.h"
 
-// For C functions that are called by filters with a handle and nothing else.
-static _Thread_local void *thread_pointer;
-
-void martlet_set_thread_pointer(void *pointer) { thread_pointer = pointer; }
-void *martlet_thread_pointer(void) { return thread_pointer; }
+_Thread_local void *martlet_thread_pointer_value;
 
 int64_t martlet_accept(int32_t fd, struct sockaddr_storage *address, socklen_t *length) {
   MARTLET_RETRY(accept4(fd, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));

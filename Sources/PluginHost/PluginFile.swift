@@ -21,7 +21,8 @@ struct PluginFile {
   static let entry = "martlet_plugin_v1"
 
   static func read(_ path: String) throws(PluginProblem) -> PluginFile {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Not waiting: a pipe in the folder would have the process hang.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw problem(path, String(cString: strerror(errno))) }
     defer { close(descriptor) }
     var status = stat()

@@ -44,6 +44,7 @@ class Row:
     connections: int = 0
     resident: bool = True  # one process serves all rounds; otherwise each round starts its own
     most_rounds: int = 99
+    headers: tuple = ()  # that wrk's requests carry besides Host; such a row is always wrk's
     beside: str = ""     # kind of configuration that a second process of each peer runs, to compare with
 
     @property
@@ -74,10 +75,23 @@ def run(command, seconds):
     return output
 
 
-def run_wrk(tools, port, connections, seconds):
+# What browsers send with a GET, near enough: what is read of a request is not Host alone.
+BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language: en-US,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Referer: http://www.example.com/catalogue/items?page=3&sort=price",
+    "Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=analytics.off",
+)
+
+
+def run_wrk(tools, port, connections, seconds, headers=()):
     url = f"http://127.0.0.1:{port}/small"
-    text = run([tools["wrk"], "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url],
-               seconds)
+    command = [tools["wrk"], "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
+    for header in headers:
+        command += ["-H", header]
+    text = run([*command, url], seconds)
     scale = {"us": 1, "ms": 1e3, "s": 1e6}
 
     def latency(percent):
@@ -97,8 +111,8 @@ def run_wrk(tools, port, connections, seconds):
 
 
 def generate(row, port, tools, seconds):
-    if not row.load and tools["load"] == "wrk":
-        return run_wrk(tools, port, row.connections, seconds)
+    if not row.load and (tools["load"] == "wrk" or row.headers):
+        return run_wrk(tools, port, row.connections, seconds, row.headers)
     mode, *rest = row.load or ("http", "GET", "/small", 0)
     return run_client(tools, [mode, port, row.connections, seconds, *rest], seconds)
 
@@ -267,6 +281,8 @@ def table_row(shape, count):
 ROWS = [
     load_row("http1-16", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections", "http", MOST, 16),
     load_row("http1-128", "HTTP/1.1 keep-alive GET, 70 bytes, 128 connections", "http", MOST, 128),
+    Row("http1-headers", "The same as http1-16, with a browser's headers in each request", "http", measure_load,
+        (Figure("cpu", "CPU µs a request", MOST),), connections=16, headers=BROWSER),
     load_row("http1-log", "HTTP/1.1 keep-alive GET, 70 bytes, 16 connections, access log", "httplog", MOST, 16,
              without=("haproxy",)),
     load_row("post-64k", "HTTP/1.1 POST 64 KiB, 16 connections", "http", BULK, 16,

@@ -30,10 +30,10 @@ BANNED_IN_DATA_PLANE = {
 
 # What a target may import of ours; None for `else` leaves other modules to the package manifest.
 CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "Admin", "Server", "martlet",
-        "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"}
+        "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan"}
 IMPORTS = {
     "Model": {"ours": set(), "else": {"Synchronization"}},
-    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash"},
+    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan"},
                   "else": {"Glibc", "Synchronization", "CAres"}},
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},

@@ -212,9 +212,11 @@ static inline int32_t martlet_reset_on_close(int32_t fd) {
   return martlet_set_option(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-/// A pointer of the calling thread's own; NULL until it is set. Returned unretained.
-void martlet_set_thread_pointer(void *pointer);
-void *martlet_thread_pointer(void);
+/// A pointer of the calling thread's own; NULL until it is set. For C functions that filters call with
+/// a handle and nothing else: one load, since the variable lies in the program itself.
+extern _Thread_local void *martlet_thread_pointer_value __attribute__((tls_model("initial-exec")));
+static inline void martlet_set_thread_pointer(void *pointer) { martlet_thread_pointer_value = pointer; }
+static inline void *martlet_thread_pointer(void) { return martlet_thread_pointer_value; }
 
 /// Bytes that a block of malloc's has room for; 0 for NULL.
 static inline size_t martlet_malloc_size(void *memory) { return malloc_usable_size(memory); }

@@ -5,10 +5,12 @@ import Model
 
 class FilterScope {
   enum Kind { case worker, connection, stream }
-  let kind: Kind
+  final let kind: Kind
   unowned(unsafe) let context: WorkerContext
   /// Nil: a filter of the proxy's own.
-  let plugin: PluginRuntime?
+  final let plugin: PluginRuntime?
+  /// The plugin's, for what happens many times a request.
+  final let tables: UnsafeMutablePointer<PluginRuntime.Tables>?
   /// The filter's name in the configuration, for logs.
   let name: String
   final var handle = Handle.none
@@ -20,6 +22,7 @@ class FilterScope {
     self.kind = kind
     self.context = context
     self.plugin = plugin
+    tables = plugin?.tables
     self.name = name
   }
 
@@ -61,6 +64,7 @@ class FilterScope {
   }
 
   final func cancelTimers() {
+    if timers.isEmpty { return }
     for timer in timers { if let timer { context.reactor.timers.cancel(&timer.id) } }
   }
 }
@@ -134,6 +138,7 @@ final class FilterOnWorker: FilterScope {
     cancelTimers()
     if let object { hooks.destroy?(object) }
     object = nil
+    handles.forget(self)
     handles.filters.remove(handle)
   }
 

@@ -10,46 +10,54 @@ final class HandleTable {
   let filters: Slab<FilterScope>
   /// Nil until the worker has one.
   var context: WorkerContext?
-  private var plugins: [ObjectIdentifier: WeakPlugin] = [:]
-  private var scopes: [ObjectIdentifier: WeakScope] = [:]
-
-  private struct WeakPlugin { weak var runtime: PluginRuntime? }
-  private struct WeakScope { weak var scope: FilterOnWorker? }
+  private let known = KnownOnWorker()
 
   init(worker: Int) {
     connections = Slab(worker: worker, kind: 0)
     filters = Slab(worker: worker, kind: 1)
+    filters.index.pointee.owner = Unmanaged.passUnretained(self).toOpaque()
+  }
+
+  deinit {
+    let own = UnsafeMutableRawPointer(filters.index)
+    if martlet_thread_pointer() == own { martlet_set_thread_pointer(nil) }
   }
 
   /// The time of the worker's present turn.
   var now: UInt64? { context?.reactor.now }
 
   /// Makes this the table of the calling thread, which must be its worker's.
-  func install() { martlet_set_thread_pointer(Unmanaged.passUnretained(self).toOpaque()) }
+  func install() { martlet_set_thread_pointer(filters.index) }
+
+  /// What the thread's pointer names: the filters, which are asked for most.
+  @inline(__always)
+  private static var index: UnsafeMutablePointer<Slab<FilterScope>.Index>? {
+    martlet_thread_pointer()?.assumingMemoryBound(to: Slab<FilterScope>.Index.self)
+  }
 
   /// Nil on a thread that is no worker's.
-  @inline(__always)
   static var current: HandleTable? {
-    guard let table = martlet_thread_pointer() else { return nil }
-    return Unmanaged<HandleTable>.fromOpaque(table).takeUnretainedValue()
+    index?.pointee.owner.map { Unmanaged<HandleTable>.fromOpaque($0).takeUnretainedValue() }
   }
 
   /// Any scope of a filter.
+  static func scope(_ handle: UInt64) -> FilterScope? { borrowed(handle)?.takeUnretainedValue() }
+
+  /// The same for what cannot end the scope: nothing is retained.
   @inline(__always)
-  static func scope(_ handle: UInt64) -> FilterScope? { current?.filters[Handle(rawValue: handle)] }
+  static func borrowed(_ handle: UInt64) -> Unmanaged<FilterScope>? {
+    index?.pointee.find(handle)
+  }
 
   // MARK: Plugins of this worker
 
   /// What a plugin has defined, up to date.
   func runtime(of version: PluginVersion, _ context: WorkerContext) -> PluginRuntime {
-    if let known = plugins[ObjectIdentifier(version)]?.runtime {
+    if let known = known.runtime(of: version) {
       known.update()
       return known
     }
-    plugins = plugins.filter { $0.value.runtime != nil }
-    let made = PluginRuntime(version: version, context: context)
-    plugins[ObjectIdentifier(version)] = WeakPlugin(runtime: made)
-    return made
+    return PluginRuntime(version: version, context: context, known: known)
   }
 
   /// The worker scope of a filter: one, however many chains it stands in.
@@ -57,11 +65,30 @@ final class HandleTable {
     _ binding: FilterBinding, _ hooks: FilterOnWorker.Hooks, _ context: WorkerContext
   ) -> FilterOnWorker {
     let plugin = runtime(of: binding.plugin, context)
-    if let known = scopes[ObjectIdentifier(binding)]?.scope, !known.isEnding { return known }
-    scopes = scopes.filter { $0.value.scope != nil }
+    if let known = known.scopes[ObjectIdentifier(binding)] { return known }
     let made = FilterOnWorker(
       binding: binding, hooks: hooks, plugin: plugin, handles: self, context: context)
-    scopes[ObjectIdentifier(binding)] = WeakScope(scope: made)
+    known.scopes[ObjectIdentifier(binding)] = made
     return made
   }
+
+  /// The scope has ended.
+  func forget(_ scope: FilterOnWorker) { known.scopes[ObjectIdentifier(scope.binding)] = nil }
+}
+
+/// The plugins' things that exist on a worker, to be found again. No weak references: an object that has
+/// had one is counted the slow way for ever, and these are on every request's path.
+final class KnownOnWorker {
+  private var runtimes: [ObjectIdentifier: Unmanaged<PluginRuntime>] = [:]
+  /// Until they end.
+  var scopes: [ObjectIdentifier: FilterOnWorker] = [:]
+
+  func runtime(of version: PluginVersion) -> PluginRuntime? {
+    runtimes[ObjectIdentifier(version)]?.takeUnretainedValue()
+  }
+  func add(_ runtime: PluginRuntime) {
+    runtimes[ObjectIdentifier(runtime.version)] = Unmanaged.passUnretained(runtime)
+  }
+  /// Called as it goes.
+  func remove(of version: PluginVersion) { runtimes[ObjectIdentifier(version)] = nil }
 }

@@ -13,14 +13,27 @@ extension martlet_bytes {
 }
 
 enum HostMetricServices {
+  /// Of a family.
+  @inline(never)
+  private static func member(_ scope: Unmanaged<FilterScope>, _ metric: UInt32) -> PluginRuntime.Word? {
+    scope.takeUnretainedValue().plugin?.word(metric)
+  }
+
   nonisolated(unsafe) static let table: UnsafePointer<martlet_host_metrics> = {
     let table = UnsafeMutablePointer<martlet_host_metrics>.allocate(capacity: 1)
     table.initialize(
       to: martlet_host_metrics(
         size: UInt32(MemoryLayout<martlet_host_metrics>.size),
         add: { handle, metric, amount in
-          guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
-          guard let word = scope.plugin?.word(metric) else { return MARTLET_E_ARGUMENT }
+          guard let scope = HandleTable.borrowed(handle) else { return MARTLET_E_GONE }
+          let tables = scope._withUnsafeGuaranteedRef { $0.tables }
+          let found: PluginRuntime.Word?
+          if let tables, Int(metric) < tables.pointee.wordCount {
+            found = tables.pointee.words[Int(metric)]
+          } else {
+            found = member(scope, metric)
+          }
+          guard let word = found else { return MARTLET_E_ARGUMENT }
           word.pointee.store(word.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
           return MARTLET_OK
         },

@@ -7,23 +7,37 @@ import Synchronization
 final class PluginRuntime {
   let version: PluginVersion
   private unowned(unsafe) let context: WorkerContext
+  private let known: KnownOnWorker
   struct Header {
     let id: HeaderID
-    let name: OwnedText
     /// A pseudo-header, `host`, or a field that filters may not change or that frames: looked at by name.
     let isSpecial: Bool
+    let name: ByteView
   }
-  private(set) var headers: [Header] = []
+  /// What is looked up many times a request, at an address that stays.
+  struct Tables {
+    fileprivate(set) var headers: UnsafeMutablePointer<Header>
+    fileprivate(set) var headerCount = 0
+    fileprivate(set) var words: UnsafeMutablePointer<Word?>
+    fileprivate(set) var wordCount = 0
+
+    @inline(__always)
+    func header(_ number: UInt32) -> Header? {
+      Int(number) < headerCount ? headers[Int(number)] : nil
+    }
+  }
+  typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
+  let tables: UnsafeMutablePointer<Tables>
+  private var headerNames: [OwnedText] = []
   private(set) var formats: [FormatProgram] = []
   /// Nil where RE2 has no memory for it.
   private(set) var expressions: [RegularExpression?] = []
   private(set) var runtimeSlots: [RuntimeSlot] = []
   private(set) var formatNeeds: FormatNeeds = []
   private var metrics: [PluginMetric] = []
-  /// Counters and gauges: those that were defined by their numbers, members of families from `seriesBase`.
-  private var words: [UnsafeMutablePointer<Atomic<UInt64>>?] = []
   private var histograms: [PagedCounts?] = []
-  private var series: [UnsafeMutablePointer<Atomic<UInt64>>] = []
+  /// Counters and gauges that are members of families, from `seriesBase` on.
+  private var series: [Word] = []
   /// Of the members, in the order of `series`.
   private var seriesKinds: [PluginMetric.Kind] = []
   private var families: [Int: Family] = [:]
@@ -38,22 +52,50 @@ final class PluginRuntime {
   /// Members of a family on one worker; the rest share one.
   static let seriesLimit = 1000
 
-  init(version: PluginVersion, context: WorkerContext) {
+  init(version: PluginVersion, context: WorkerContext, known: KnownOnWorker) {
     self.version = version
     self.context = context
+    self.known = known
+    tables = .allocate(capacity: 1)
+    tables.initialize(to: Tables(headers: .allocate(capacity: 1), words: .allocate(capacity: 1)))
+    known.add(self)
     update()
+  }
+
+  deinit {
+    known.remove(of: version)
+    tables.pointee.headers.deallocate()
+    tables.pointee.words.deallocate()
+    tables.deallocate()
+  }
+
+  /// Room for what has been defined since.
+  private func grow<Element>(
+    _ base: inout UnsafeMutablePointer<Element>, _ count: Int, to wanted: Int
+  ) {
+    let larger = UnsafeMutablePointer<Element>.allocate(capacity: Swift.max(wanted, 1))
+    larger.moveInitialize(from: base, count: count)
+    base.deallocate()
+    base = larger
   }
 
   /// Takes over what has been defined since.
   func update() {
     let all = version.resources
-    for name in all.headers.values[headers.count...] {
+    let firstHeader = tables.pointee.headerCount
+    if all.headers.values.count > firstHeader {
+      grow(&tables.pointee.headers, firstHeader, to: all.headers.values.count)
+    }
+    for name in all.headers.values[firstHeader...] {
       let id = context.names.intern(name) ?? .unknown
-      headers.append(
-        Header(
-          id: id, name: OwnedText(String(decoding: name, as: UTF8.self)),
-          isSpecial: name[0] == UInt8(ascii: ":") || id == .host || id == .contentLength || id == .unknown
-            || HTTP1Encoder.isHopByHop(id)))
+      let text = OwnedText(name)
+      headerNames.append(text)
+      let header = Header(
+        id: id,
+        isSpecial: name[0] == UInt8(ascii: ":") || id == .host || id == .contentLength || id == .unknown
+          || HTTP1Encoder.isHopByHop(id), name: text.view)
+      (tables.pointee.headers + tables.pointee.headerCount).initialize(to: header)
+      tables.pointee.headerCount += 1
     }
     for format in all.parsedFormats[formats.count...] {
       let program = FormatProgram(format, names: context.names)
@@ -66,6 +108,9 @@ final class PluginRuntime {
     for key in all.runtimeKeys.values[runtimeSlots.count...] {
       runtimeSlots.append(context.runtime.slot(key))
     }
+    if all.metrics.values.count > metrics.count {
+      grow(&tables.pointee.words, metrics.count, to: all.metrics.values.count)
+    }
     for metric in all.metrics.values[metrics.count...] { add(metric) }
   }
 
@@ -73,9 +118,11 @@ final class PluginRuntime {
     metrics.append(metric)
     let scope: StatValue.Scope = metric.manager.isEmpty ? .other("") : .http(metric.manager)
     let isFamily = !metric.labels.isEmpty
-    words.append(
+    let word =
       isFamily || metric.kind == .histogram
-        ? nil : context.stats.word(metric.name, kind: metric.statKind, scope: scope, worker: context.index))
+      ? nil : context.stats.word(metric.name, kind: metric.statKind, scope: scope, worker: context.index)
+    (tables.pointee.words + tables.pointee.wordCount).initialize(to: word)
+    tables.pointee.wordCount += 1
     histograms.append(
       metric.kind == .histogram
         ? context.stats.histogram(metric.name, scope: scope, worker: context.index) : nil)
@@ -85,13 +132,13 @@ final class PluginRuntime {
 
   /// Nil: no counter or gauge of that number.
   @inline(__always)
-  func word(_ metric: UInt32) -> UnsafeMutablePointer<Atomic<UInt64>>? {
+  func word(_ metric: UInt32) -> Word? {
     let index = Int(metric)
-    if index < words.count { return words[index] }
+    if index < tables.pointee.wordCount { return tables.pointee.words[index] }
     return member(metric)
   }
 
-  private func member(_ number: UInt32) -> UnsafeMutablePointer<Atomic<UInt64>>? {
+  private func member(_ number: UInt32) -> Word? {
     let index = Int(number) - Int(PluginRuntime.seriesBase)
     return index >= 0 && index < series.count ? series[index] : nil
   }

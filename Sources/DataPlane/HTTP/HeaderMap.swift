@@ -373,9 +373,14 @@ final class HeaderMap {
       addCopy(id, name: name, value: value)
       return
     }
-    entries[first].value = arena.copy(value)
+    let copy = arena.copy(value)
+    entries[first].value = copy
     entries[first].valueLength = UInt32(value.count)
-    while let other = position(of: id, name, from: first + 1) { remove(at: other) }
+    var next = first &+ 1
+    while let other = position(of: id, name, from: next) {
+      remove(at: other)
+      next = other
+    }
   }
 
   /// A copy that lives as long as the map's content.

@@ -25,6 +25,10 @@ final class HTTPStream {
 
   /// Response head of the upstream or of a local reply.
   @inline(__always) var response: MessageHead { router.response }
+  /// The same, not retained.
+  @inline(__always) var borrowedResponse: Unmanaged<MessageHead> {
+    Unmanaged.passUnretained(router.response)
+  }
 
   /// The request has been read to its end.
   private(set) var requestComplete = false
@@ -532,6 +536,7 @@ final class HTTPStream {
   func sendHead(end: Bool) {
     guard let codec else { return }
     responseStarted = true
+    filters?.responseIsOut()
     lastActivity = manager.context.reactor.now
     info.firstDownstreamSent = lastActivity
     info.responseCode = response.status

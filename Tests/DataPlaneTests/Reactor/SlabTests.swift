@@ -58,4 +58,44 @@ private final class Thing {
     }
     #expect(seen.count == 70_000)
   }
+
+  @Test func aPlaceThatIsLentAgainAndAgain() {
+    let slab = Slab<Thing>(worker: 0)
+    weak var gone: Thing?
+    var handles: [Handle] = []
+    do {
+      let thing = Thing(7)
+      gone = thing
+      let place = slab.reserve()
+      for _ in 0..<1000 {
+        let handle = slab.lend(thing, at: place)
+        #expect(slab[handle] === thing)
+        #expect(slab.count == 1)
+        handles.append(handle)
+        slab.withdraw(place)
+        #expect(slab[handle] == nil)
+        #expect(slab.count == 0)
+      }
+      slab.free(place)
+    }
+    #expect(gone == nil, "the slab has not held it")
+    #expect(Set(handles.map(\.rawValue)).count == 1000)
+    let next = slab.insert(Thing(8))
+    #expect(handles.allSatisfy { slab[$0] == nil } && slab[next]?.number == 8, "its place is used again")
+  }
+
+  @Test func aSlabLetsGoOfWhatItHolds() {
+    weak var held: Thing?
+    let lent = Thing(1)
+    do {
+      let slab = Slab<Thing>(worker: 0)
+      let thing = Thing(0)
+      held = thing
+      _ = slab.insert(thing)
+      _ = slab.lend(lent, at: slab.reserve())
+      for number in 0..<100 { _ = slab.insert(Thing(number)) }
+    }
+    #expect(held == nil)
+    #expect(lent.number == 1)
+  }
 }

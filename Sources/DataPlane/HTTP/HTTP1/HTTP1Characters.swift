@@ -1,4 +1,5 @@
 // Which bytes may stand where (RFC 9110 section 5.6.2 and 5.5, RFC 3986).
+import CMartletScan
 
 enum HTTP1Characters {
   /// The lower-case form of a token character; 0 for any other byte.
@@ -15,20 +16,7 @@ enum HTTP1Characters {
   /// Field values: no control character but HTAB. Bytes above 0x7f pass (obs-text).
   @inline(__always)
   static func isValidValue(_ value: ByteView) -> Bool {
-    var index = 0
-    let raw = UnsafeRawPointer(value.base)
-    while index &+ 16 <= value.count {
-      let block = raw.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
-      let bad = ((block .< 0x20) .& (block .!= 0x09)) .| (block .== 0x7f)
-      if any(bad) { return false }
-      index &+= 16
-    }
-    while index < value.count {
-      let byte = value[index]
-      if (byte < 0x20 && byte != 0x09) || byte == 0x7f { return false }
-      index &+= 1
-    }
-    return true
+    martlet_is_field_value(value.base, value.count)
   }
 
   /// Request targets: visible ASCII without `#`, which no client may send (RFC 9112 section 3.2).

@@ -5,12 +5,30 @@ import CMartletABI
 
 /// One of the four maps of a stream.
 struct FilterHeaders {
-  let head: MessageHead
+  /// MARTLET_OK: there is such a map. Otherwise nothing else holds.
+  let status: martlet_status
+  // The stream's and the worker's, which outlive any call: retaining them would be most of its cost.
+  private let borrowedHead: Unmanaged<MessageHead>
+  private let borrowedNames: Unmanaged<HeaderNameTable>
+  private var head: MessageHead { borrowedHead.takeUnretainedValue() }
+  private var names: HeaderNameTable { borrowedNames.takeUnretainedValue() }
   let isRequest: Bool
   let isTrailers: Bool
-  let names: HeaderNameTable
   /// The head has passed the last filter.
   let isSealed: Bool
+
+  @inline(__always)
+  init(
+    _ head: Unmanaged<MessageHead>, _ names: Unmanaged<HeaderNameTable>, isRequest: Bool, isTrailers: Bool,
+    isSealed: Bool, status: martlet_status = MARTLET_OK
+  ) {
+    borrowedHead = head
+    borrowedNames = names
+    self.isRequest = isRequest
+    self.isTrailers = isTrailers
+    self.isSealed = isSealed
+    self.status = status
+  }
 
   private enum Pseudo { case method, path, authority, scheme, status }
 
@@ -45,9 +63,10 @@ struct FilterHeaders {
 
   @inline(__always)
   func get(_ header: PluginRuntime.Header, nth: Int) -> ByteView? {
-    if header.isSpecial { return get(header.name.view, nth: nth) }
-    if nth == 0 { return head.headers.first(header.id) }
-    return get(header.name.view, nth: nth)
+    if nth == 0, !header.isSpecial {
+      return borrowedHead._withUnsafeGuaranteedRef { $0.headers.first(header.id) }
+    }
+    return get(header.name, nth: nth)
   }
 
   private func read(_ pseudo: Pseudo) -> ByteView? {
@@ -108,11 +127,14 @@ struct FilterHeaders {
     return MARTLET_OK
   }
 
+  @inline(__always)
   func set(_ header: PluginRuntime.Header, _ value: ByteView) -> martlet_status {
-    if header.isSpecial { return set(header.name.view, value) }
+    if header.isSpecial { return set(header.name, value) }
     if isSealed { return MARTLET_E_STATE }
     guard HTTP1Characters.isValidValue(value) else { return MARTLET_E_ARGUMENT }
-    head.headers.setCopy(header.id, name: header.name.view, value: value)
+    borrowedHead._withUnsafeGuaranteedRef {
+      $0.headers.setCopy(header.id, name: header.name, value: value)
+    }
     return MARTLET_OK
   }
 
@@ -217,32 +239,54 @@ struct FilterHeaders {
 }
 
 extension HTTPFilterSlot {
-  /// Nil: no map of this number; nil in it: the message has none, or not yet.
-  func headers(_ map: martlet_header_map) -> FilterHeaders?? {
-    guard let stream = instance.stream else { return .some(nil) }
-    let names = stream.manager.context.names
-    switch map {
-    case MARTLET_REQUEST_HEADERS:
-      return FilterHeaders(
-        head: stream.request, isRequest: true, isTrailers: false, names: names,
-        isSealed: instance.request.headIsOut || instance.isOver)
-    case MARTLET_REQUEST_TRAILERS:
-      guard stream.requestHasTrailers else { return .some(nil) }
-      return FilterHeaders(
-        head: stream.requestTrailers, isRequest: true, isTrailers: true, names: names,
-        isSealed: stream.requestForwarded || instance.isOver)
-    case MARTLET_RESPONSE_HEADERS:
-      guard instance.response.hasBegun else { return .some(nil) }
-      return FilterHeaders(
-        head: stream.response, isRequest: false, isTrailers: false, names: names,
-        isSealed: stream.responseStarted || instance.isOver)
-    case MARTLET_RESPONSE_TRAILERS:
-      guard stream.responseHasTrailers else { return .some(nil) }
-      return FilterHeaders(
-        head: stream.responseTrailers, isRequest: false, isTrailers: true, names: names,
-        isSealed: instance.isOver)
-    default:
-      return nil
+  /// A map by its number. MARTLET_E_ARGUMENT: there is none of that number; MARTLET_E_STATE: the message
+  /// has none, or not yet.
+  @inline(__always)
+  func headers(_ map: martlet_header_map) -> FilterHeaders {
+    borrowedInstance._withUnsafeGuaranteedRef { $0.headers(map) }
+  }
+}
+
+extension HTTPFilterChainInstance {
+  @inline(__always)
+  fileprivate func headers(_ map: martlet_header_map) -> FilterHeaders {
+    guard let stream = borrowedStream else { return noHeaders(MARTLET_E_STATE) }
+    let isOver = isOver
+    let names = names
+    return stream._withUnsafeGuaranteedRef { stream in
+      switch map {
+      case MARTLET_REQUEST_HEADERS:
+        let isOut = borrowedRequest._withUnsafeGuaranteedRef { $0.headIsOut }
+        return FilterHeaders(
+          Unmanaged.passUnretained(stream.request), names, isRequest: true, isTrailers: false,
+          isSealed: isOut || isOver)
+      case MARTLET_RESPONSE_HEADERS:
+        guard borrowedResponse._withUnsafeGuaranteedRef({ $0.hasBegun }) else {
+          return noHeaders(MARTLET_E_STATE)
+        }
+        return FilterHeaders(
+          stream.borrowedResponse, names, isRequest: false, isTrailers: false,
+          isSealed: stream.responseStarted || isOver)
+      case MARTLET_REQUEST_TRAILERS:
+        guard stream.requestHasTrailers else { return noHeaders(MARTLET_E_STATE) }
+        return FilterHeaders(
+          Unmanaged.passUnretained(stream.requestTrailers), names, isRequest: true, isTrailers: true,
+          isSealed: stream.requestForwarded || isOver)
+      case MARTLET_RESPONSE_TRAILERS:
+        guard stream.responseHasTrailers else { return noHeaders(MARTLET_E_STATE) }
+        return FilterHeaders(
+          Unmanaged.passUnretained(stream.responseTrailers), names, isRequest: false, isTrailers: true,
+          isSealed: isOver)
+      default:
+        return noHeaders(MARTLET_E_ARGUMENT)
+      }
     }
+  }
+
+  @inline(__always)
+  private func noHeaders(_ status: martlet_status) -> FilterHeaders {
+    FilterHeaders(
+      Unmanaged.passUnretained(noHead), names, isRequest: false, isTrailers: false, isSealed: true,
+      status: status)
   }
 }

@@ -48,6 +48,7 @@ struct HTTPFilterFactory {
 
 final class HTTPFilterChain {
   let filters: [HTTPFilterFactory]
+  fileprivate let noHead = MessageHead()
   /// What the formats of its filters need to be recorded.
   let formatNeeds: FormatNeeds
   /// Instances between streams, as `HTTPManager.spare`.
@@ -65,7 +66,7 @@ final class HTTPFilterChain {
   deinit { for filter in filters { filter.scope?.release() } }
 
   func take(for stream: HTTPStream) -> HTTPFilterChainInstance {
-    let instance = spare.popLast() ?? HTTPFilterChainInstance(self, context: stream.manager.context)
+    let instance = spare.popLast() ?? HTTPFilterChainInstance(self, stream)
     instance.begin(stream)
     return instance
   }
@@ -81,13 +82,48 @@ final class HTTPFilterChain {
   }
 }
 
+/// The heads of a stream's messages for what filters ask for most, at an address that stays.
+struct HTTPFilterMaps {
+  fileprivate(set) var request: Unmanaged<HeaderMap>?
+  /// Nil until the filters see it.
+  fileprivate(set) var response: Unmanaged<HeaderMap>?
+  /// What can still be changed.
+  fileprivate(set) var openRequest: Unmanaged<HeaderMap>?
+  fileprivate(set) var openResponse: Unmanaged<HeaderMap>?
+
+  /// To be read. Nil: there is none, or the map is one of trailers.
+  @inline(__always)
+  func readable(_ map: martlet_header_map) -> Unmanaged<HeaderMap>? {
+    map == MARTLET_REQUEST_HEADERS ? request : map == MARTLET_RESPONSE_HEADERS ? response : nil
+  }
+
+  @inline(__always)
+  func writable(_ map: martlet_header_map) -> Unmanaged<HeaderMap>? {
+    map == MARTLET_REQUEST_HEADERS ? openRequest : map == MARTLET_RESPONSE_HEADERS ? openResponse : nil
+  }
+}
+
 final class HTTPFilterChainInstance {
   private let chain: HTTPFilterChain
-  private(set) var slots: [HTTPFilterSlot] = []
+  /// The worker's.
+  let handles: HandleTable
+  let names: Unmanaged<HeaderNameTable>
+  /// Stands where there is no head.
+  let noHead: MessageHead
+  private var slots: [HTTPFilterSlot] = []
   private(set) var request: HTTPFilterPath!
   private(set) var response: HTTPFilterPath!
   /// Nil between streams.
-  private(set) var stream: HTTPStream?
+  private(set) var stream: HTTPStream? {
+    didSet { borrowedStream = stream.map(Unmanaged.passUnretained) }
+  }
+  // The same for what happens many times a request: nothing is retained.
+  private(set) var borrowedStream: Unmanaged<HTTPStream>?
+  let maps: UnsafeMutablePointer<HTTPFilterMaps>
+  var borrowedRequest: Unmanaged<HTTPFilterPath> { requestReference.unsafelyUnwrapped }
+  var borrowedResponse: Unmanaged<HTTPFilterPath> { responseReference.unsafelyUnwrapped }
+  private var requestReference: Unmanaged<HTTPFilterPath>?
+  private var responseReference: Unmanaged<HTTPFilterPath>?
   private var depth = 0
   /// No hook is called any more but the last two.
   private(set) var isOver = false
@@ -120,17 +156,31 @@ final class HTTPFilterChainInstance {
   private var streamedEnd = false
   private var streamedHeadIsOut = false
 
-  init(_ chain: HTTPFilterChain, context: WorkerContext) {
+  fileprivate init(_ chain: HTTPFilterChain, _ stream: HTTPStream) {
     self.chain = chain
+    let context = stream.manager.context
+    guard let handles = HandleTable.current else { preconditionFailure("streams live on workers") }
+    self.handles = handles
+    names = Unmanaged.passUnretained(context.names)
+    noHead = chain.noHead
+    maps = .allocate(capacity: 1)
+    maps.initialize(to: HTTPFilterMaps())
     let pool = context.reactor.pool
     streamed = OutboundQueue(pool: pool)
+    request = HTTPFilterPath(
+      .request, hooks: chain.filters.map { HTTPFilterSlot.hooks($0.table, ofRequest: true) },
+      instance: self, pool: pool)
+    response = HTTPFilterPath(
+      .response, hooks: chain.filters.reversed().map { HTTPFilterSlot.hooks($0.table, ofRequest: false) },
+      instance: self, pool: pool)
+    requestReference = Unmanaged.passUnretained(request)
+    responseReference = Unmanaged.passUnretained(response)
     slots = chain.filters.enumerated().map { index, factory in
       HTTPFilterSlot(self, factory, index: index, context: context)
     }
-    request = HTTPFilterPath(.request, places: slots.map(\.request), instance: self, pool: pool)
-    response = HTTPFilterPath(
-      .response, places: slots.reversed().map(\.response), instance: self, pool: pool)
   }
+
+  deinit { maps.deallocate() }
 
   /// Acts on the stream are possible.
   var takesActs: Bool { !creating && !isOver }
@@ -145,38 +195,30 @@ final class HTTPFilterChainInstance {
     streamedHeadIsOut = false
     request.reset()
     response.reset()
+    let headers = Unmanaged.passUnretained(stream.request.headers)
+    maps.pointee = HTTPFilterMaps(request: headers, openRequest: headers)
   }
+
+  /// The request's head has passed the last filter.
+  func requestIsOut() { maps.pointee.openRequest = nil }
+  /// The response's head is on its way to the client, with or without having passed the filters.
+  func responseIsOut() { maps.pointee.openResponse = nil }
 
   // MARK: The stream's side
 
   /// Makes the filters and shows them the request's head.
   func requestHead(end: Bool) {
-    guard let handles = HandleTable.current else { return }
     enter()
     creating = true
     var refusing: HTTPFilterSlot?
     let routes = stream?.routeFilters
-    for slot in slots {
-      if routes?.isDisabled(slot.index) ?? slot.factory.isDisabled { continue }
-      slot.isEnding = false
-      slot.handle = handles.filters.insert(slot)
-      let scope = slot.factory.scope
-      if let scope {
-        scope.counters.add(.streamsTotal)
-        scope.counters.add(.streamsActive)
-      }
-      if scope?.refused != true {
-        slot.filter = slot.factory.table.pointee.create(
-          slot.factory.config, scope?.object, HostHTTPServices.table, slot.handle.rawValue)
-      }
-      if slot.filter == nil {
-        refusing = slot
-        break
-      }
+    for index in slots.indices where !slots[index].create(routes) {
+      refusing = slots[index]
+      break
     }
     creating = false
     if let refusing {
-      stream?.manager.context.log(.warning, "filter", "\(refusing.factory.name) refused a stream")
+      stream?.manager.context.log(.warning, "filter", "\(refusing.name) refused a stream")
       request.isOver = true
       wanted.reply = Reply(status: 500, details: Array("filter_refused_stream".utf8))
     } else {
@@ -201,6 +243,11 @@ final class HTTPFilterChainInstance {
   var takesReply: Bool { !response.hasBegun && !isOver }
 
   func responseHead(end: Bool) {
+    if let stream {
+      let headers = Unmanaged.passUnretained(stream.response.headers)
+      maps.pointee.response = headers
+      maps.pointee.openResponse = headers
+    }
     enter()
     response.head(end: end)
     leave()
@@ -350,6 +397,8 @@ final class HTTPFilterChainInstance {
   /// The stream is over. Calls `HTTPStream.filtersEnded` when no hook is on the stack any more.
   func end() {
     isOver = true
+    requestIsOut()
+    responseIsOut()
     request.isOver = true
     response.isOver = true
     releasePending = true
@@ -359,27 +408,12 @@ final class HTTPFilterChainInstance {
   private func finish() {
     releasePending = false
     guard let stream else { return }
-    let handles = HandleTable.current
-    for slot in slots where slot.handle != .none {
-      slot.isEnding = true
-      slot.cancelTimers()
-      slot.request.clear()
-      slot.response.clear()
-      slot.forgetWishes()
-    }
-    streamed.removeAll()
-    for slot in slots {
-      if let filter = slot.filter { slot.factory.table.pointee.on_complete?(filter, stream.result) }
-    }
-    for slot in slots where slot.handle != .none {
-      handles?.filters.remove(slot.handle)
-      slot.handle = .none
-      if let filter = slot.filter {
-        slot.filter = nil
-        slot.factory.table.pointee.destroy(filter)
-      }
-      slot.factory.scope?.counters.subtract(.streamsActive)
-    }
+    for index in slots.indices { slots[index].beginEnd() }
+    request.clear()
+    response.clear()
+    if !streamed.isEmpty { streamed.removeAll() }
+    for index in slots.indices { slots[index].complete(stream.result) }
+    for index in slots.indices { slots[index].destroy() }
     self.stream = nil
     stream.filtersEnded()
     chain.giveBack(self)

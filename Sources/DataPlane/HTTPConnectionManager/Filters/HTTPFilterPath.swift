@@ -5,34 +5,44 @@
 //     source --> place 0 --> place 1 --> ... --> sink (router or codec)
 import CMartletABI
 
-/// What one filter holds of one message.
-final class HTTPFilterPlace {
-  struct Hooks {
-    let headers: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
-    let body: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
-    let trailers: (@convention(c) (UnsafeMutableRawPointer?) -> martlet_filter_status)?
-  }
-
-  let hooks: Hooks
+/// One filter's hooks for one message, side by side with the others' so that a message without a body
+/// touches nothing else of those that let it pass.
+struct HTTPFilterHooks {
+  let headers: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
+  let body: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
+  let trailers: (@convention(c) (UnsafeMutableRawPointer?) -> martlet_filter_status)?
   /// Nil before `create` and where it has refused: the message passes by.
   var filter: UnsafeMutableRawPointer?
   /// MARTLET_CONTINUE: nothing is held.
   var stop = MARTLET_CONTINUE
+}
+
+/// What one filter holds of one message.
+final class HTTPFilterPlace {
+  /// In the path's memory.
+  let hooks: UnsafeMutablePointer<HTTPFilterHooks>
+  private let index: Int
+  private unowned(unsafe) let path: HTTPFilterPath
+  /// MARTLET_CONTINUE: nothing is held.
+  var stop: martlet_filter_status {
+    @inline(__always) get { hooks.pointee.stop }
+    @inline(__always) set { hooks.pointee.stop = newValue }
+  }
   var holdsHead = false
   /// The message's end has come here and has not gone on.
   var holdsEnd = false
   var holdsTrailers = false
   /// One of this filter's hooks of this direction is being called.
-  var inHook = false
-  /// The hook that is being called was told that the message ends there.
-  var hookSawEnd = false
+  var inHook: Bool { path.active == index }
   /// The filter has given the message trailers, which have not gone on.
   var madeTrailers = false
   /// Bytes that have come and not gone on.
   let body: OutboundQueue
 
-  init(hooks: Hooks, pool: ChunkPool) {
-    self.hooks = hooks
+  fileprivate init(_ path: HTTPFilterPath, _ index: Int, pool: ChunkPool) {
+    self.path = path
+    self.index = index
+    hooks = path.hooks + index
     body = OutboundQueue(pool: pool)
   }
 
@@ -45,15 +55,25 @@ final class HTTPFilterPlace {
     holdsEnd = false
     holdsTrailers = false
     madeTrailers = false
-    body.removeAll()
+    if !body.isEmpty { body.removeAll() }
   }
 }
 
 final class HTTPFilterPath {
   enum Direction { case request, response }
   private let direction: Direction
-  private let places: [HTTPFilterPlace]
-  private unowned let instance: HTTPFilterChainInstance
+  /// In the order of the message, as are the places.
+  let hooks: UnsafeMutablePointer<HTTPFilterHooks>
+  private let count: Int
+  private(set) var places: [HTTPFilterPlace] = []
+  private unowned(unsafe) let instance: HTTPFilterChainInstance
+  /// The place whose hook is being called; -1: none. What hooks ask for waits until they return, so that
+  /// there is never a second.
+  fileprivate var active = -1
+  /// The hook that is being called was told that the message ends there.
+  private var activeSawEnd = false
+  /// The hook has changed the body that its place holds, or made trailers.
+  private var isTouched = false
   /// What comes from the source, on its way into the first place.
   private let incoming: OutboundQueue
   /// What a filter that stays stopped lets pass.
@@ -64,7 +84,7 @@ final class HTTPFilterPath {
   /// The head has passed the last filter.
   private(set) var headIsOut = false
   /// A filter has added or removed bytes.
-  var bodyChanged = false
+  private(set) var bodyChanged = false
   /// The source has been asked to slow down.
   private var isSlowed = false
   /// Content-Length of a head that has gone out, less what has followed it; -1: not counted.
@@ -74,13 +94,30 @@ final class HTTPFilterPath {
   private var following: (index: Int, end: Bool)?
 
   init(
-    _ direction: Direction, places: [HTTPFilterPlace], instance: HTTPFilterChainInstance, pool: ChunkPool
+    _ direction: Direction, hooks: [HTTPFilterHooks], instance: HTTPFilterChainInstance, pool: ChunkPool
   ) {
     self.direction = direction
-    self.places = places
     self.instance = instance
+    count = hooks.count
+    self.hooks = .allocate(capacity: hooks.count)
+    self.hooks.initialize(from: hooks, count: hooks.count)
     incoming = OutboundQueue(pool: pool)
     passed = OutboundQueue(pool: pool)
+    places = hooks.indices.map { HTTPFilterPlace(self, $0, pool: pool) }
+  }
+
+  deinit { hooks.deallocate() }
+
+  /// From a hook of the active place.
+  func bodyWasChanged() {
+    bodyChanged = true
+    isTouched = true
+  }
+
+  /// Lets go of all that is held.
+  func clear() {
+    if !hasBegun { return }
+    for place in places { place.clear() }
   }
 
   func reset() {
@@ -122,40 +159,47 @@ final class HTTPFilterPath {
 
   private func head(from start: Int, end: Bool) {
     var index = start
-    while index < places.count {
-      let place = places[index]
-      guard let hook = place.hooks.headers, let filter = place.filter else {
-        index += 1
+    while index < count {
+      guard let hook = hooks[index].headers, let filter = hooks[index].filter else {
+        index &+= 1
         continue
       }
-      let status = call(place, end: end) { hook(filter, end) }
+      let status = call(index, end: end) { hook(filter, end) }
       if isOver { return }
       if status != MARTLET_CONTINUE {
+        let place = places[index]
         place.stop = status
         place.holdsHead = true
         place.holdsEnd = end
         return
       }
-      index += 1
-      if place.madeTrailers {
-        place.madeTrailers = false
-        if place.body.isEmpty {
-          head(from: index, end: false)
-        } else {
-          headWithBody(of: index - 1, isWhole: false)
-          if !isOver { body(from: index, place.body, end: false) }
-        }
-        if !isOver { trailers(from: index) }
+      if isTouched {
+        headTouched(at: index, end: end)
         return
       }
-      if !place.body.isEmpty {
-        // The filter has given the message a body, or a beginning of one.
-        headWithBody(of: index - 1, isWhole: end)
-        if !isOver { body(from: index, place.body, end: end) }
-        return
-      }
+      index &+= 1
     }
     sinkHead(end: end)
+  }
+
+  /// The filter has let the head pass and given the message trailers, or a body, or a beginning of one.
+  private func headTouched(at index: Int, end: Bool) {
+    let place = places[index]
+    if place.madeTrailers {
+      place.madeTrailers = false
+      if place.body.isEmpty {
+        head(from: index + 1, end: false)
+      } else {
+        headWithBody(of: index, isWhole: false)
+        if !isOver { body(from: index + 1, place.body, end: false) }
+      }
+      if !isOver { trailers(from: index + 1) }
+    } else if place.body.isEmpty {
+      head(from: index + 1, end: end)
+    } else {
+      headWithBody(of: index, isWhole: end)
+      if !isOver { body(from: index + 1, place.body, end: end) }
+    }
   }
 
   /// The head that a place has held goes on, in front of the body that it holds.
@@ -169,16 +213,17 @@ final class HTTPFilterPath {
   private func body(from start: Int, _ source: OutboundQueue, end: Bool) {
     var source = source
     var index = start
-    while index < places.count {
-      let place = places[index]
-      if place.stop == MARTLET_CONTINUE, place.hooks.body == nil || place.filter == nil {
-        index += 1
+    while index < count {
+      let hooks = hooks + index
+      if hooks.pointee.stop == MARTLET_CONTINUE, hooks.pointee.body == nil || hooks.pointee.filter == nil {
+        index &+= 1
         continue
       }
+      let place = places[index]
       if source !== place.body { place.body.append(contentsOf: source) }
       if end { place.holdsEnd = true }
       if place.stopsAll { return }
-      guard callBody(place, end: end) else { return }
+      guard callBody(index, end: end) else { return }
       let wasHolding = place.holdsHead
       release(place)
       if place.madeTrailers {
@@ -200,14 +245,15 @@ final class HTTPFilterPath {
   }
 
   /// True: all that the place holds goes on.
-  private func callBody(_ place: HTTPFilterPlace, end: Bool) -> Bool {
-    guard let hook = place.hooks.body, let filter = place.filter else {
-      return place.stop == MARTLET_CONTINUE
+  private func callBody(_ index: Int, end: Bool) -> Bool {
+    let hooks = hooks + index
+    guard let hook = hooks.pointee.body, let filter = hooks.pointee.filter else {
+      return hooks.pointee.stop == MARTLET_CONTINUE
     }
-    let status = call(place, end: end) { hook(filter, end) }
+    let status = call(index, end: end) { hook(filter, end) }
     if isOver { return false }
     if status != MARTLET_CONTINUE {
-      place.stop = status == MARTLET_STOP_SLOW ? MARTLET_STOP_SLOW : MARTLET_STOP
+      hooks.pointee.stop = status == MARTLET_STOP_SLOW ? MARTLET_STOP_SLOW : MARTLET_STOP
       return false
     }
     return true
@@ -215,21 +261,23 @@ final class HTTPFilterPath {
 
   @inline(__always)
   private func call(
-    _ place: HTTPFilterPlace, end: Bool, _ hook: () -> martlet_filter_status
+    _ index: Int, end: Bool, _ hook: () -> martlet_filter_status
   ) -> martlet_filter_status {
-    place.inHook = true
-    place.hookSawEnd = end
+    active = index
+    activeSawEnd = end
+    isTouched = false
     let status = hook()
-    place.inHook = false
+    active = -1
     return status
   }
 
   /// `trailers_create`: in a hook that was told of the message's end.
   func createTrailers(at place: HTTPFilterPlace) -> martlet_status {
-    guard let stream = instance.stream, place.inHook, place.hookSawEnd, !place.madeTrailers,
+    guard let stream = instance.stream, place.inHook, activeSawEnd, !place.madeTrailers,
       stream.makeTrailers(ofRequest: direction == .request)
     else { return MARTLET_E_STATE }
     place.madeTrailers = true
+    isTouched = true
     if !headIsOut {
       // Trailers want a body in chunks (RFC 9112 section 7.1.2).
       let head = direction == .request ? stream.request : stream.response
@@ -247,13 +295,13 @@ final class HTTPFilterPath {
   }
 
   private func trailers(from start: Int) {
-    for index in start..<places.count {
+    for index in start..<count {
       let place = places[index]
       if place.stopsAll {
         place.holdsTrailers = true
         return
       }
-      guard callTrailers(place) else {
+      guard callTrailers(index) else {
         if !isOver { place.holdsTrailers = true }
         return
       }
@@ -270,14 +318,15 @@ final class HTTPFilterPath {
 
   /// A filter without a hook for trailers hears the end by its body hook; one without either goes on
   /// where it has not stopped.
-  private func callTrailers(_ place: HTTPFilterPlace) -> Bool {
-    guard let hook = place.hooks.trailers, let filter = place.filter else {
-      return callBody(place, end: true)
+  private func callTrailers(_ index: Int) -> Bool {
+    let hooks = hooks + index
+    guard let hook = hooks.pointee.trailers, let filter = hooks.pointee.filter else {
+      return callBody(index, end: true)
     }
-    let status = call(place, end: false) { hook(filter) }
+    let status = call(index, end: false) { hook(filter) }
     if isOver { return false }
     if status == MARTLET_CONTINUE { return true }
-    if place.stop == MARTLET_CONTINUE { place.stop = MARTLET_STOP }
+    if hooks.pointee.stop == MARTLET_CONTINUE { hooks.pointee.stop = MARTLET_STOP }
     return false
   }
 
@@ -332,6 +381,7 @@ final class HTTPFilterPath {
 
   /// What is held is bounded by the stream's buffer limit.
   private func checkHeld() {
+    if !isSlowed, (0..<count).allSatisfy({ hooks[$0].stop == MARTLET_CONTINUE }) { return }
     guard !isOver, let stream = instance.stream else { return }
     var held = 0
     var slow = true
@@ -366,6 +416,7 @@ final class HTTPFilterPath {
   private func sinkHead(end: Bool) {
     guard let stream = instance.stream else { return }
     headIsOut = true
+    if direction == .request { instance.requestIsOut() }
     let head = direction == .request ? stream.request : stream.response
     correctFraming(of: head, end: end)
     owed = end ? -1 : head.contentLength
@@ -390,7 +441,7 @@ final class HTTPFilterPath {
   }
 
   private func setLengthOfHeld(_ head: MessageHead) {
-    if let following, following.end, places[(following.index + 1)...].allSatisfy({ $0.hooks.body == nil }) {
+    if let following, following.end, ((following.index + 1)..<count).allSatisfy({ hooks[$0].body == nil }) {
       setLength(head, Int64(places[following.index].body.byteCount))
     } else {
       head.headers.remove(.contentLength)

@@ -4,45 +4,120 @@ import CMartletABI
 import Model
 
 final class HTTPFilterSlot: FilterScope {
-  unowned let instance: HTTPFilterChainInstance
-  let factory: HTTPFilterFactory
+  unowned(unsafe) let instance: HTTPFilterChainInstance
+  /// The same for what happens many times a request: nothing is retained.
+  let borrowedInstance: Unmanaged<HTTPFilterChainInstance>
+  /// The instance's.
+  let maps: UnsafeMutablePointer<HTTPFilterMaps>
+  let table: UnsafePointer<martlet_http_filter>
+  private let config: UnsafeMutableRawPointer?
+  /// The filter on this worker, which the chain holds. Nil: a filter of the proxy's own.
+  unowned(unsafe) let scope: FilterOnWorker?
+  private let isUsuallyDisabled: Bool
   let index: Int
+  /// The worker's, and the place in it.
+  private let handles: HandleTable
+  private let tablePlace: Int
   /// Nil before `create` and after `destroy`, where `create` has refused, and where the route has turned
   /// the filter off.
-  var filter: UnsafeMutableRawPointer? {
-    didSet {
-      request.filter = filter
-      response.filter = filter
-    }
-  }
+  private(set) var filter: UnsafeMutableRawPointer?
   /// `continue_message` was called and has not been carried out.
   var requestGoesOn = false
   var responseGoesOn = false
   /// `body_pass`: bytes that may go on.
   var requestPasses = 0
   var responsePasses = 0
-  let request: HTTPFilterPlace
-  let response: HTTPFilterPlace
+  /// In the paths' memory.
+  private let requestHooks: UnsafeMutablePointer<HTTPFilterHooks>
+  private let responseHooks: UnsafeMutablePointer<HTTPFilterHooks>
 
   init(_ instance: HTTPFilterChainInstance, _ factory: HTTPFilterFactory, index: Int, context: WorkerContext)
   {
     self.instance = instance
-    self.factory = factory
+    borrowedInstance = Unmanaged.passUnretained(instance)
+    maps = instance.maps
+    table = factory.table
+    config = factory.config
+    scope = factory.scope
+    isUsuallyDisabled = factory.isDisabled
     self.index = index
-    let table = factory.table.pointee
-    let pool = context.reactor.pool
-    request = HTTPFilterPlace(
-      hooks: .init(
-        headers: table.on_request_headers, body: table.on_request_body, trailers: table.on_request_trailers),
-      pool: pool)
-    response = HTTPFilterPlace(
-      hooks: .init(
-        headers: table.on_response_headers, body: table.on_response_body,
-        trailers: table.on_response_trailers), pool: pool)
+    handles = instance.handles
+    tablePlace = handles.filters.reserve()
+    requestHooks = instance.request.hooks + index
+    responseHooks = instance.response.hooks + (instance.response.places.count - 1 - index)
     super.init(kind: .stream, context: context, plugin: factory.scope?.plugin, name: factory.name)
   }
 
+  deinit {
+    if handle != .none { handles.filters.withdraw(tablePlace) }
+    handles.filters.free(tablePlace)
+  }
+
+  static func hooks(_ table: UnsafePointer<martlet_http_filter>, ofRequest: Bool) -> HTTPFilterHooks {
+    let table = table.pointee
+    return ofRequest
+      ? HTTPFilterHooks(
+        headers: table.on_request_headers, body: table.on_request_body, trailers: table.on_request_trailers)
+      : HTTPFilterHooks(
+        headers: table.on_response_headers, body: table.on_response_body,
+        trailers: table.on_response_trailers)
+  }
+
+  // MARK: A stream's filter
+
+  /// Makes the filter where the route has it. False: it refuses the stream.
+  @inline(__always)
+  func create(_ routes: RouteFilterTable?) -> Bool {
+    if let routes, let isDisabled = routes.isDisabled(index) {
+      if isDisabled { return true }
+    } else if isUsuallyDisabled {
+      return true
+    }
+    isEnding = false
+    handle = handles.filters.lend(self, at: tablePlace)
+    var object: UnsafeMutableRawPointer?
+    if let scope {
+      scope.counters.add(.streamsTotal)
+      scope.counters.add(.streamsActive)
+      if scope.refused { return false }
+      object = scope.object
+    }
+    let made = table.pointee.create(config, object, HostHTTPServices.table, handle.rawValue)
+    filter = made
+    requestHooks.pointee.filter = made
+    responseHooks.pointee.filter = made
+    return made != nil
+  }
+
+  /// Nothing is asked of it any more but its end.
+  @inline(__always)
+  func beginEnd() {
+    isEnding = true
+    cancelTimers()
+    forgetWishes()
+  }
+
+  @inline(__always)
+  func complete(_ result: martlet_stream_result) {
+    if let filter { table.pointee.on_complete?(filter, result) }
+  }
+
+  @inline(__always)
+  func destroy() {
+    guard handle != .none else { return }
+    handles.filters.withdraw(tablePlace)
+    handle = .none
+    if let filter {
+      self.filter = nil
+      requestHooks.pointee.filter = nil
+      responseHooks.pointee.filter = nil
+      table.pointee.destroy(filter)
+    }
+    scope?.counters.subtract(.streamsActive)
+  }
+
   /// Nothing that was asked for and not carried out is wanted any more.
+  @inline(__always)
   func forgetWishes() {
     requestGoesOn = false
     responseGoesOn = false
@@ -52,30 +127,30 @@ final class HTTPFilterSlot: FilterScope {
 
   func place(_ direction: martlet_direction) -> HTTPFilterPlace? {
     switch direction {
-    case MARTLET_REQUEST: request
-    case MARTLET_RESPONSE: response
+    case MARTLET_REQUEST: instance.request.places[index]
+    case MARTLET_RESPONSE: instance.response.places[instance.response.places.count - 1 - index]
     default: nil
     }
   }
 
-  override var takesTimers: Bool { factory.table.pointee.on_timer != nil && !instance.isOver }
+  override var takesTimers: Bool { table.pointee.on_timer != nil && !instance.isOver }
 
   override func timerDue(_ timer: UInt32) {
-    guard let filter, let hook = factory.table.pointee.on_timer else { return }
+    guard let filter, let hook = table.pointee.on_timer else { return }
     instance.enter()
     hook(filter, timer)
     instance.leave()
   }
 
   override func woken(_ token: UInt64) {
-    guard let filter, let hook = factory.table.pointee.on_wake, !instance.isOver else { return }
+    guard let filter, let hook = table.pointee.on_wake, !instance.isOver else { return }
     instance.enter()
     hook(filter, token)
     instance.leave()
   }
 
   func backPressure(_ stop: Bool) {
-    guard let filter, let hook = factory.table.pointee.on_back_pressure else { return }
+    guard let filter, let hook = table.pointee.on_back_pressure else { return }
     instance.enter()
     hook(filter, stop)
     instance.leave()

@@ -2,7 +2,7 @@
 // MARTLET_E_GONE.
 import CMartletABI
 
-/// The filter's place, and whether acts are possible.
+/// The filter's place.
 @inline(__always)
 private func withSlot(
   _ handle: martlet_handle, _ body: (HTTPFilterSlot) -> martlet_status
@@ -11,15 +11,26 @@ private func withSlot(
   return body(unsafeDowncast(scope, to: HTTPFilterSlot.self))
 }
 
+/// The same for what cannot end the stream: nothing is retained.
+@inline(__always)
+private func withBorrowedSlot(
+  _ handle: martlet_handle, _ body: (HTTPFilterSlot) -> martlet_status
+) -> martlet_status {
+  guard let scope = HandleTable.borrowed(handle) else { return MARTLET_E_GONE }
+  return scope._withUnsafeGuaranteedRef { scope in
+    guard scope.kind == .stream else { return MARTLET_E_GONE }
+    return body(unsafeDowncast(scope, to: HTTPFilterSlot.self))
+  }
+}
+
 /// Calls `body` with a map of the stream's, or says why it cannot.
 @inline(__always)
 private func withHeaders(
   _ handle: martlet_handle, _ map: martlet_header_map, _ body: (FilterHeaders) -> martlet_status
 ) -> martlet_status {
-  withSlot(handle) { slot in
-    guard let found = slot.headers(map) else { return MARTLET_E_ARGUMENT }
-    guard let headers = found else { return MARTLET_E_STATE }
-    return body(headers)
+  withBorrowedSlot(handle) { slot in
+    let headers = slot.headers(map)
+    return headers.status == MARTLET_OK ? body(headers) : headers.status
   }
 }
 
@@ -29,12 +40,10 @@ private func withHeader(
   _ handle: martlet_handle, _ map: martlet_header_map, _ number: UInt32,
   _ body: (FilterHeaders, PluginRuntime.Header) -> martlet_status
 ) -> martlet_status {
-  withSlot(handle) { slot in
-    guard let found = slot.headers(map), let plugin = slot.plugin, Int(number) < plugin.headers.count else {
-      return MARTLET_E_ARGUMENT
-    }
-    guard let headers = found else { return MARTLET_E_STATE }
-    return body(headers, plugin.headers[Int(number)])
+  withBorrowedSlot(handle) { slot in
+    guard let header = slot.tables?.pointee.header(number) else { return MARTLET_E_ARGUMENT }
+    let headers = slot.headers(map)
+    return headers.status == MARTLET_OK ? body(headers, header) : headers.status
   }
 }
 
@@ -43,6 +52,7 @@ private func withPlace(
   _ handle: martlet_handle, _ direction: martlet_direction,
   _ body: (HTTPFilterSlot, HTTPFilterPlace) -> martlet_status
 ) -> martlet_status {
+  // What a place is asked for may end the stream.
   withSlot(handle) { slot in
     guard let place = slot.place(direction) else { return MARTLET_E_ARGUMENT }
     return body(slot, place)
@@ -55,6 +65,26 @@ extension martlet_header {
       name: martlet_bytes(data: entry.name, size: Int(entry.nameLength)),
       value: martlet_bytes(data: entry.value, size: Int(entry.valueLength)))
   }
+}
+
+/// The ways of the rarer cases: pseudo-headers, trailers, a field that stands several times, errors.
+@inline(never)
+private func getByNumber(
+  _ handle: martlet_handle, _ map: martlet_header_map, _ number: UInt32, _ nth: Int,
+  _ out: UnsafeMutablePointer<martlet_bytes>?
+) -> martlet_status {
+  withHeader(handle, map, number) { headers, header in
+    guard let value = headers.get(header, nth: nth) else { return MARTLET_E_NOT_FOUND }
+    out?.pointee = martlet_bytes(value)
+    return MARTLET_OK
+  }
+}
+
+@inline(never)
+private func setByNumber(
+  _ handle: martlet_handle, _ map: martlet_header_map, _ number: UInt32, _ value: martlet_bytes
+) -> martlet_status {
+  withHeader(handle, map, number) { $0.set($1, view(value)) }
 }
 
 enum HostHTTPServices {
@@ -103,17 +133,34 @@ enum HostHTTPServices {
         },
         header_remove: { handle, map, name in withHeaders(handle, map) { $0.remove(view(name)) } },
         header_get_by_id: { handle, map, number, nth, out in
-          withHeader(handle, map, number) { headers, header in
-            guard let value = headers.get(header, nth: nth) else { return MARTLET_E_NOT_FOUND }
-            out?.pointee = martlet_bytes(value)
-            return MARTLET_OK
+          withBorrowedSlot(handle) { slot in
+            if nth == 0, let header = slot.tables?.pointee.header(number), !header.isSpecial,
+              let headers = slot.maps.pointee.readable(map)
+            {
+              guard let value = headers._withUnsafeGuaranteedRef({ $0.first(header.id) }) else {
+                return MARTLET_E_NOT_FOUND
+              }
+              out?.pointee = martlet_bytes(value)
+              return MARTLET_OK
+            }
+            return getByNumber(handle, map, number, nth, out)
           }
         },
         header_set_by_id: { handle, map, number, value in
-          withHeader(handle, map, number) { $0.set($1, view(value)) }
+          withBorrowedSlot(handle) { slot in
+            if let header = slot.tables?.pointee.header(number), !header.isSpecial,
+              let headers = slot.maps.pointee.writable(map)
+            {
+              let value = view(value)
+              guard HTTP1Characters.isValidValue(value) else { return MARTLET_E_ARGUMENT }
+              headers._withUnsafeGuaranteedRef { $0.setCopy(header.id, name: header.name, value: value) }
+              return MARTLET_OK
+            }
+            return setByNumber(handle, map, number, value)
+          }
         },
         header_remove_by_id: { handle, map, number in
-          withHeader(handle, map, number) { $0.remove($1.name.view) }
+          withHeader(handle, map, number) { $0.remove($1.name) }
         },
         body_size: { handle, direction, out in
           withPlace(handle, direction) { _, place in
@@ -134,7 +181,7 @@ enum HostHTTPServices {
             guard count <= place.body.byteCount else { return MARTLET_E_ARGUMENT }
             if count > 0 {
               place.body.written(count)
-              slot.path(direction).bodyChanged = true
+              slot.path(direction).bodyWasChanged()
             }
             return MARTLET_OK
           }
@@ -144,7 +191,7 @@ enum HostHTTPServices {
             guard place.inHook else { return MARTLET_E_STATE }
             if let data = bytes.data, bytes.size > 0 {
               place.body.append(copying: data, count: bytes.size)
-              slot.path(direction).bodyChanged = true
+              slot.path(direction).bodyWasChanged()
             }
             return MARTLET_OK
           }
@@ -156,7 +203,7 @@ enum HostHTTPServices {
             let old = place.body.byteCount
             if let data = bytes.data, bytes.size > 0 { place.body.append(copying: data, count: bytes.size) }
             if old > 0 { place.body.written(old) }
-            if old > 0 || bytes.size > 0 { slot.path(direction).bodyChanged = true }
+            if old > 0 || bytes.size > 0 { slot.path(direction).bodyWasChanged() }
             return MARTLET_OK
           }
         },

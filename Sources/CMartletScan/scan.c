@@ -1,0 +1,2 @@
+// The functions are static inline; see the header.
+#include "CMartletScan.h"
