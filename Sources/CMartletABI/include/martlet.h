@@ -544,7 +544,8 @@ typedef struct martlet_host_network {
   martlet_status (*disable_reading)(martlet_handle connection, bool disable);
 } martlet_host_network;
 
-/* A network filter. Optional entries may be NULL. */
+/* A network filter. `create` and `destroy` are required; every other function may be NULL. `config` is
+ * what config_create has given, or NULL. */
 typedef struct martlet_network_filter {
   uint32_t size;
   const martlet_filter_info *info;
@@ -699,7 +700,9 @@ typedef struct martlet_host_http {
   martlet_status (*header_get)(martlet_handle stream, martlet_header_map map, martlet_bytes name,
                                size_t nth, martlet_bytes *out);
 
-  /* One field of this name with this value, in place of all there are. */
+  /* One field of this name with this value, in place of all there are. What is set, added or appended
+   * is kept in memory of the stream, which is given back when the stream ends and not before: a filter
+   * that sets the same field again and again in one stream makes it grow. */
   /* [worker] name: copied value: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT |
    * MARTLET_E_STATE */
   martlet_status (*header_set)(martlet_handle stream, martlet_header_map map, martlet_bytes name,
@@ -822,8 +825,10 @@ typedef struct martlet_host_http {
   martlet_status (*set_cluster)(martlet_handle stream, martlet_bytes cluster);
 } martlet_host_http;
 
-/* An HTTP filter. Optional entries may be NULL. Request hooks are called from the first filter of
- * the chain to the last, response hooks from the last to the first. */
+/* An HTTP filter. `create` and `destroy` are required, and route_config_create where its info names
+ * types for routes; every other function may be NULL. `config` is what config_create has given, or
+ * NULL. Request hooks are called from the first filter of the chain to the last, response hooks from
+ * the last to the first. */
 typedef struct martlet_http_filter {
   uint32_t size;
   const martlet_filter_info *info;
