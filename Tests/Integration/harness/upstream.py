@@ -255,8 +255,13 @@ class Upstream:
         self.drop_connections()
 
 
+#: Bound and never listening, to the end of the run: nobody else gets their ports.
+REFUSING: list[socket.socket] = []
+
+
 def refused_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago, so that connecting is refused."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port on 127.0.0.1 where connecting is refused."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    REFUSING.append(s)
+    return s.getsockname()[1]
