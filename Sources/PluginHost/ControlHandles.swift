@@ -3,7 +3,7 @@
 //
 //     63      56 55            32 31  30 29        0
 //     255          generation      kind     slot
-import Synchronization
+import Model
 
 enum ControlHandle {
   static let tag: UInt64 = 0xff << 56
@@ -31,7 +31,7 @@ final class ControlHandles: Sendable {
     var slots: [Slot] = []
     var free: [Int] = []
   }
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   enum Kind: UInt64 { case plugin, config }
 

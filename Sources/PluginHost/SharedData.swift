@@ -1,6 +1,6 @@
 // Values that all versions and scopes of one plugin share, by name, under a lock.
 import CMartletABI
-import Synchronization
+import Model
 
 final class SharedData: Sendable {
   static let valueLimit = 64 << 10
@@ -18,7 +18,7 @@ final class SharedData: Sendable {
     var stores: [String: Store] = [:]
     var lastVersion: UInt64 = 0
   }
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   func get(_ plugin: String, _ key: [UInt8]) -> (bytes: [UInt8], version: UInt64)? {
     state.withLock { state in

@@ -18,7 +18,6 @@ import EnvoyConfiguration
 import Glibc
 import Model
 import PluginHost
-import Synchronization
 
 /// One proxy process.
 public final class ProxyServer: Sendable {
@@ -42,12 +41,12 @@ public final class ProxyServer: Sendable {
   let log: Log
   let plugins: PluginHost
   /// One reload at a time; true: none any more, the process ends.
-  let reloading = Mutex(false)
+  let reloading = Locked(false)
   let dataPlane: DataPlane
   let statisticsView: StatisticsView
   let began: ContinuousClock.Instant
   let baseID: BaseIDLock?
-  let shared: Mutex<Shared>
+  let shared: Locked<Shared>
   private let signals: SignalMask
 
   /// How often a drain looks whether the last connection is gone.
@@ -120,7 +119,7 @@ public final class ProxyServer: Sendable {
     plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
     dataPlane = DataPlane(options: plane)
-    shared = Mutex(
+    shared = Locked(
       Shared(
         lifecycle: lifecycle, runtime: runtime, configuration: configuration, dump: found.1,
         loaded: HTTPDate.now()))

@@ -56,10 +56,19 @@ public struct StatisticName: Sendable, Hashable {
     if let owner, takesOwner { tags.append(owner) }
 
     let taggedRest = manager == nil ? stem : "http." + stem
-    text = [root, owner?.value ?? "", name].filter { !$0.isEmpty }.joined(separator: ".")
-    tagged = [root, takesOwner ? "" : owner?.value ?? "", taggedRest].filter { !$0.isEmpty }
-      .joined(separator: ".")
+    text = Self.joined(root, owner?.value ?? "", name)
+    tagged = Self.joined(root, takesOwner ? "" : owner?.value ?? "", taggedRest)
     self.tags = tags
+  }
+
+  /// With dots between those that are not empty.
+  private static func joined(_ first: String, _ second: String, _ third: String) -> String {
+    var text = first
+    for part in [second, third] where !part.isEmpty {
+      if !text.isEmpty { text += "." }
+      text += part
+    }
+    return text
   }
 
   /// The same with one more tag; `part` is taken out of the tagged name where it stands in it.
@@ -84,18 +93,20 @@ public struct StatisticName: Sendable, Hashable {
   /// As Envoy's `sanitizeStatsName`: colons would end the name in `name: value`, so that
   /// `127.0.0.1:80` is `127.0.0.1_80`, and `://` and `:/` are one underscore.
   private static func sanitized(_ value: String) -> String {
-    var out = ""
-    var rest = value[...]
-    while let character = rest.popFirst() {
-      guard character == ":" || character == "\0" else {
-        out.append(character)
+    // Nearly every name: the admin makes tens of thousands of them for one answer.
+    guard value.utf8.contains(where: { $0 == UInt8(ascii: ":") || $0 == 0 }) else { return value }
+    var out: [UInt8] = []
+    var rest = Array(value.utf8)[...]
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: ":") || byte == 0 else {
+        out.append(byte)
         continue
       }
-      out += "_"
-      guard character == ":" else { continue }
-      rest = rest.dropFirst(min(2, rest.prefix { $0 == "/" }.count))
+      out.append(UInt8(ascii: "_"))
+      guard byte == UInt8(ascii: ":") else { continue }
+      rest = rest.dropFirst(min(2, rest.prefix { $0 == UInt8(ascii: "/") }.count))
     }
-    return out
+    return String(decoding: out, as: UTF8.self)
   }
 
   /// `worker_3.watchdog_miss`: the number is a tag, `worker` stays.
@@ -120,16 +131,15 @@ public struct StatisticName: Sendable, Hashable {
 
   /// `..._rq_2xx` and `..._rq_200`: class or code is a tag.
   private static func splitResponseCode(_ name: Substring) -> (stem: String, tag: Tag?) {
-    let bytes = Array(name.utf8)
+    let bytes = name.utf8
     func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
-    guard bytes.count > 4, bytes[bytes.count - 4] == UInt8(ascii: "_"),
-      name.dropLast(4).hasSuffix("_rq"), isDigit(bytes[bytes.count - 3])
+    guard bytes.suffix(7).starts(with: "_rq_".utf8), isDigit(bytes.suffix(3).first ?? 0)
     else { return (String(name), nil) }
     let last = name.suffix(3)
     if last.hasSuffix("xx") {
       return (name.dropLast(3) + "xx", Tag("envoy_response_code_class", String(last.prefix(1))))
     }
-    guard bytes.suffix(3).allSatisfy(isDigit) else { return (String(name), nil) }
+    guard last.utf8.allSatisfy(isDigit) else { return (String(name), nil) }
     return (String(name.dropLast(4)), Tag("envoy_response_code", String(last)))
   }
 }

@@ -18,7 +18,6 @@ import Logging
 public import Model
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Serves the admin API on one socket.
 public final class AdminServer: Sendable {
@@ -59,7 +58,7 @@ public final class AdminServer: Sendable {
   private let handler: AdminHandler
   private let accessLog: (@Sendable (String) -> Void)?
   private let loops: MultiThreadedEventLoopGroup
-  private let shared = Mutex(State())
+  private let shared = Locked(State())
 
   /// - Parameters:
   ///   - socket: Taken over, and closed when the server stops.

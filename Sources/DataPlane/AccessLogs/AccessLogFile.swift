@@ -7,6 +7,7 @@
 // what is not written in time has a limit, beyond which lines are thrown away as well. The lock is
 // held for a copy or a swap, never for a system call.
 import CMartletSystem
+import Model
 import Synchronization
 import Glibc
 

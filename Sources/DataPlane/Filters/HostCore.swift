@@ -2,12 +2,12 @@
 // puts the two halves together.
 public import CMartletABI
 import CMartletSystem
-import Synchronization
+import Model
 
 /// How a thread that is none of the data plane's reaches a worker by its number.
 final class WorkerDoors: Sendable {
   static let shared = WorkerDoors()
-  private let doors = Mutex<[Int: @Sendable (@escaping @Sendable () -> Void) -> Void]>([:])
+  private let doors = Locked<[Int: @Sendable (@escaping @Sendable () -> Void) -> Void]>([:])
 
   /// `post` runs a message on that worker.
   func open(_ worker: Int, post: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
@@ -31,7 +31,7 @@ public enum PluginTables {
   }
 
   /// Addresses, which live as long as the process.
-  private static let tables = Mutex<[String: UInt]>([
+  private static let tables = Locked<[String: UInt]>([
     "martlet.host.metrics/1": UInt(bitPattern: HostMetricServices.table),
     "martlet.host.text/1": UInt(bitPattern: HostTextServices.table),
     "martlet.host.stream_info/1": UInt(bitPattern: HostStreamInfoServices.table),

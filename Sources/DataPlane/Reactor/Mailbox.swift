@@ -1,6 +1,7 @@
 // How other threads reach a worker: a list of closures under a lock, and an eventfd that wakes
 // the loop. Used for configurations, drains and questions, never on the request path.
 import CMartletSystem
+import Model
 
 final class Mailbox: EventSource, @unchecked Sendable {
   private let descriptor: Int32

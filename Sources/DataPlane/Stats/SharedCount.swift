@@ -1,5 +1,6 @@
 // A count that all workers share, for limits that hold for the whole process. Touched once a
 // connection, never once a request.
+import Model
 import Synchronization
 
 final class SharedCount: Sendable {

@@ -1,6 +1,7 @@
 // Which statistics exist. Workers register a block for each scope when a configuration is applied
 // (rare, under a lock); the control side reads them all. A scope that comes back under the same
 // name goes on with its old counts, as Envoy's do.
+import Model
 import Synchronization
 
 final class StatRegistry: Sendable {

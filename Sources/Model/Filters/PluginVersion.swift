@@ -1,7 +1,6 @@
 // One version of a plugin: a file's content, loaded once. What its filters have asked for by number
 // (header names, formats, expressions, runtime keys, metrics) stands here: it only ever grows, so that
 // a number means the same on every worker for as long as the plugin is loaded.
-import Synchronization
 
 public final class PluginVersion: Sendable {
   /// In reverse domain notation.
@@ -12,7 +11,7 @@ public final class PluginVersion: Sendable {
   public let hash: String
   /// The plugin's own handle.
   public let handle: UInt64
-  private let state = Mutex(PluginResources())
+  private let state = Locked(PluginResources())
 
   public init(id: String, version: String, hash: String, handle: UInt64) {
     self.id = id

@@ -1,6 +1,6 @@
 // A file of access log lines, written in batches (`--file-flush-interval-msec`).
 import Glibc
-import Synchronization
+import Model
 
 /// Appends lines to a file. May be written from any thread; lines wait in memory until
 /// `flush()`, or until there are enough of them.
@@ -13,11 +13,11 @@ final class BufferedFile: Sendable {
     var waiting: [UInt8] = []
   }
   private let path: String
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   init(path: String) throws(OptionError) {
     self.path = path
-    state = Mutex(State(descriptor: try Self.open(path)))
+    state = Locked(State(descriptor: try Self.open(path)))
   }
 
   func append(_ line: String) {

@@ -5,7 +5,7 @@
 // rare; no request logs at the default level.
 public import DataPlane
 import Glibc
-import Synchronization
+import Model
 
 /// The log of this process. May be written from any thread.
 public final class Log: Sendable {
@@ -16,19 +16,19 @@ public final class Log: Sendable {
     var all: LogLevel
     var components: [LogComponent: LogLevel]
   }
-  private let levels: Mutex<Levels>
+  private let levels: Locked<Levels>
   /// The descriptor written to; held while writing, so that a reopen never closes it under a line.
-  private let output: Mutex<Int32>
+  private let output: Locked<Int32>
   private let coloured: Bool
 
   /// Opens `--log-path`, which is created where it is missing.
   public init(_ options: ServerOptions) throws(OptionError) {
     pattern = options.logFormat
     path = options.logPath
-    levels = Mutex(Levels(all: options.logLevel, components: options.componentLevels))
+    levels = Locked(Levels(all: options.logLevel, components: options.componentLevels))
     let descriptor = try options.logPath.map(Self.open) ?? STDERR_FILENO
     coloured = options.logPath == nil && isatty(STDERR_FILENO) == 1
-    output = Mutex(descriptor)
+    output = Locked(descriptor)
   }
 
   /// The least severe level of any component: what the data plane need not even format.

@@ -1,14 +1,15 @@
-// A value behind a lock, for what the control side and the workers share at control frequency.
+// A value behind a lock, for what threads share at control frequency.
 //
 // Why not `Synchronization.Mutex`: the thread sanitizer does not see it (its futex lives in a
 // standard library that is not instrumented) and reports every use as a race. It does see pthread's.
-import CMartletSystem
+import Glibc
 
-final class Locked<Value>: @unchecked Sendable {
+/// Any thread.
+public final class Locked<Value>: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private var value: Value
 
-  init(_ value: sending Value) {
+  public init(_ value: sending Value) {
     self.value = value
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
@@ -20,7 +21,7 @@ final class Locked<Value>: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func withLock<Result, Failure: Error>(
+  public func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
