@@ -10,6 +10,7 @@
 // Threading: all calls into plugins that are not a worker's are made on one thread (`ControlThread`). The
 // methods here may be called from any thread, one caller at a time.
 import CMartletABI
+import CMartletBlame
 import Glibc
 public import Model
 import Synchronization
@@ -79,11 +80,12 @@ public final class PluginHost: @unchecked Sendable {
 
   // MARK: Sets
 
-  /// Looks at the folders and loads what is new there.
-  public func scan() -> PluginSet { control.run { scanNow() } }
+  /// A set of nothing yet: the folders are looked at, and what is new there is loaded, when a configuration
+  /// is read with it (`PluginSet.load`).
+  public func newSet() -> PluginSet { PluginSet(host: self) }
 
-  private func scanNow() -> PluginSet {
-    let set = PluginSet(host: self)
+  /// On the control thread.
+  func scan(into set: PluginSet) {
     for folder in options.folders {
       guard let names = Self.libraries(in: folder.path) else {
         if folder.isNamed {
@@ -93,7 +95,6 @@ public final class PluginHost: @unchecked Sendable {
       }
       for name in names { add("\(folder.path)/\(name)", to: set, isNamed: folder.isNamed) }
     }
-    return set
   }
 
   /// Names of `*.so`, sorted; nil: the folder cannot be read.
@@ -140,10 +141,14 @@ public final class PluginHost: @unchecked Sendable {
   private func load(_ file: PluginFile) throws(PluginProblem) -> LoadedPlugin {
     if let known = loaded[file.hash] { return known }
     let name = file.path.split(separator: "/").last.map(String.init) ?? "plugin"
-    let library = try copies.load(file, id: name.hasSuffix(".so") ? String(name.dropLast(3)) : name)
+    let id = name.hasSuffix(".so") ? String(name.dropLast(3)) : name
+    let outcome = ControlCalls(file).call(MARTLET_HOOK_LOAD) {
+      Result { () throws(PluginProblem) in try copies.load(file, id: id) }
+    }
+    let library = try outcome.get()
     let descriptor = try LoadedPlugin.describe(library, file)
     let plugin = try LoadedPlugin.open(
-      file, descriptor, handles: handles, query: Self.query, hostVersion: version)
+      file, library, descriptor, handles: handles, query: Self.query, hostVersion: version)
     loaded[file.hash] = plugin
     services.log(
       MARTLET_LOG_INFO,
@@ -206,7 +211,7 @@ public final class PluginHost: @unchecked Sendable {
     plugin.scopes += 1
     let binding = FilterBinding(
       table: filter.table, config: scope.object, handle: handle, filterName: filter.description.name,
-      plugin: plugin.version
+      nameInChain: request.name, plugin: plugin.version
     ) { [self] in
       control.post { [self] in
         scope.destroy()
@@ -245,7 +250,7 @@ public final class PluginHost: @unchecked Sendable {
     control.setTimer(handle, timer, milliseconds: milliseconds) { [handles] in
       // The scope's end takes its timers off; it has its object by the time one is due.
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
-      hook(object.pointer, timer)
+      scope.calls.call(MARTLET_HOOK_ON_CONFIG_TIMER) { hook(object.pointer, timer) }
     }
     return MARTLET_OK
   }
@@ -255,7 +260,7 @@ public final class PluginHost: @unchecked Sendable {
     guard !scope.request.isForRoute, let hook = scope.filter.onConfigWake else { return MARTLET_OK }
     control.post { [handles] in
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
-      hook(object.pointer, token)
+      scope.calls.call(MARTLET_HOOK_ON_CONFIG_WAKE) { hook(object.pointer, token) }
     }
     return MARTLET_OK
   }

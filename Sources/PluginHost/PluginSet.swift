@@ -10,6 +10,9 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private(set) var plugins: [LoadedPlugin] = []
   private var entries: [Entry] = []
   public private(set) var refusals: [String] = []
+  /// What holds for plugins that have crashed.
+  private(set) var policies = PluginPolicies()
+  private var isScanned = false
 
   private struct Entry {
     let plugin: LoadedPlugin
@@ -74,9 +77,18 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
 
   public var filters: [FilterDescription] { entries.map(\.filter.description) }
 
-  public func load(_ references: [PluginReference]) -> [(index: Int, message: String)] {
+  public func load(
+    _ references: [PluginReference], policies: PluginPolicies
+  ) -> [(index: Int, message: String)] {
     host.control.run {
-      references.enumerated().compactMap { index, reference in
+      // A file and an overlay are read one after the other; what the later one says of policies holds for all.
+      if self.policies != policies || !isScanned {
+        (plugins, entries, refusals) = ([], [], [])
+        self.policies = policies
+        isScanned = true
+        host.scan(into: self)
+      }
+      return references.enumerated().compactMap { index, reference in
         host.add(reference, to: self).map { (index, $0) }
       }
     }

@@ -44,6 +44,7 @@ extension ProxyServer {
     result += serverStatistics(connections: Self.totalConnections(values))
     result += managerStatistics()
     result += shared.withLock { $0.runtime.statistics }
+    result += PluginCost.all(PluginTally.all).flatMap { $0.statistics(statisticsView) }
     if let counters = shared.withLock({ $0.admin })?.counters { result += statistics(counters) }
     return result
   }

@@ -13,6 +13,7 @@
 // the closures of `AdminSource`; the workers are the data plane's affair. What two of them touch
 // is behind `shared`.
 import Admin
+import CMartletBlame
 import DataPlane
 import EnvoyConfiguration
 import Glibc
@@ -49,6 +50,7 @@ public final class ProxyServer: Sendable {
   let baseID: BaseIDLock?
   let shared: Mutex<Shared>
   private let signals: SignalMask
+  private let watchdog: Watchdog
 
   /// How often a drain looks whether the last connection is gone.
   private static let drainCheckInterval = Duration.milliseconds(50)
@@ -57,6 +59,8 @@ public final class ProxyServer: Sendable {
   /// start (the reasons are on standard error then). Call it on the main thread, before any other
   /// thread exists.
   public static func run(_ options: ServerOptions) -> Int32 {
+    martlet_slot_open("main")
+    martlet_crash_install()
     do throws(StartupProblem) {
       if options.mode == .validate {
         try validate(options)
@@ -82,7 +86,7 @@ public final class ProxyServer: Sendable {
     let log = try openLog(options)
     let plugins = openPlugins(options, log)
     defer { plugins.stop() }
-    _ = try loadConfiguration(options, log, plugins.scan())
+    _ = try loadConfiguration(options, log, plugins.newSet())
     let line = "configuration '\(options.configPath ?? "")' OK\n"
     FileDescriptor.write(Array(line.utf8), to: STDOUT_FILENO)
   }
@@ -97,11 +101,12 @@ public final class ProxyServer: Sendable {
     } catch {
       throw StartupProblem(error)
     }
+    watchdog = Watchdog(log: log)
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
     plugins = Self.openPlugins(options, log)
-    let set = plugins.scan()
+    let set = plugins.newSet()
     let found = try Self.loadConfiguration(options, log, set)
     plugins.commit(set)
     var configuration = found.0
@@ -198,6 +203,7 @@ public final class ProxyServer: Sendable {
       if isCancelled { dataPlane.stop() }
       throw StartupProblem(isCancelled ? [] : error.problems)
     }
+    PluginTally.limit(by: configuration.plugins)
     for listener in dataPlane.listenerStatus() {
       let addresses = listener.addresses.map(\.description).joined(separator: ", ")
       log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
@@ -286,7 +292,7 @@ public final class ProxyServer: Sendable {
         log.write(.warning, .main, "not reloaded: the process is ending")
         return ["the process is ending"]
       }
-      let set = plugins.scan()
+      let set = plugins.newSet()
       let problems = apply(set)
       if problems.isEmpty {
         plugins.commit(set)
@@ -330,6 +336,7 @@ public final class ProxyServer: Sendable {
     } catch {
       return error.problems
     }
+    PluginTally.limit(by: next.plugins)
     shared.withLock { [runtime, next] shared in
       shared.runtime = runtime
       shared.configuration = next
@@ -380,6 +387,7 @@ public final class ProxyServer: Sendable {
     shared.withLock { $0.configuration = ProxyConfiguration() }
     shared.withLock { $0.admin }?.stop()
     plugins.stop()
+    watchdog.stop()
     accessLog?.flush()
     log.write(.info, .main, "exiting")
   }

@@ -12,6 +12,7 @@ extension AdminHandler {
         .init("streams_active", .integer(plugin.streamsActive)),
         .init("streams_total", .integer(plugin.streamsTotal)),
         .init("bytes_held", .integer(UInt64(max(0, plugin.bytesHeld)))),
+        .init("functions", .array(plugin.functions.map(function))),
       ])
     }
     return AdminResponse(.json, body: JSONValue.object([.init("plugins", .array(list))]).pretty)
@@ -22,6 +23,15 @@ extension AdminHandler {
       .init("kind", .string(filter.kind)), .init("name", .string(filter.name)),
       .init("types", .array(filter.types.map { .string($0) })),
       .init("route_types", .array(filter.routeTypes.map { .string($0) })),
+    ])
+  }
+
+  private func function(_ function: PluginInformation.Function) -> JSONValue {
+    .object([
+      .init("filter", .string(function.filter)), .init("function", .string(function.name)),
+      .init("calls", .integer(function.calls)), .init("time_ns", .integer(function.time)),
+      .init("over_budget", .integer(function.overBudget)),
+      .init("allocated_bytes", .integer(function.bytesAllocated)),
     ])
   }
 

@@ -15,6 +15,31 @@ public struct PluginInformation: Sendable {
       self.routeTypes = routeTypes
     }
   }
+  /// What a function of the plugin has cost, over all threads.
+  public struct Function: Sendable {
+    /// By its name in the chain; empty: a function of the plugin itself.
+    public var filter: String
+    /// As its table in martlet.h calls it.
+    public var name: String
+    public var calls: UInt64
+    /// Nanoseconds, estimated of one call in 64.
+    public var time: UInt64
+    /// Calls that were longer than the plugin's budget.
+    public var overBudget: UInt64
+    /// Of the host's allocator, during its calls.
+    public var bytesAllocated: UInt64
+
+    public init(
+      filter: String, name: String, calls: UInt64, time: UInt64, overBudget: UInt64, bytesAllocated: UInt64
+    ) {
+      self.filter = filter
+      self.name = name
+      self.calls = calls
+      self.time = time
+      self.overBudget = overBudget
+      self.bytesAllocated = bytesAllocated
+    }
+  }
   public var id: String
   public var version: String
   /// SHA-256 of its file, in hexadecimal digits.
@@ -33,10 +58,13 @@ public struct PluginInformation: Sendable {
   public var streamsTotal: UInt64
   /// Of the host's allocator.
   public var bytesHeld: Int
+  /// Those that were called.
+  public var functions: [Function]
 
   public init(
     id: String, version: String, hash: String, path: String, abi: String, isPresent: Bool,
-    filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int
+    filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int,
+    functions: [Function] = []
   ) {
     self.id = id
     self.version = version
@@ -49,5 +77,6 @@ public struct PluginInformation: Sendable {
     self.streamsActive = streamsActive
     self.streamsTotal = streamsTotal
     self.bytesHeld = bytesHeld
+    self.functions = functions
   }
 }

@@ -10,6 +10,7 @@
 // Re-entrancy: what a hook asks for (go on, reply, reset) is done when the outermost hook of the
 // stream has returned, and so is the end of the filters.
 import CMartletABI
+import CMartletBlame
 import Model
 
 /// One filter of a chain: a table and what its `create` is given.
@@ -120,6 +121,8 @@ final class HTTPFilterChainInstance {
   // The same for what happens many times a request: nothing is retained.
   private(set) var borrowedStream: Unmanaged<HTTPStream>?
   let maps: UnsafeMutablePointer<HTTPFilterMaps>
+  /// Who the stream is, for whoever looks at the thread from outside.
+  let subject: UnsafeMutablePointer<martlet_subject>
   var borrowedRequest: Unmanaged<HTTPFilterPath> { requestReference.unsafelyUnwrapped }
   var borrowedResponse: Unmanaged<HTTPFilterPath> { responseReference.unsafelyUnwrapped }
   private var requestReference: Unmanaged<HTTPFilterPath>?
@@ -165,13 +168,15 @@ final class HTTPFilterChainInstance {
     noHead = chain.noHead
     maps = .allocate(capacity: 1)
     maps.initialize(to: HTTPFilterMaps())
+    subject = .allocate(capacity: 1)
+    subject.initialize(to: martlet_subject())
     let pool = context.reactor.pool
     streamed = OutboundQueue(pool: pool)
     request = HTTPFilterPath(
-      .request, hooks: chain.filters.map { HTTPFilterSlot.hooks($0.table, ofRequest: true) },
+      .request, hooks: chain.filters.map { HTTPFilterSlot.hooks($0, handles, ofRequest: true) },
       instance: self, pool: pool)
     response = HTTPFilterPath(
-      .response, hooks: chain.filters.reversed().map { HTTPFilterSlot.hooks($0.table, ofRequest: false) },
+      .response, hooks: chain.filters.reversed().map { HTTPFilterSlot.hooks($0, handles, ofRequest: false) },
       instance: self, pool: pool)
     requestReference = Unmanaged.passUnretained(request)
     responseReference = Unmanaged.passUnretained(response)
@@ -180,7 +185,10 @@ final class HTTPFilterChainInstance {
     }
   }
 
-  deinit { maps.deallocate() }
+  deinit {
+    maps.deallocate()
+    subject.deallocate()
+  }
 
   /// Acts on the stream are possible.
   var takesActs: Bool { !creating && !isOver }
@@ -197,6 +205,7 @@ final class HTTPFilterChainInstance {
     response.reset()
     let headers = Unmanaged.passUnretained(stream.request.headers)
     maps.pointee = HTTPFilterMaps(request: headers, openRequest: headers)
+    stream.describe(to: subject)
   }
 
   /// The request's head has passed the last filter.

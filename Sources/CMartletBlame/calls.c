@@ -1,0 +1,259 @@
+// Tallies and the slots of threads; see the header.
+#define _GNU_SOURCE
+#include "CMartletBlame.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+enum { tally_alignment = 2048 };
+_Static_assert(sizeof(martlet_tally) <= tally_alignment, "an address below it is of no other tally");
+_Static_assert(offsetof(martlet_tally, bytes) == 4 * MARTLET_HOOKS * 8, "martlet_call_allocated counts on it");
+
+_Thread_local martlet_slot martlet_own_slot;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+// Under the lock. The list of tallies is read without it: it only ever grows at its head.
+static martlet_slot *slots;
+static martlet_tally *tallies;
+static uint64_t serials;
+// What the watchdog sleeps on.
+static uint32_t woken;
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+// ---- Calls
+
+uint64_t martlet_call_notice(martlet_slot *slot, uint64_t count) {
+  if (__atomic_load_n(&slot->is_unwatched, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&slot->is_unwatched, 0, __ATOMIC_RELAXED);
+    martlet_watch_wake();
+  }
+  return (count & 63) == 1 ? now() : 0;
+}
+
+static void count_over(martlet_tally *tally, uint32_t hook, uint64_t took) {
+  if (took <= __atomic_load_n(&tally->budget, __ATOMIC_RELAXED)) return;
+  if (took > __atomic_load_n(&tally->longest[hook], __ATOMIC_RELAXED)) {
+    __atomic_store_n(&tally->longest[hook], took, __ATOMIC_RELAXED);
+  }
+  __atomic_store_n(&tally->over[hook], tally->over[hook] + 1, __ATOMIC_RELEASE);
+}
+
+void martlet_call_measure(martlet_slot *slot, const martlet_call *call) {
+  uint64_t end = now(), count = *call->call;
+  uint32_t hook;
+  martlet_tally *tally = martlet_tally_of(call->call, &hook);
+  uint64_t *marked = __atomic_load_n(&slot->marked, __ATOMIC_ACQUIRE);
+  // A call of the same function that this one was made from has counted on.
+  bool is_marked = marked == call->call && slot->marked_count == count;
+  uint64_t marked_at = slot->marked_at;
+  if (marked) __atomic_store_n(&slot->marked, NULL, __ATOMIC_RELEASE);
+  if (call->start) {
+    uint64_t took = end - call->start;
+    // It stands for those since the last one that was measured.
+    uint64_t weight = count > 1 ? 64 : 1;
+    __atomic_store_n(&tally->time[hook], tally->time[hook] + took * weight, __ATOMIC_RELAXED);
+    count_over(tally, hook, took);
+  } else if (is_marked) {
+    count_over(tally, hook, end - marked_at);
+  }
+}
+
+// ---- Tallies
+
+static char *copy(const char *text) { return strdup(text ? text : ""); }
+
+static bool is_of(const martlet_tally *tally, int64_t worker, const char *plugin, const char *version,
+                  const char *hash, const char *filter) {
+  return tally->worker == worker && tally->plugin && strcmp(tally->hash, hash) == 0 &&
+         strcmp(tally->filter, filter) == 0 && strcmp(tally->plugin, plugin) == 0 &&
+         strcmp(tally->version, version) == 0;
+}
+
+martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char *version,
+                                  const char *hash, const char *filter) {
+  pthread_mutex_lock(&lock);
+  for (martlet_tally *known = tallies; known && plugin; known = known->next) {
+    if (!is_of(known, worker, plugin, version, hash, filter)) continue;
+    pthread_mutex_unlock(&lock);
+    return known;
+  }
+  martlet_tally *made = NULL;
+  if (posix_memalign((void **)&made, tally_alignment, tally_alignment) != 0) abort();
+  memset(made, 0, sizeof *made);
+  made->worker = worker;
+  made->plugin = plugin ? copy(plugin) : NULL;
+  made->version = copy(version);
+  made->hash = copy(hash);
+  made->filter = copy(filter);
+  made->budget = 10000000;
+  made->stuck_after = 1000000000;
+  if (plugin) {
+    made->next = tallies;
+    __atomic_store_n(&tallies, made, __ATOMIC_RELEASE);
+  }
+  pthread_mutex_unlock(&lock);
+  return made;
+}
+
+martlet_tally *martlet_tally_next(const martlet_tally *tally) {
+  return tally ? tally->next : __atomic_load_n(&tallies, __ATOMIC_ACQUIRE);
+}
+
+void martlet_tally_limit(martlet_tally *tally, uint64_t budget, uint64_t stuck_after) {
+  __atomic_store_n(&tally->budget, budget, __ATOMIC_RELAXED);
+  __atomic_store_n(&tally->stuck_after, stuck_after, __ATOMIC_RELAXED);
+}
+
+martlet_tally *martlet_tally_of(const uint64_t *call, uint32_t *hook) {
+  uintptr_t address = (uintptr_t)call, base = address & ~(uintptr_t)(tally_alignment - 1);
+  *hook = (uint32_t)((address - base) / sizeof(uint64_t));
+  return (martlet_tally *)base;
+}
+
+const char *martlet_hook_name(uint32_t hook) {
+  static const char *const names[MARTLET_HOOKS] = {
+      "load", "martlet_plugin_v1", "open", "query", "close", "config_create", "config_destroy",
+      "route_config_create", "route_config_destroy", "on_config_timer", "on_config_wake",
+      "worker_create", "worker_destroy", "on_worker_timer", "on_worker_wake", "create", "destroy",
+      "on_request_headers", "on_request_body", "on_request_trailers", "on_response_headers",
+      "on_response_body", "on_response_trailers", "on_back_pressure", "on_timer", "on_wake",
+      "on_complete", "on_new_connection", "on_data", "on_write", "on_close", "format",
+  };
+  return hook < MARTLET_HOOKS ? names[hook] : "?";
+}
+
+// ---- Threads
+
+// Enough for the report and for a backtrace that another handler makes behind it.
+enum { stack_size = 128 << 10, guard_size = 4 << 10 };
+
+// A stack for signals, with a guard below it; nothing where the thread has one (sanitizers).
+static void give_stack(martlet_slot *slot) {
+  stack_t present;
+  if (sigaltstack(NULL, &present) != 0 || !(present.ss_flags & SS_DISABLE)) return;
+  char *memory = mmap(NULL, guard_size + stack_size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return;
+  mprotect(memory, guard_size, PROT_NONE);
+  stack_t stack = {.ss_sp = memory + guard_size, .ss_flags = 0, .ss_size = stack_size};
+  if (sigaltstack(&stack, NULL) == 0) {
+    slot->stack = memory;
+  } else {
+    munmap(memory, guard_size + stack_size);
+  }
+}
+
+void martlet_slot_open(const char *name) {
+  martlet_slot *slot = &martlet_own_slot;
+  if (slot->serial) return;
+  slot->thread = (int32_t)syscall(SYS_gettid);
+  strncpy(slot->name, name, sizeof slot->name - 1);
+  give_stack(slot);
+  pthread_mutex_lock(&lock);
+  slot->serial = ++serials;
+  slot->next = slots;
+  slots = slot;
+  pthread_mutex_unlock(&lock);
+}
+
+void martlet_slot_close(void) {
+  martlet_slot *slot = &martlet_own_slot;
+  if (!slot->serial) return;
+  pthread_mutex_lock(&lock);
+  for (martlet_slot **place = &slots; *place; place = &(*place)->next) {
+    if (*place != slot) continue;
+    *place = slot->next;
+    break;
+  }
+  slot->serial = 0;
+  pthread_mutex_unlock(&lock);
+  if (!slot->stack) return;
+  stack_t none = {.ss_flags = SS_DISABLE};
+  sigaltstack(&none, NULL);
+  munmap(slot->stack, guard_size + stack_size);
+  slot->stack = NULL;
+}
+
+// ---- The watchdog's side
+
+size_t martlet_slots_observe(martlet_observation *out, size_t capacity) {
+  size_t count = 0;
+  pthread_mutex_lock(&lock);
+  for (martlet_slot *slot = slots; slot && count < capacity; slot = slot->next) {
+    // Taken before the call is seen: what is measured from here is never too long.
+    uint64_t time = now();
+    uint64_t *call = __atomic_load_n(&slot->call, __ATOMIC_ACQUIRE);
+    if (!call) continue;
+    martlet_observation *seen = &out[count++];
+    seen->serial = slot->serial;
+    seen->call = call;
+    seen->count = __atomic_load_n(call, __ATOMIC_RELAXED);
+    seen->tally = martlet_tally_of(call, &seen->hook);
+    seen->thread = slot->thread;
+    memcpy(seen->name, slot->name, sizeof seen->name);
+    // One mark at a time: the thread takes it off, and so does this one when it is for a call that
+    // is over.
+    uint64_t *marked = __atomic_load_n(&slot->marked, __ATOMIC_ACQUIRE);
+    if (marked == call && slot->marked_count == seen->count) continue;
+    __atomic_store_n(&slot->marked_count, seen->count, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->marked_at, time, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->marked, call, __ATOMIC_RELEASE);
+  }
+  pthread_mutex_unlock(&lock);
+  return count;
+}
+
+bool martlet_slot_describe(const martlet_observation *seen, char *out, size_t capacity) {
+  bool is_same = false;
+  *out = 0;
+  pthread_mutex_lock(&lock);
+  for (martlet_slot *slot = slots; slot; slot = slot->next) {
+    if (slot->serial != seen->serial) continue;
+    const martlet_subject *subject = __atomic_load_n(&slot->subject, __ATOMIC_RELAXED);
+    // The call may end meanwhile, and its stream with it: what is read is read by the kernel, which
+    // refuses where nothing is, and thrown away where the call is another by then.
+    martlet_describe(subject, out, capacity, false);
+    is_same = __atomic_load_n(&slot->call, __ATOMIC_ACQUIRE) == seen->call &&
+              __atomic_load_n(seen->call, __ATOMIC_RELAXED) == seen->count;
+  }
+  pthread_mutex_unlock(&lock);
+  return is_same;
+}
+
+static void set_unwatched(uint32_t value) {
+  pthread_mutex_lock(&lock);
+  for (martlet_slot *slot = slots; slot; slot = slot->next) {
+    __atomic_store_n(&slot->is_unwatched, value, __ATOMIC_RELAXED);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void martlet_watch_sleep(uint64_t nanoseconds, bool until_called) {
+  struct timespec time = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
+  if (until_called) set_unwatched(1);
+  syscall(SYS_futex, &woken, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
+  __atomic_store_n(&woken, 0, __ATOMIC_RELAXED);
+  if (until_called) set_unwatched(0);
+}
+
+void martlet_watch_name(void) { pthread_setname_np(pthread_self(), "watchdog"); }
+
+void martlet_watch_wake(void) {
+  __atomic_store_n(&woken, 1, __ATOMIC_RELEASE);
+  syscall(SYS_futex, &woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
