@@ -34,8 +34,10 @@ final class LoadedPlugin: @unchecked Sendable {
   /// A newer version has taken its place, or its file is gone.
   var isRetired = false
   private(set) var isClosed = false
-  private let descriptor: UnsafePointer<martlet_plugin>
-  private let host: UnsafeMutablePointer<martlet_host>
+  /// Nil: none of its code runs.
+  private let descriptor: UnsafePointer<martlet_plugin>?
+  private let host: UnsafeMutablePointer<martlet_host>?
+  let quarantine: Quarantine?
   private let calls: ControlCalls
 
   private init(
@@ -46,8 +48,25 @@ final class LoadedPlugin: @unchecked Sendable {
     self.version = version
     self.descriptor = descriptor
     self.host = host
+    quarantine = nil
     abiMinor = descriptor.pointee.abi_minor
     calls = ControlCalls(version)
+  }
+
+  /// What stands in the place of a version that has crashed too often.
+  init(
+    quarantined description: PluginDescription, _ number: String, _ file: PluginFile,
+    _ then: CrashPolicy.Then,
+    handle: UInt64
+  ) {
+    path = file.path
+    version = PluginVersion(id: description.id, version: number, hash: file.hash, handle: handle)
+    descriptor = nil
+    host = nil
+    quarantine = Quarantine(then: then, details: QuarantinedFilter.details(of: description.id))
+    abiMinor = UInt32(MARTLET_ABI_MINOR)
+    calls = ControlCalls(version)
+    filters = description.filters.map { QuarantinedFilter.make($0, version, then) }
   }
 
   var id: String { version.id }
@@ -94,7 +113,8 @@ final class LoadedPlugin: @unchecked Sendable {
   /// Opens a plugin and reads what it has.
   static func open(
     _ file: PluginFile, _ library: UnsafeMutableRawPointer, _ descriptor: UnsafePointer<martlet_plugin>,
-    handles: ControlHandles, query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer?, hostVersion: UnsafePointer<CChar>
+    handles: ControlHandles, query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer?,
+    hostVersion: UnsafePointer<CChar>
   ) throws(PluginProblem) -> LoadedPlugin {
     let host = UnsafeMutablePointer<martlet_host>.allocate(capacity: 1)
     let id = String(cString: descriptor.pointee.id)
@@ -126,7 +146,8 @@ final class LoadedPlugin: @unchecked Sendable {
   }
 
   private func query(_ id: String) -> UnsafeRawPointer? {
-    calls.call(MARTLET_HOOK_QUERY) { descriptor.pointee.query(id) }
+    guard let descriptor else { return nil }
+    return calls.call(MARTLET_HOOK_QUERY) { descriptor.pointee.query(id) }
   }
 
   private func readFilters(_ file: PluginFile) throws(PluginProblem) {
@@ -225,6 +246,6 @@ final class LoadedPlugin: @unchecked Sendable {
   func close() {
     guard !isClosed else { return }
     isClosed = true
-    if let close = descriptor.pointee.close { calls.call(MARTLET_HOOK_CLOSE) { close() } }
+    if let close = descriptor?.pointee.close { calls.call(MARTLET_HOOK_CLOSE) { close() } }
   }
 }

@@ -39,6 +39,9 @@ public final class PluginHost: @unchecked Sendable {
   let control = ControlThread()
   let handles = ControlHandles()
   let shared = SharedData()
+  let history: CrashHistory
+  /// What was decided about versions that have crashed, by their hashes.
+  let crashed = Mutex<[String: PluginCrashReport]>([:])
   private let copies = PrivateCopies()
   private let core: UnsafePointer<martlet_host_core>
   private let version: UnsafePointer<CChar>
@@ -48,7 +51,7 @@ public final class PluginHost: @unchecked Sendable {
   private var loaded: [String: LoadedPlugin] = [:]
   private var bindings: [BindingKey: WeakBinding] = [:]
   private struct BindingKey: Hashable {
-    var hash: String
+    var plugin: ObjectIdentifier
     var request: FilterRequest
   }
   private struct WeakBinding { weak var binding: FilterBinding? }
@@ -57,8 +60,12 @@ public final class PluginHost: @unchecked Sendable {
   public private(set) var current: PluginSet?
 
   /// `version`: the host's own.
-  public init(options: PluginHostOptions, version: String, services: PluginServices) {
+  public init(
+    options: PluginHostOptions, version: String, services: PluginServices,
+    history: CrashHistory = CrashHistory()
+  ) {
     self.options = options
+    self.history = history
     self.services = services
     core = HostCoreServices.make(services.core)
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: version.utf8.count + 1)
@@ -113,7 +120,7 @@ public final class PluginHost: @unchecked Sendable {
 
   private func add(_ path: String, to set: PluginSet, isNamed: Bool) {
     do throws(PluginProblem) {
-      set.add(try load(try PluginFile.read(path)), from: path, services.log)
+      set.add(try load(try PluginFile.read(path), set.policies), from: path, services.log)
     } catch {
       if error.isForeign, !isNamed {
         if services.core.logEnabled(MARTLET_LOG_DEBUG) { services.log(MARTLET_LOG_DEBUG, error.message) }
@@ -131,15 +138,23 @@ public final class PluginHost: @unchecked Sendable {
       guard wanted.isEmpty || wanted == file.hash else {
         throw PluginFile.problem(file.path, "its SHA-256 is \(file.hash), expected \(wanted)")
       }
-      set.add(try load(file), from: reference.path, isExplicit: true, services.log)
+      set.add(try load(file, set.policies), from: reference.path, isExplicit: true, services.log)
       return nil
     } catch {
       return error.message
     }
   }
 
-  private func load(_ file: PluginFile) throws(PluginProblem) -> LoadedPlugin {
-    if let known = loaded[file.hash] { return known }
+  private func load(
+    _ file: PluginFile, _ policies: PluginPolicies
+  ) throws(PluginProblem) -> LoadedPlugin {
+    let report = verdict(on: file, policies)
+    if let known = loaded[file.hash], known.quarantine?.then == report?.then { return known }
+    if let report, let then = report.then {
+      let plugin = try quarantined(file, report, then)
+      loaded[file.hash] = plugin
+      return plugin
+    }
     let name = file.path.split(separator: "/").last.map(String.init) ?? "plugin"
     let id = name.hasSuffix(".so") ? String(name.dropLast(3)) : name
     let outcome = ControlCalls(file).call(MARTLET_HOOK_LOAD) {
@@ -150,6 +165,7 @@ public final class PluginHost: @unchecked Sendable {
     let plugin = try LoadedPlugin.open(
       file, library, descriptor, handles: handles, query: Self.query, hostVersion: version)
     loaded[file.hash] = plugin
+    remember(plugin, file)
     services.log(
       MARTLET_LOG_INFO,
       "loaded \(plugin.id) \(plugin.version.version) from '\(file.path)' "
@@ -184,7 +200,8 @@ public final class PluginHost: @unchecked Sendable {
     guard plugin.isRetired, plugin.scopes == 0, !plugin.isClosed else { return }
     plugin.close()
     handles.remove(plugin.version.handle)
-    loaded[plugin.version.hash] = nil
+    // Its verdict may have changed, and another stand in its place.
+    if loaded[plugin.version.hash] === plugin { loaded[plugin.version.hash] = nil }
     services.log(
       MARTLET_LOG_INFO, "closed \(plugin.id) \(plugin.version.version) (\(plugin.version.hash.prefix(12)))")
   }
@@ -198,7 +215,7 @@ public final class PluginHost: @unchecked Sendable {
   private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest)
     -> FilterOutcome
   {
-    let key = BindingKey(hash: plugin.version.hash, request: request)
+    let key = BindingKey(plugin: ObjectIdentifier(plugin), request: request)
     if let known = bindings[key]?.binding { return FilterOutcome(binding: known, errors: [], warnings: []) }
     let scope = ConfigScope(plugin: plugin, filter: filter, request: request)
     let handle = handles.reserve(.config)
@@ -277,7 +294,7 @@ public final class PluginHost: @unchecked Sendable {
       return (present + others).map { plugin in
         PluginReport(
           version: plugin.version, path: plugin.path, abiMinor: plugin.abiMinor,
-          isPresent: hashes.contains(plugin.version.hash),
+          isPresent: hashes.contains(plugin.version.hash), quarantine: plugin.quarantine?.then,
           filters: plugin.filters.map {
             .init(
               kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
@@ -307,6 +324,8 @@ public struct PluginReport: Sendable {
   public var abiMinor: UInt32
   /// New streams take it; otherwise it serves what began with it.
   public var isPresent: Bool
+  /// Nil: its code runs. Otherwise it has crashed too often, and this stands in its place.
+  public var quarantine: CrashPolicy.Then?
   public var filters: [Filter]
   /// Filters in configurations, and routes' configurations of them, that stand.
   public var configurations: Int

@@ -43,6 +43,7 @@ extension ProxyServer {
   private func pluginReports() -> [PluginInformation] {
     let values = dataPlane.stats()
     let costs = Dictionary(grouping: PluginCost.all(PluginTally.all), by: \.hash)
+    let crashes = Dictionary(plugins.crashReports.map { ($0.hash, $0.crashes) }) { first, _ in first }
     return plugins.report().map { plugin in
       let prefix = "plugin.\(plugin.version.id).\(plugin.version.hash.prefix(12))."
       func count(_ name: String) -> UInt64 {
@@ -61,6 +62,11 @@ extension ProxyServer {
           .init(
             filter: $0.filter, name: $0.hook, calls: $0.calls, time: $0.time, overBudget: $0.over,
             bytesAllocated: $0.bytes)
+        }, quarantine: plugin.quarantine?.rawValue ?? "",
+        crashes: (crashes[plugin.version.hash] ?? []).map {
+          .init(
+            filter: $0.filter, function: $0.function,
+            seconds: UInt64(max(0, $0.at.duration(to: .now).components.seconds)))
         })
     }
   }

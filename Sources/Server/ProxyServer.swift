@@ -51,6 +51,10 @@ public final class ProxyServer: Sendable {
   let shared: Mutex<Shared>
   private let signals: SignalMask
   private let watchdog: Watchdog
+  /// Nil: nobody supervises this process.
+  let supervisor: SupervisorClient?
+  /// How often the supervisor has started the process again.
+  let restarts: Int
 
   /// How often a drain looks whether the last connection is gone.
   private static let drainCheckInterval = Duration.milliseconds(50)
@@ -60,8 +64,15 @@ public final class ProxyServer: Sendable {
   /// thread exists.
   public static func run(_ options: ServerOptions) -> Int32 {
     martlet_slot_open("main")
-    martlet_crash_install()
     do throws(StartupProblem) {
+      if options.supervise, !SupervisorClient.isSupervised {
+        do throws(OptionError) {
+          return try Supervisor.run(options)
+        } catch {
+          throw StartupProblem(error)
+        }
+      }
+      martlet_crash_install()
       if options.mode == .validate {
         try validate(options)
         return 0
@@ -95,6 +106,7 @@ public final class ProxyServer: Sendable {
     began = .now
     signals = SignalMask.install()
     self.options = options
+    supervisor = options.supervise ? SupervisorClient.connect() : nil
     log = try Self.openLog(options)
     do {
       baseID = try BaseIDLock.take(options.baseID)
@@ -105,7 +117,9 @@ public final class ProxyServer: Sendable {
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
-    plugins = Self.openPlugins(options, log)
+    let (restarts, history) = Self.history(supervisor)
+    self.restarts = restarts
+    plugins = Self.openPlugins(options, log, history)
     let set = plugins.newSet()
     let found = try Self.loadConfiguration(options, log, set)
     plugins.commit(set)
@@ -124,6 +138,7 @@ public final class ProxyServer: Sendable {
     plane.drainTime = lifecycle.drainLimit
     plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
+    plane.sockets = supervisor?.sockets
     dataPlane = DataPlane(options: plane)
     shared = Mutex(
       Shared(
@@ -133,7 +148,24 @@ public final class ProxyServer: Sendable {
 
   var configuration: ProxyConfiguration { shared.withLock { $0.configuration } }
 
-  private static func openPlugins(_ options: ServerOptions, _ log: Log) -> PluginHost {
+  /// What the supervisor remembers of the processes before this one.
+  private static func history(_ supervisor: SupervisorClient?) -> (restarts: Int, CrashHistory) {
+    guard let supervisor else { return (0, CrashHistory()) }
+    let (restarts, lines) = supervisor.crashes()
+    let now = ContinuousClock.now
+    let crashes = lines.map {
+      CrashHistory.Crash(
+        hash: $0.hash, plugin: $0.plugin, version: $0.version, filter: $0.filter, function: $0.function,
+        at: now - .milliseconds($0.milliseconds))
+    }
+    let history = CrashHistory(
+      crashes: crashes, remember: { supervisor.remember($0, $1) }, recall: { supervisor.recall($0) })
+    return (restarts, history)
+  }
+
+  private static func openPlugins(
+    _ options: ServerOptions, _ log: Log, _ history: CrashHistory = CrashHistory()
+  ) -> PluginHost {
     PluginTables.prepare(logLevel: log.minimumLevel)
     let core = PluginServices.WorkerCore(
       logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
@@ -141,7 +173,8 @@ public final class ProxyServer: Sendable {
     let services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
       log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
     }
-    return PluginHost(options: options.plugins, version: Version.text, services: services)
+    return PluginHost(
+      options: options.plugins, version: Version.text, services: services, history: history)
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
@@ -237,10 +270,16 @@ public final class ProxyServer: Sendable {
     _ endpoint: AdminEndpoint, _ accessLog: BufferedFile?
   ) throws(OptionError) -> AdminServer {
     let socket: AdminSocket
-    do {
-      socket = try AdminSocket(bindingTo: endpoint.address)
-    } catch {
-      throw OptionError(error.description)
+    let key = "\(SupervisorClient.socketPrefix)admin \(endpoint.address)"
+    if let kept = supervisor?.take(key) {
+      socket = AdminSocket(keeping: kept, of: endpoint.address)
+    } else {
+      do {
+        socket = try AdminSocket(bindingTo: endpoint.address)
+      } catch {
+        throw OptionError(error.description)
+      }
+      supervisor?.keep(key, socket.descriptor)
     }
     if let path = options.adminAddressPath {
       try SmallFile.write(socket.address.description, to: path, purpose: "the admin address")

@@ -6,7 +6,8 @@ extension AdminHandler {
       JSONValue.object([
         .init("id", .string(plugin.id)), .init("version", .string(plugin.version)),
         .init("sha256", .string(plugin.hash)), .init("path", .string(plugin.path)),
-        .init("abi", .string(plugin.abi)), .init("state", .string(plugin.isPresent ? "serving" : "draining")),
+        .init("abi", .string(plugin.abi)), .init("state", .string(state(plugin))),
+        .init("crashes", .array(plugin.crashes.map(crash))),
         .init("filters", .array(plugin.filters.map(filter))),
         .init("configurations", .integer(UInt64(plugin.configurations))),
         .init("streams_active", .integer(plugin.streamsActive)),
@@ -16,6 +17,21 @@ extension AdminHandler {
       ])
     }
     return AdminResponse(.json, body: JSONValue.object([.init("plugins", .array(list))]).pretty)
+  }
+
+  private func state(_ plugin: PluginInformation) -> String {
+    switch plugin.quarantine {
+    case "": plugin.isPresent ? "serving" : "draining"
+    case "FAIL_OPEN": "quarantined, failing open"
+    default: "quarantined, failing closed"
+    }
+  }
+
+  private func crash(_ crash: PluginInformation.Crash) -> JSONValue {
+    .object([
+      .init("filter", .string(crash.filter)), .init("function", .string(crash.function)),
+      .init("seconds_ago", .integer(crash.seconds)),
+    ])
   }
 
   private func filter(_ filter: PluginInformation.Filter) -> JSONValue {

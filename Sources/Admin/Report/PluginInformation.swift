@@ -40,6 +40,17 @@ public struct PluginInformation: Sendable {
       self.bytesAllocated = bytesAllocated
     }
   }
+  public struct Crash: Sendable {
+    public var filter: String
+    public var function: String
+    /// How long ago.
+    public var seconds: UInt64
+    public init(filter: String, function: String, seconds: UInt64) {
+      self.filter = filter
+      self.function = function
+      self.seconds = seconds
+    }
+  }
   public var id: String
   public var version: String
   /// SHA-256 of its file, in hexadecimal digits.
@@ -50,6 +61,10 @@ public struct PluginInformation: Sendable {
   public var abi: String
   /// New streams take it; otherwise it serves what began with it.
   public var isPresent: Bool
+  /// It has crashed too often, and its code does not run: `FAIL_CLOSED` or `FAIL_OPEN`; empty: it runs.
+  public var quarantine: String
+  /// Crashes of processes before this one that it is blamed for.
+  public var crashes: [Crash]
   public var filters: [Filter]
   /// Filters in configurations, and routes' configurations of them.
   public var configurations: Int
@@ -64,7 +79,7 @@ public struct PluginInformation: Sendable {
   public init(
     id: String, version: String, hash: String, path: String, abi: String, isPresent: Bool,
     filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int,
-    functions: [Function] = []
+    functions: [Function] = [], quarantine: String = "", crashes: [Crash] = []
   ) {
     self.id = id
     self.version = version
@@ -78,5 +93,7 @@ public struct PluginInformation: Sendable {
     self.streamsTotal = streamsTotal
     self.bytesHeld = bytesHeld
     self.functions = functions
+    self.quarantine = quarantine
+    self.crashes = crashes
   }
 }

@@ -298,6 +298,11 @@ final class Worker: @unchecked Sendable {
     for listener in listeners.values where listener.model.isInbound || !inboundOnly {
       // Every worker stops every listener; one of them counts.
       if index == 0, !listener.isStopped { counters.add(.stopped) }
+      if let keeper = shared.options.sockets, !listener.isStopped {
+        for address in listener.model.addresses {
+          keeper.drop(ListenSocket.keptName(address, listener.model, worker: index))
+        }
+      }
       listener.stopAccepting()
     }
   }

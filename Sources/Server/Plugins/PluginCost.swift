@@ -36,8 +36,10 @@ struct PluginCost: Hashable {
         costs[key] = cost
       }
     }
-    return costs.sorted { ($0.key.hash, $0.key.filter, $0.key.hook) < ($1.key.hash, $1.key.filter, $1.key.hook) }
-      .map(\.value)
+    return costs.sorted {
+      ($0.key.hash, $0.key.filter, $0.key.hook) < ($1.key.hash, $1.key.filter, $1.key.hook)
+    }
+    .map(\.value)
   }
 
   /// `plugin.<id>.<first digits of the hash>.filter.<name>.<function>.calls` and the others; for metric systems
@@ -54,8 +56,13 @@ struct PluginCost: Hashable {
     return values.map { name, value in
       Statistic(
         view.name(
-          text: "plugin.\(plugin).\(digits).\(place).\(name)".replacing(":", with: "_"),
+          text: "plugin.\(plugin).\(digits).\(place).\(name)".replacingColons,
           tagged: "plugin.\(name)", tags: tags), kind: .counter, value: value)
     }
   }
+}
+
+extension String {
+  /// Colons would end the name in `name: value`.
+  var replacingColons: String { String(map { $0 == ":" ? "_" : $0 }) }
 }
