@@ -25,6 +25,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 // Under the lock. The list of tallies is read without it: it only ever grows at its head.
 static martlet_slot *slots;
 static martlet_tally *tallies;
+// Of filters of the proxy's own.
+static martlet_tally *own_tallies;
 static uint64_t serials;
 // What the watchdog sleeps on.
 static uint32_t woken;
@@ -92,6 +94,11 @@ martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char
     pthread_mutex_unlock(&lock);
     return known;
   }
+  for (martlet_tally *known = own_tallies; known && !plugin; known = known->next) {
+    if (known->worker != worker) continue;
+    pthread_mutex_unlock(&lock);
+    return known;
+  }
   martlet_tally *made = NULL;
   if (posix_memalign((void **)&made, tally_alignment, tally_alignment) != 0) abort();
   memset(made, 0, sizeof *made);
@@ -102,10 +109,9 @@ martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char
   made->filter = copy(filter);
   made->budget = 10000000;
   made->stuck_after = 1000000000;
-  if (plugin) {
-    made->next = tallies;
-    __atomic_store_n(&tallies, made, __ATOMIC_RELEASE);
-  }
+  martlet_tally **list = plugin ? &tallies : &own_tallies;
+  made->next = *list;
+  __atomic_store_n(list, made, __ATOMIC_RELEASE);
   pthread_mutex_unlock(&lock);
   return made;
 }
@@ -166,6 +172,8 @@ void martlet_slot_open(const char *name) {
   give_stack(slot);
   pthread_mutex_lock(&lock);
   slot->serial = ++serials;
+  // The watchdog may be asleep: the first call wakes it.
+  slot->is_unwatched = 1;
   slot->next = slots;
   slots = slot;
   pthread_mutex_unlock(&lock);
@@ -235,17 +243,22 @@ bool martlet_slot_describe(const martlet_observation *seen, char *out, size_t ca
   return is_same;
 }
 
-static void set_unwatched(uint32_t value) {
+// True: some thread is in a call.
+static bool set_unwatched(uint32_t value) {
+  bool is_busy = false;
   pthread_mutex_lock(&lock);
   for (martlet_slot *slot = slots; slot; slot = slot->next) {
-    __atomic_store_n(&slot->is_unwatched, value, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->is_unwatched, value, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&slot->call, __ATOMIC_SEQ_CST)) is_busy = true;
   }
   pthread_mutex_unlock(&lock);
+  return is_busy;
 }
 
 void martlet_watch_sleep(uint64_t nanoseconds, bool until_called) {
   struct timespec time = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
-  if (until_called) set_unwatched(1);
+  // Who is in a call already wakes nobody.
+  if (until_called && set_unwatched(1)) return;
   syscall(SYS_futex, &woken, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
   __atomic_store_n(&woken, 0, __ATOMIC_RELAXED);
   if (until_called) set_unwatched(0);

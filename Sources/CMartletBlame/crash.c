@@ -217,7 +217,7 @@ static void add_blame(text *out, const martlet_tally *tally, const char *hook, i
 }
 
 static void report(int number, const siginfo_t *info, void *context) {
-  static char lines[1536];
+  static char lines[8192];
   text out = {lines, sizeof lines, 0};
   const martlet_slot *slot = &martlet_own_slot;
   uint32_t hook = 0;

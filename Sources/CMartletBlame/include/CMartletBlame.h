@@ -145,7 +145,7 @@ static inline void martlet_call_allocated(uint64_t bytes) {
 // ---- Tallies
 
 /// The tally of a filter on a worker (-1: the control thread), made at first asking. From any
-/// thread. The texts are copied. `plugin` NULL: for filters of the proxy's own; a new one.
+/// thread. The texts are copied. `plugin` NULL: for filters of the proxy's own.
 martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char *version,
                                   const char *hash, const char *filter);
 /// All there are, one after the other; begin with NULL. From any thread.

@@ -19,24 +19,29 @@ final class SupervisorClient: Sendable {
 
   private init(_ descriptor: Int32) { conversation = Mutex(descriptor) }
 
-  /// Nil: this process has no supervisor. Takes the variable out of the environment. Once.
-  static func connect() -> SupervisorClient? {
+  /// Nil: nobody has started this process to supervise it. A variable that was inherited by somebody further
+  /// down is not meant for us.
+  private static var inherited: (conversation: Int32, page: Int32)? {
     guard let text = Environment.variable(variable) else { return nil }
-    unsetenv(variable)
     let numbers = text.split(separator: ",").compactMap { Int32($0) }
-    // Inherited by somebody further down: not meant for us.
     guard numbers.count == 3, numbers[2] == getppid() else { return nil }
-    martlet_close_on_exec(numbers[0])
-    martlet_close_on_exec(numbers[1])
-    martlet_receive_timeout(numbers[0], patience)
-    if let page = martlet_map_shared(numbers[1], MemoryLayout<martlet_crash>.size) {
-      martlet_crash_share(page.bindMemory(to: martlet_crash.self, capacity: 1))
-    }
-    close(numbers[1])
-    return SupervisorClient(numbers[0])
+    return (numbers[0], numbers[1])
   }
 
-  static var isSupervised: Bool { Environment.variable(variable) != nil }
+  static var isSupervised: Bool { inherited != nil }
+
+  /// Nil: this process has no supervisor. Takes the variable out of the environment. Once.
+  static func connect() -> SupervisorClient? {
+    guard let (conversation, page) = inherited else { return nil }
+    unsetenv(variable)
+    martlet_close_on_exec(conversation)
+    martlet_receive_timeout(conversation, patience)
+    if let memory = martlet_map_shared(page, MemoryLayout<martlet_crash>.size) {
+      martlet_crash_share(memory.bindMemory(to: martlet_crash.self, capacity: 1))
+    }
+    close(page)
+    return SupervisorClient(conversation)
+  }
 
   /// The environment as `name=value`, without the variable.
   static func environmentWithoutOwn() -> [String] {
