@@ -220,6 +220,9 @@ typedef struct martlet_crash {
 
 /// Fatal signals write who is to blame before they do what they did before. Once a process.
 void martlet_crash_install(void);
+/// A thread has taken a signal by waiting for it. While another thread dies it may have been meant to be
+/// handled: a backtrace stops the threads by signals. Does so, and may never return.
+void martlet_crash_yield(int number);
 /// A file that gets the lines as well; -1: standard error alone.
 void martlet_crash_log(int32_t descriptor);
 /// Also filled; NULL: none.
