@@ -107,7 +107,8 @@ martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char
   made->version = copy(version);
   made->hash = copy(hash);
   made->filter = copy(filter);
-  made->budget = 10000000;
+  // The control thread may block for a while: no call of its is too long, only stuck.
+  made->budget = worker < 0 ? UINT64_MAX : 10000000;
   made->stuck_after = 1000000000;
   martlet_tally **list = plugin ? &tallies : &own_tallies;
   made->next = *list;
@@ -121,7 +122,7 @@ martlet_tally *martlet_tally_next(const martlet_tally *tally) {
 }
 
 void martlet_tally_limit(martlet_tally *tally, uint64_t budget, uint64_t stuck_after) {
-  __atomic_store_n(&tally->budget, budget, __ATOMIC_RELAXED);
+  if (tally->worker >= 0) __atomic_store_n(&tally->budget, budget, __ATOMIC_RELAXED);
   __atomic_store_n(&tally->stuck_after, stuck_after, __ATOMIC_RELAXED);
 }
 

@@ -66,8 +66,10 @@ def test_calls_are_counted_exactly(start, library, concurrency):  # noqa: F811
     ask(proxy, 25, connections=8)
     prefix = f"plugin.com.example.faulty.{short(library)}"
     for name in ("first", "second"):
-        for hook in ("create", "on_request_headers", "on_response_headers", "on_response_body", "on_complete", "destroy"):
+        for hook in ("create", "on_request_headers", "on_response_headers", "on_complete", "destroy"):
             assert proxy.wait_stat(f"{prefix}.filter.{name}.{hook}.calls", lambda seen: seen >= 200) == 200, hook
+        # The body, and its end.
+        assert proxy.stat(f"{prefix}.filter.{name}.on_response_body.calls") == 400
         assert proxy.stat(f"{prefix}.filter.{name}.worker_create.calls") == concurrency
         assert proxy.stat(f"{prefix}.filter.{name}.config_create.calls") == 1
         assert proxy.stat(f"{prefix}.filter.{name}.on_request_body.calls") is None

@@ -41,6 +41,20 @@ def child(proxy, other_than=None, timeout=10.0):
     raise AssertionError(f"no serving process: {proxy.output()[-2000:]}")
 
 
+def freeze(process):
+    """No thread of it accepts any more."""
+    os.kill(process, signal.SIGSTOP)
+
+    def states():
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{thread}/stat") as f:
+                yield f.read().rsplit(")", 1)[1].split()[0]
+
+    deadline = time.monotonic() + 5
+    while set(states()) != {"T"} and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 def wait_for(check, timeout=10.0):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -99,7 +113,7 @@ def test_who_connects_meanwhile_is_served(supervised, concurrency, reuse):
     config = k.bootstrap([k.listener(filters=k.hcm([k.direct()]), enable_reuse_port=reuse)])
     proxy = supervised(config, concurrency=concurrency)
     first = child(proxy)
-    os.kill(first, signal.SIGSTOP)  # nobody accepts
+    freeze(first)
     clients = [Client(proxy.address(), timeout=15) for _ in range(40)]
     for client in clients:
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -114,7 +128,7 @@ def test_unix_sockets_stay_as_well(supervised, tmp_path, at):
     where = str(tmp_path / "socket") if at == "path" else f"@martlet-it-{os.getpid()}"
     proxy = supervised(k.bootstrap([k.listener(filters=k.hcm([k.direct()]), at=where)]), concurrency=2)
     first = child(proxy)
-    os.kill(first, signal.SIGSTOP)
+    freeze(first)
     clients = [Client(where, timeout=15) for _ in range(10)]
     for client in clients:
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -154,7 +168,7 @@ def test_listeners_that_come_and_go_while_it_runs(supervised):
     proxy.addresses = proxy._listeners()
     assert wait_for(lambda: refused(gone)), "the supervisor still listens for a listener that is gone"
     first = child(proxy)
-    os.kill(first, signal.SIGSTOP)
+    freeze(first)
     clients = {name: Client(proxy.address(name), timeout=15) for name in "ac"}
     for client in clients.values():
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")

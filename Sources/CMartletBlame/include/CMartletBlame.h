@@ -150,6 +150,7 @@ martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char
                                   const char *hash, const char *filter);
 /// All there are, one after the other; begin with NULL. From any thread.
 martlet_tally *martlet_tally_next(const martlet_tally *tally);
+/// In nanoseconds. The control thread's calls have no budget.
 void martlet_tally_limit(martlet_tally *tally, uint64_t budget, uint64_t stuck_after);
 /// What is in a tally's array, read on any thread.
 static inline uint64_t martlet_tally_read(const uint64_t *array, uint32_t hook) {

@@ -30,6 +30,8 @@ struct PluginTally {
         tally, UInt64(policy.callBudget / .nanoseconds(1)), UInt64(policy.stuckAfter / .nanoseconds(1)))
       next = martlet_tally_next(tally)
     }
+    // It sleeps by the budgets that were.
+    martlet_watch_wake()
   }
 
   var address: UInt { UInt(bitPattern: tally) }
