@@ -204,7 +204,7 @@ def test_a_signal_to_end_is_passed_on(supervised, number):
 def test_draining_stops_listening(supervised, upstreams):
     upstream = upstreams()
     release = threading.Event()
-    upstream.answer = lambda *_: (release.wait(10), b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")[1]
+    upstream.respond = lambda _: (release.wait(10), b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")[1]
     proxy = supervised(k.bootstrap([k.listener(filters=k.hcm([k.route()]))], [k.cluster(endpoints=[upstream])]))
     with Client(proxy.address(), timeout=15) as client:
         client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")

@@ -181,6 +181,8 @@ const char *martlet_hook_name(uint32_t hook);
 void martlet_slot_open(const char *name);
 /// Before the thread ends.
 void martlet_slot_close(void);
+/// Names this thread's slot in observations; 0: it has none.
+static inline uint64_t martlet_own_slot_serial(void) { return martlet_own_slot.serial; }
 
 // ---- The watchdog's side
 

@@ -85,7 +85,7 @@ static void misbehave(const settings *mine) {
   if (strcmp(mine->how, "null") == 0) *(volatile int *)NULL = 1;
   if (strcmp(mine->how, "abort") == 0) abort();
   if (strcmp(mine->how, "trap") == 0) raise(SIGTRAP);
-  if (strcmp(mine->how, "divide") == 0) zero = 1 / zero;
+  if (strcmp(mine->how, "divide") == 0) zero = 7 / zero;
   if (strcmp(mine->how, "illegal") == 0) __builtin_trap();
   if (strcmp(mine->how, "overflow") == 0) zero = deeper(NULL);
   if (strcmp(mine->how, "block") == 0) block(mine->milliseconds);
