@@ -17,7 +17,7 @@
 
 enum { tally_alignment = 2048 };
 _Static_assert(sizeof(martlet_tally) <= tally_alignment, "an address below it is of no other tally");
-_Static_assert(offsetof(martlet_tally, bytes) == 4 * MARTLET_HOOKS * 8, "martlet_call_allocated counts on it");
+_Static_assert(offsetof(martlet_tally, bytes) == 4 * MARTLET_HOOKS * 8, "as martlet_call_allocated has it");
 
 _Thread_local martlet_slot martlet_own_slot;
 

@@ -61,8 +61,10 @@ int64_t martlet_receive_message(int32_t fd, void *bytes, size_t size, int32_t *p
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr header;
   } control;
-  struct msghdr message = {
-      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct msghdr message = {.msg_iov = &vector,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
   *passed = -1;
   ssize_t got;
   do {

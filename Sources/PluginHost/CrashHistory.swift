@@ -1,6 +1,6 @@
-// What is known of crashes in plugins before this process was started: its supervisor remembers them, and one
-// description of each plugin that was loaded, so that a filter which must not run any more is still known by its
-// names and types.
+// What is known of crashes in plugins before this process was started: its supervisor remembers them, and
+// one description of each plugin that was loaded, so that a filter which must not run any more is still
+// known by its names and types.
 
 public struct CrashHistory: Sendable {
   public struct Crash: Sendable {

@@ -1,5 +1,5 @@
-// Versions of plugins that have crashed the process: whether they are loaded again, or what stands in their place.
-// A version is a file's content, so that a changed file is free again.
+// Versions of plugins that have crashed the process: whether they are loaded again, or what stands in their
+// place. A version is a file's content, so that a changed file is free again.
 import CMartletABI
 public import Model
 
@@ -81,7 +81,8 @@ extension PluginHost {
       then == .failOpen ? "its filters are passed over" : "its filters answer 503 and close connections"
     services.log(
       MARTLET_LOG_ERROR,
-      "plugin '\(file.path)': \(plugin.id) \(report.version) (\(file.hash.prefix(12))) is quarantined: \(crashed); "
+      "plugin '\(file.path)': \(plugin.id) \(report.version) (\(file.hash.prefix(12))) is quarantined: "
+        + "\(crashed); "
         + "\(effect) (\(then.rawValue)) until the file changes")
     return plugin
   }

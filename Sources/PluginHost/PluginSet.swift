@@ -81,7 +81,8 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
     _ references: [PluginReference], policies: PluginPolicies
   ) -> [(index: Int, message: String)] {
     host.control.run {
-      // A file and an overlay are read one after the other; what the later one says of policies holds for all.
+      // A file and an overlay are read one after the other; what the later one says of policies holds for
+      // all.
       if self.policies != policies || !isScanned {
         (plugins, entries, refusals) = ([], [], [])
         self.policies = policies

@@ -1,5 +1,5 @@
-// The filters that stand in the place of a plugin's that has crashed too often: no code of the plugin runs. Those
-// that fail closed answer 503 or close the connection; those that fail open are passed over.
+// The filters that stand in the place of a plugin's that has crashed too often: no code of the plugin runs.
+// Those that fail closed answer 503 or close the connection; those that fail open are passed over.
 import CMartletABI
 import Glibc
 import Model

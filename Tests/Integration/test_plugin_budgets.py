@@ -129,7 +129,8 @@ def test_network_filters_are_counted_as_well(start, upstream):
 
 # ---- Budgets
 
-OVER = r"plugin com\.example\.faulty 1\.0\.0 \([0-9a-f]{12}\), filter %s, %s: (\d+) calls? (?:was|were) over the budget of (\S+) ms, the longest yet took (\S+) ms"
+OVER = (r"plugin com\.example\.faulty 1\.0\.0 \([0-9a-f]{12}\), filter %s, %s: (\d+) calls? (?:was|were) over the budget of "
+        r"(\S+) ms, the longest yet took (\S+) ms")
 
 
 def test_a_call_over_the_budget_is_counted_and_named(start):

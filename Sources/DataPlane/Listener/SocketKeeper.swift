@@ -1,8 +1,9 @@
-// Listening sockets that outlive the process: a supervisor keeps them, so that connections which come while the
-// process is started again wait in the kernel's queue.
+// Listening sockets that outlive the process: a supervisor keeps them, so that connections which come while
+// the process is started again wait in the kernel's queue.
 import Model
 
-/// Whoever keeps descriptors by names. The functions are called from any thread, rarely, and may block shortly.
+/// Whoever keeps descriptors by names. The functions are called from any thread, rarely, and may block
+/// shortly.
 public struct SocketKeeper: Sendable {
   /// The socket that is kept by this name, as a descriptor of the caller's own; nil: there is none.
   public var take: @Sendable (String) -> Int32?

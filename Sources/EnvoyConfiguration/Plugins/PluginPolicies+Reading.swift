@@ -1,5 +1,5 @@
-// What holds for plugins that take long or crash, of the bootstrap's extension. It is needed before the rest of
-// the file is read: a plugin that has crashed too often is not loaded.
+// What holds for plugins that take long or crash, of the bootstrap's extension. It is needed before the
+// rest of the file is read: a plugin that has crashed too often is not loaded.
 
 internal import Model
 internal import SwiftProtobuf

@@ -2,8 +2,8 @@
 // measure themselves when they end, names those that do not end, and logs which functions were over their
 // budgets.
 //
-// It looks twice a budget, so that what is longer than one and a half is always counted and what is shorter than
-// one never. While no plugin is called it sleeps until one is.
+// It looks twice a budget, so that what is longer than one and a half is always counted and what is shorter
+// than one never. While no plugin is called it sleeps until one is.
 import CMartletBlame
 import DataPlane
 import Glibc

@@ -42,8 +42,8 @@ struct PluginCost: Hashable {
     .map(\.value)
   }
 
-  /// `plugin.<id>.<first digits of the hash>.filter.<name>.<function>.calls` and the others; for metric systems
-  /// the parts are labels.
+  /// `plugin.<id>.<first digits of the hash>.filter.<name>.<function>.calls` and the others; for metric
+  /// systems the parts are labels.
   func statistics(_ view: StatisticsView) -> [Statistic] {
     let digits = String(hash.prefix(12))
     let place = filter.isEmpty ? hook : "filter.\(filter).\(hook)"

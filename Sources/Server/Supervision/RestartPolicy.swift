@@ -1,5 +1,5 @@
-// When a process that has died is started again: at once where that is rare, ever later where it is not, and not
-// any more where it does nothing else. Pure: whoever asks says what time it is.
+// When a process that has died is started again: at once where that is rare, ever later where it is not,
+// and not any more where it does nothing else. Pure: whoever asks says what time it is.
 
 struct RestartPolicy {
   enum Decision: Equatable {

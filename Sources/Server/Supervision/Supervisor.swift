@@ -1,10 +1,10 @@
-// The process that `--supervise` starts first. It holds the listening sockets, and nothing else of the proxy: no
-// plugin, no configuration, no connection, one thread. It starts this program again as the serving process, starts
-// it again when that dies by a signal, and hands the same sockets over, so that whoever connects in between waits
-// in the kernel's queue and is served.
+// The process that `--supervise` starts first. It holds the listening sockets, and nothing else of the
+// proxy: no plugin, no configuration, no connection, one thread. It starts this program again as the
+// serving process, starts it again when that dies by a signal, and hands the same sockets over, so that
+// whoever connects in between waits in the kernel's queue and is served.
 //
-// What it remembers besides is who was blamed for crashes, and one description of each plugin that was loaded (a
-// file in memory, as the serving process has written it).
+// What it remembers besides is who was blamed for crashes, and one description of each plugin that was
+// loaded (a file in memory, as the serving process has written it).
 import CMartletBlame
 import CServerSystem
 import Glibc
@@ -28,8 +28,8 @@ final class Supervisor {
   /// Crashes that are remembered.
   private static let memory = 64
 
-  /// Returns the exit code: that of the serving process, or 128 and the signal that it died by at last. On the
-  /// main thread, before any other exists.
+  /// Returns the exit code: that of the serving process, or 128 and the signal that it died by at last. On
+  /// the main thread, before any other exists.
   static func run(_ options: ServerOptions) throws(OptionError) -> Int32 {
     try Supervisor(options).main()
   }
@@ -136,18 +136,19 @@ final class Supervisor {
     }
     let now = ContinuousClock.now
     let blamed = note(at: now)
+    let window = "\(RestartPolicy.window.components.seconds) s"
     switch policy.crashed(at: now) {
     case .restart(let delay):
       restartAt = now + delay
       log.write(
         .critical, .main,
-        "\(death)\(blamed); crash \(policy.count) within \(RestartPolicy.window.components.seconds) s, "
+        "\(death)\(blamed); crash \(policy.count) within \(window), "
           + "starting again in \(Int(delay / .milliseconds(1))) ms")
       return nil
     case .giveUp(let count):
       log.write(
         .critical, .main,
-        "\(death)\(blamed); giving up after \(count) crashes within \(RestartPolicy.window.components.seconds) s"
+        "\(death)\(blamed); giving up after \(count) crashes within \(window)"
       )
       return 128 + signal
     }
