@@ -26,7 +26,9 @@ import Testing
     #expect(escaped(Array("abcdefgh".utf8), capacity: 9) == "abcdefgh")
     #expect(escaped(Array("abcdefgh".utf8), capacity: 8) == "abcd...")
     #expect(escaped([0x61, 0, 0, 0], capacity: 8) == "a...")
-    for capacity in 0..<12 { #expect(escaped([0, 0x22, 0x61, 0], capacity: capacity).utf8.count <= max(0, capacity)) }
+    for capacity in 0..<12 {
+      #expect(escaped([0, 0x22, 0x61, 0], capacity: capacity).utf8.count <= max(0, capacity))
+    }
   }
 
   private func tally(_ filter: String) -> UnsafeMutablePointer<martlet_tally> {
@@ -44,7 +46,8 @@ import Testing
     let tally = tally("counted")
     for _ in 0..<130 {
       var call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_DATA), nil)
-      #expect((call.start != 0) == [1, 65, 129].contains(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA))))
+      #expect(
+        (call.start != 0) == [1, 65, 129].contains(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA))))
       martlet_call_end(&call)
     }
     #expect(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA)) == 130)
@@ -115,7 +118,8 @@ import Testing
 }
 
 @Suite struct StuckCallTests {
-  private let tally: UnsafeMutablePointer<martlet_tally> = martlet_tally_find(3, "com.example.stuck", "2", "0123456789abcdef", "f")
+  private let tally: UnsafeMutablePointer<martlet_tally> = martlet_tally_find(
+    3, "com.example.stuck", "2", "0123456789abcdef", "f")
 
   private func observation(_ count: UInt64) -> martlet_observation {
     var one = martlet_observation()
@@ -135,7 +139,8 @@ import Testing
     #expect(stuck.look(at: [observation(1)], now: start).isEmpty)
     #expect(stuck.look(at: [observation(1)], now: start + .milliseconds(999)).isEmpty)
     let place = "thread  (5) in plugin com.example.stuck 2 (0123456789ab), filter f, on_data"
-    #expect(stuck.look(at: [observation(1)], now: start + .milliseconds(1000)) == ["stuck for 1000 ms: \(place)"])
+    #expect(
+      stuck.look(at: [observation(1)], now: start + .milliseconds(1000)) == ["stuck for 1000 ms: \(place)"])
     #expect(stuck.look(at: [observation(1)], now: start + .seconds(5)).isEmpty)
     #expect(stuck.look(at: [], now: start + .seconds(6)) == ["no longer stuck after 6000 ms: \(place)"])
     #expect(stuck.look(at: [], now: start + .seconds(7)).isEmpty)
