@@ -56,8 +56,8 @@ typedef struct martlet_subject {
 
 /// The calls of one thread into one filter: what they cost, and who is to blame. Never freed, so
 /// that another thread, or a signal handler, may look at it at any time. Written by its thread
-/// alone, except for the limits. It lies at a multiple of 2048 bytes, so that the address of a count
-/// names both the tally and the hook.
+/// alone, except for the limits. It lies in an arena, at a place that follows from its number, so that the
+/// address of a count names both the tally and the hook (martlet_tally_of).
 typedef struct martlet_tally {
   /// Exact.
   uint64_t calls[MARTLET_HOOKS];
@@ -95,7 +95,8 @@ typedef struct martlet_slot {
   struct martlet_slot *next;
 } martlet_slot;
 
-extern _Thread_local martlet_slot martlet_own_slot __attribute__((tls_model("initial-exec")));
+extern _Thread_local martlet_slot martlet_own_slot
+    __attribute__((tls_model("initial-exec"), aligned(64)));
 
 /// A call that is being made. `start` is 0 where it is not measured.
 typedef struct martlet_call {
