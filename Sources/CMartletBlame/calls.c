@@ -59,17 +59,17 @@ static void count_over(martlet_tally *tally, uint32_t hook, uint64_t took) {
   __atomic_store_n(&tally->over[hook], tally->over[hook] + 1, __ATOMIC_RELEASE);
 }
 
-void martlet_call_measure(martlet_slot *slot, const martlet_call *call) {
-  uint64_t end = now(), count = *call->call;
+void martlet_call_measure(martlet_slot *slot, uint64_t *call, uint64_t start) {
+  uint64_t end = now(), count = *call;
   uint32_t hook;
-  martlet_tally *tally = martlet_tally_of(call->call, &hook);
+  martlet_tally *tally = martlet_tally_of(call, &hook);
   uint64_t *marked = __atomic_load_n(&slot->marked, __ATOMIC_ACQUIRE);
   // A call of the same function that this one was made from has counted on.
-  bool is_marked = marked == call->call && slot->marked_count == count;
+  bool is_marked = marked == call && slot->marked_count == count;
   uint64_t marked_at = slot->marked_at;
   if (marked) __atomic_store_n(&slot->marked, NULL, __ATOMIC_RELEASE);
-  if (call->start) {
-    uint64_t took = end - call->start;
+  if (start) {
+    uint64_t took = end - start;
     // It stands for those since the last one that was measured.
     uint64_t weight = count > 1 ? 64 : 1;
     __atomic_store_n(&tally->time[hook], tally->time[hook] + took * weight, __ATOMIC_RELAXED);

@@ -18,8 +18,8 @@ struct ControlCalls {
 
   /// `hook`: one of `MARTLET_HOOK_...`.
   func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
-    var call = martlet_call_begin(tally, UInt32(hook), nil)
-    defer { martlet_call_end(&call) }
+    let call = martlet_call_begin(tally, UInt32(hook), nil)
+    defer { martlet_call_end(call) }
     return body()
   }
 }

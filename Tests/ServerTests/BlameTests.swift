@@ -45,10 +45,10 @@ import Testing
   @Test func callsAreCountedAndTheFirstIsTimed() {
     let tally = tally("counted")
     for _ in 0..<130 {
-      var call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_DATA), nil)
+      let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_DATA), nil)
       #expect(
         (call.start != 0) == [1, 65, 129].contains(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA))))
-      martlet_call_end(&call)
+      martlet_call_end(call)
     }
     #expect(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA)) == 130)
     #expect(martlet_tally_time(tally, UInt32(MARTLET_HOOK_ON_DATA)) > 0)
@@ -56,13 +56,13 @@ import Testing
   }
 
   @Test func whatWasUnderWayIsAgainAfterAnInnerCall() {
-    var outer = martlet_call_begin(tally("outer"), UInt32(MARTLET_HOOK_ON_TIMER), nil)
+    let outer = martlet_call_begin(tally("outer"), UInt32(MARTLET_HOOK_ON_TIMER), nil)
     let seen = observed()
-    var inner = martlet_call_begin(tally("inner"), UInt32(MARTLET_HOOK_ON_CLOSE), nil)
+    let inner = martlet_call_begin(tally("inner"), UInt32(MARTLET_HOOK_ON_CLOSE), nil)
     #expect(observed() == "inner on_close")
-    martlet_call_end(&inner)
+    martlet_call_end(inner)
     #expect(observed() == seen && seen == "outer on_timer")
-    martlet_call_end(&outer)
+    martlet_call_end(outer)
     #expect(observed() == "")
   }
 
@@ -84,12 +84,12 @@ import Testing
     martlet_slot_open("unit")
     defer { martlet_slot_close() }
     func call(_ microseconds: UInt32) {
-      var call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_WAKE), nil)
+      let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_WAKE), nil)
       _ = withUnsafeTemporaryAllocation(of: martlet_observation.self, capacity: 64) {
         martlet_slots_observe($0.baseAddress, $0.count)
       }
       usleep(microseconds)
-      martlet_call_end(&call)
+      martlet_call_end(call)
     }
     call(100)
     call(100)
@@ -102,10 +102,10 @@ import Testing
   @Test func bytesBelongToTheCallThatIsUnderWay() {
     let tally = tally("greedy")
     martlet_call_allocated(100)
-    var call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_CREATE), nil)
+    let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_CREATE), nil)
     martlet_call_allocated(10)
     martlet_call_allocated(32)
-    martlet_call_end(&call)
+    martlet_call_end(call)
     martlet_call_allocated(100)
     #expect(martlet_tally_bytes(tally, UInt32(MARTLET_HOOK_CREATE)) == 42)
   }

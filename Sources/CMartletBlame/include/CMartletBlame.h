@@ -107,14 +107,16 @@ typedef struct martlet_call {
 
 /// The rare ends of the two functions below.
 uint64_t martlet_call_notice(martlet_slot *slot, uint64_t count);
-void martlet_call_measure(martlet_slot *slot, const martlet_call *call);
+void martlet_call_measure(martlet_slot *slot, uint64_t *call, uint64_t start);
 
-/// Before a call. `subject` may be NULL.
+/// Before a call. `subject` may be NULL. The loads are atomic so that the compiler makes no wide one of two:
+/// the processor could not take it from the two stores of the call before.
 static inline martlet_call martlet_call_begin(martlet_tally *tally, uint32_t hook,
                                               const martlet_subject *subject) {
   martlet_slot *slot = &martlet_own_slot;
   uint64_t *own = &tally->calls[hook];
-  martlet_call call = {own, slot->call, slot->subject, 0};
+  martlet_call call = {own, __atomic_load_n(&slot->call, __ATOMIC_RELAXED),
+                       __atomic_load_n(&slot->subject, __ATOMIC_RELAXED), 0};
   uint64_t count = *own + 1;
   __atomic_store_n(own, count, __ATOMIC_RELAXED);
   __atomic_store_n(&slot->subject, subject, __ATOMIC_RELAXED);
@@ -126,13 +128,13 @@ static inline martlet_call martlet_call_begin(martlet_tally *tally, uint32_t hoo
 }
 
 /// When it has returned. What was under way before it is again.
-static inline void martlet_call_end(const martlet_call *call) {
+static inline void martlet_call_end(martlet_call call) {
   martlet_slot *slot = &martlet_own_slot;
-  if (__builtin_expect(call->start != 0 || __atomic_load_n(&slot->marked, __ATOMIC_RELAXED), 0)) {
-    martlet_call_measure(slot, call);
+  if (__builtin_expect(call.start != 0 || __atomic_load_n(&slot->marked, __ATOMIC_RELAXED), 0)) {
+    martlet_call_measure(slot, call.call, call.start);
   }
-  __atomic_store_n(&slot->call, call->outer, __ATOMIC_RELEASE);
-  __atomic_store_n(&slot->subject, call->outer_subject, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->call, call.outer, __ATOMIC_RELEASE);
+  __atomic_store_n(&slot->subject, call.outer_subject, __ATOMIC_RELAXED);
 }
 
 /// The plugin's allocator has given so many bytes: they are those of the call that is under way.

@@ -20,9 +20,9 @@ struct PluginCalls {
   func call<Result>(
     _ hook: UInt32, about subject: UnsafePointer<martlet_subject>?, _ body: () -> Result
   ) -> Result {
-    var call = martlet_call_begin(tally, hook, subject)
+    let call = martlet_call_begin(tally, hook, subject)
     let result = body()
-    martlet_call_end(&call)
+    martlet_call_end(call)
     return result
   }
 }
