@@ -48,7 +48,7 @@ uint64_t martlet_call_notice(martlet_slot *slot, uint64_t count) {
     __atomic_store_n(&slot->is_unwatched, 0, __ATOMIC_RELAXED);
     martlet_watch_wake();
   }
-  return (count & 63) == 1 ? now() : 0;
+  return (count & (MARTLET_SAMPLE - 1)) == 1 ? now() : 0;
 }
 
 static void count_over(martlet_tally *tally, uint32_t hook, uint64_t took) {
@@ -71,7 +71,7 @@ void martlet_call_measure(martlet_slot *slot, uint64_t *call, uint64_t start) {
   if (start) {
     uint64_t took = end - start;
     // It stands for those since the last one that was measured.
-    uint64_t weight = count > 1 ? 64 : 1;
+    uint64_t weight = count > 1 ? MARTLET_SAMPLE : 1;
     __atomic_store_n(&tally->time[hook], tally->time[hook] + took * weight, __ATOMIC_RELAXED);
     count_over(tally, hook, took);
   } else if (is_marked) {

@@ -18,8 +18,12 @@ struct ControlCalls {
 
   /// `hook`: one of `MARTLET_HOOK_...`.
   func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
-    let call = martlet_call_begin(tally, UInt32(hook), nil)
-    defer { martlet_call_end(call) }
+    let scope = martlet_scope_begin(nil)
+    let call = martlet_call_begin(tally, UInt32(hook))
+    defer {
+      martlet_call_end(call)
+      martlet_scope_end(scope)
+    }
     return body()
   }
 }

@@ -98,12 +98,12 @@ def test_prometheus_has_labels(start, library):  # noqa: F811
 
 def test_time_is_sampled_and_scaled(start, library):  # noqa: F811
     proxy = start(web([faulty("on_request_headers", "block", ms=1)]))
-    ask(proxy, 128)
+    ask(proxy, 512)
     one = functions(proxy)[("com.example.faulty", "on_request_headers")]
-    # Call 1 stands for itself, call 65 for those since then.
-    assert 64e6 < one["time_ns"] < 400e6, one
+    # Call 1 stands for itself, call 257 for those since then.
+    assert 256e6 < one["time_ns"] < 1600e6, one
     ask(proxy, 1)
-    assert functions(proxy)[("com.example.faulty", "on_request_headers")]["time_ns"] > one["time_ns"] + 60e6
+    assert functions(proxy)[("com.example.faulty", "on_request_headers")]["time_ns"] > one["time_ns"] + 250e6
 
 
 def test_bytes_of_the_hosts_allocator(start):

@@ -5,6 +5,22 @@ import Testing
 
 @testable import Server
 
+/// A call by itself.
+private struct Call {
+  let scope: martlet_scope
+  let call: martlet_call
+
+  init(_ tally: UnsafeMutablePointer<martlet_tally>, _ hook: Int32) {
+    scope = martlet_scope_begin(nil)
+    call = martlet_call_begin(tally, UInt32(hook))
+  }
+
+  func end() {
+    martlet_call_end(call)
+    martlet_scope_end(scope)
+  }
+}
+
 @Suite(.serialized) struct BlameTests {
   private func escaped(_ bytes: [UInt8], capacity: Int = 256) -> String {
     var out = [CChar](repeating: 1, count: capacity)
@@ -44,25 +60,26 @@ import Testing
 
   @Test func callsAreCountedAndTheFirstIsTimed() {
     let tally = tally("counted")
-    for _ in 0..<130 {
-      let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_DATA), nil)
+    for _ in 0..<520 {
+      let call = Call(tally, MARTLET_HOOK_ON_DATA)
       #expect(
-        (call.start != 0) == [1, 65, 129].contains(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA))))
-      martlet_call_end(call)
+        (call.call.start != 0)
+          == [1, 257, 513].contains(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA))))
+      call.end()
     }
-    #expect(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA)) == 130)
+    #expect(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_DATA)) == 520)
     #expect(martlet_tally_time(tally, UInt32(MARTLET_HOOK_ON_DATA)) > 0)
     #expect(martlet_tally_calls(tally, UInt32(MARTLET_HOOK_ON_WRITE)) == 0)
   }
 
   @Test func whatWasUnderWayIsAgainAfterAnInnerCall() {
-    let outer = martlet_call_begin(tally("outer"), UInt32(MARTLET_HOOK_ON_TIMER), nil)
+    let outer = Call(tally("outer"), MARTLET_HOOK_ON_TIMER)
     let seen = observed()
-    let inner = martlet_call_begin(tally("inner"), UInt32(MARTLET_HOOK_ON_CLOSE), nil)
+    let inner = Call(tally("inner"), MARTLET_HOOK_ON_CLOSE)
     #expect(observed() == "inner on_close")
-    martlet_call_end(inner)
+    inner.end()
     #expect(observed() == seen && seen == "outer on_timer")
-    martlet_call_end(outer)
+    outer.end()
     #expect(observed() == "")
   }
 
@@ -84,12 +101,12 @@ import Testing
     martlet_slot_open("unit")
     defer { martlet_slot_close() }
     func call(_ microseconds: UInt32) {
-      let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_ON_WAKE), nil)
+      let call = Call(tally, MARTLET_HOOK_ON_WAKE)
       _ = withUnsafeTemporaryAllocation(of: martlet_observation.self, capacity: 64) {
         martlet_slots_observe($0.baseAddress, $0.count)
       }
       usleep(microseconds)
-      martlet_call_end(call)
+      call.end()
     }
     call(100)
     call(100)
@@ -102,10 +119,10 @@ import Testing
   @Test func bytesBelongToTheCallThatIsUnderWay() {
     let tally = tally("greedy")
     martlet_call_allocated(100)
-    let call = martlet_call_begin(tally, UInt32(MARTLET_HOOK_CREATE), nil)
+    let call = Call(tally, MARTLET_HOOK_CREATE)
     martlet_call_allocated(10)
     martlet_call_allocated(32)
-    martlet_call_end(call)
+    call.end()
     martlet_call_allocated(100)
     #expect(martlet_tally_bytes(tally, UInt32(MARTLET_HOOK_CREATE)) == 42)
   }

@@ -22,7 +22,7 @@ public struct PluginInformation: Sendable {
     /// As its table in martlet.h calls it.
     public var name: String
     public var calls: UInt64
-    /// Nanoseconds, estimated of one call in 64.
+    /// Nanoseconds, estimated of one call in 256.
     public var time: UInt64
     /// Calls that were longer than the plugin's budget.
     public var overBudget: UInt64

@@ -1,5 +1,5 @@
 // Whose code a thread is in. Every call into a plugin is made between martlet_call_begin and
-// martlet_call_end: what they leave in the thread's slot is read when the process dies (crash.c)
+// martlet_call_end, within a scope: what they leave in the thread's slot is read when the process dies (crash.c)
 // and by the watchdog while a call lasts, and what they count is the cost of each filter and hook.
 //
 // C and not Swift, because a signal handler reads it, and because a slot must be one address that
@@ -61,7 +61,7 @@ typedef struct martlet_subject {
 typedef struct martlet_tally {
   /// Exact.
   uint64_t calls[MARTLET_HOOKS];
-  /// Nanoseconds; one call of 64 is measured and stands for those before it.
+  /// Nanoseconds; one call of MARTLET_SAMPLE is measured and stands for those before it.
   uint64_t time[MARTLET_HOOKS];
   /// Calls that were longer than `budget`, and the longest of those in nanoseconds.
   uint64_t over[MARTLET_HOOKS];
@@ -98,43 +98,62 @@ typedef struct martlet_slot {
 extern _Thread_local martlet_slot martlet_own_slot
     __attribute__((tls_model("initial-exec"), aligned(64)));
 
-/// A call that is being made. `start` is 0 where it is not measured.
-typedef struct martlet_call {
-  uint64_t *call, *outer;
-  const martlet_subject *outer_subject;
-  uint64_t start;
-} martlet_call;
+/// One call in so many is measured: the first, and from there on.
+#define MARTLET_SAMPLE 256
 
-/// The rare ends of the two functions below.
+/// The rare parts of the functions below: what a measured call begins with (0: it is not measured), and what
+/// it ends with.
 uint64_t martlet_call_notice(martlet_slot *slot, uint64_t count);
 void martlet_call_measure(martlet_slot *slot, uint64_t *call, uint64_t start);
 
-/// Before a call. `subject` may be NULL. The loads are atomic so that the compiler makes no wide one of two:
-/// the processor could not take it from the two stores of the call before.
-static inline martlet_call martlet_call_begin(martlet_tally *tally, uint32_t hook,
-                                              const martlet_subject *subject) {
+/// What was under way when several calls on behalf of one subject began.
+typedef struct martlet_scope {
+  uint64_t *outer;
+  const martlet_subject *outer_subject;
+} martlet_scope;
+
+/// Before calls on behalf of a subject, which may be NULL. The loads are atomic so that the compiler makes no
+/// wide one of two: the processor could not take it from two stores just before.
+static inline martlet_scope martlet_scope_begin(const martlet_subject *subject) {
   martlet_slot *slot = &martlet_own_slot;
-  uint64_t *own = &tally->calls[hook];
-  martlet_call call = {own, __atomic_load_n(&slot->call, __ATOMIC_RELAXED),
-                       __atomic_load_n(&slot->subject, __ATOMIC_RELAXED), 0};
-  uint64_t count = *own + 1;
-  __atomic_store_n(own, count, __ATOMIC_RELAXED);
+  martlet_scope scope = {__atomic_load_n(&slot->call, __ATOMIC_RELAXED),
+                         __atomic_load_n(&slot->subject, __ATOMIC_RELAXED)};
   __atomic_store_n(&slot->subject, subject, __ATOMIC_RELAXED);
-  __atomic_store_n(&slot->call, own, __ATOMIC_RELEASE);
-  if (__builtin_expect((count & 63) == 1 || __atomic_load_n(&slot->is_unwatched, __ATOMIC_RELAXED), 0)) {
-    call.start = martlet_call_notice(slot, count);
-  }
+  if (__builtin_expect(__atomic_load_n(&slot->is_unwatched, __ATOMIC_RELAXED), 0)) martlet_call_notice(slot, 0);
+  return scope;
+}
+
+/// Behind them. What was under way is again.
+static inline void martlet_scope_end(martlet_scope scope) {
+  martlet_slot *slot = &martlet_own_slot;
+  __atomic_store_n(&slot->subject, scope.outer_subject, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->call, scope.outer, __ATOMIC_RELEASE);
+}
+
+/// A call that is being made. `start` is 0 where it is not measured.
+typedef struct martlet_call {
+  uint64_t *call;
+  uint64_t start;
+} martlet_call;
+
+/// Before a call, within a scope.
+static inline martlet_call martlet_call_begin(martlet_tally *tally, uint32_t hook) {
+  martlet_slot *slot = &martlet_own_slot;
+  martlet_call call = {&tally->calls[hook], 0};
+  uint64_t count = *call.call + 1;
+  __atomic_store_n(call.call, count, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->call, call.call, __ATOMIC_RELEASE);
+  if (__builtin_expect((count & (MARTLET_SAMPLE - 1)) == 1, 0)) call.start = martlet_call_notice(slot, count);
   return call;
 }
 
-/// When it has returned. What was under way before it is again.
+/// When it has returned.
 static inline void martlet_call_end(martlet_call call) {
   martlet_slot *slot = &martlet_own_slot;
   if (__builtin_expect(call.start != 0 || __atomic_load_n(&slot->marked, __ATOMIC_RELAXED), 0)) {
     martlet_call_measure(slot, call.call, call.start);
   }
-  __atomic_store_n(&slot->call, call.outer, __ATOMIC_RELEASE);
-  __atomic_store_n(&slot->subject, call.outer_subject, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->call, NULL, __ATOMIC_RELEASE);
 }
 
 /// The plugin's allocator has given so many bytes: they are those of the call that is under way.

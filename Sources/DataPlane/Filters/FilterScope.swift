@@ -120,7 +120,7 @@ final class FilterOnWorker: FilterScope {
     handle = handles.filters.insert(self)
     guard let create = hooks.create else { return }
     let handle = handle.rawValue
-    object = calls.call(UInt32(MARTLET_HOOK_WORKER_CREATE), about: nil) { create(binding.config, handle) }
+    object = calls.call(MARTLET_HOOK_WORKER_CREATE, about: nil) { create(binding.config, handle) }
     refused = object == nil
     if refused { context.log(.error, "filter", "\(binding.filterName) refused worker \(context.index)") }
   }
@@ -142,7 +142,7 @@ final class FilterOnWorker: FilterScope {
     isEnding = true
     cancelTimers()
     if let object, let hook = hooks.destroy {
-      calls.call(UInt32(MARTLET_HOOK_WORKER_DESTROY), about: nil) { hook(object) }
+      calls.call(MARTLET_HOOK_WORKER_DESTROY, about: nil) { hook(object) }
     }
     object = nil
     handles.forget(self)
@@ -152,11 +152,11 @@ final class FilterOnWorker: FilterScope {
   override var takesTimers: Bool { hooks.onTimer != nil }
   override func timerDue(_ timer: UInt32) {
     guard let object, let hook = hooks.onTimer else { return }
-    calls.call(UInt32(MARTLET_HOOK_ON_WORKER_TIMER), about: nil) { hook(object, timer) }
+    calls.call(MARTLET_HOOK_ON_WORKER_TIMER, about: nil) { hook(object, timer) }
   }
   override func woken(_ token: UInt64) {
     guard let object, let hook = hooks.onWake else { return }
-    calls.call(UInt32(MARTLET_HOOK_ON_WORKER_WAKE), about: nil) { hook(object, token) }
+    calls.call(MARTLET_HOOK_ON_WORKER_WAKE, about: nil) { hook(object, token) }
   }
 }
 

@@ -108,7 +108,7 @@ final class NetworkFilterSlot: FilterScope {
 
   @inline(__always)
   func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
-    calls.call(UInt32(hook), about: UnsafePointer(instance.subject), body)
+    calls.call(hook, about: UnsafePointer(instance.subject), body)
   }
 
   // MARK: Facts

@@ -15,14 +15,24 @@ struct PluginCalls {
   /// Of the proxy's own filters, which nobody is told of: one a worker.
   init(ownOf worker: Int) { tally = martlet_tally_find(Int64(worker), nil, nil, nil, nil) }
 
-  /// `hook`: one of `MARTLET_HOOK_...`. `subject`: what the call is about; it outlives the call.
+  /// One of several calls about the same, between `martlet_scope_begin` and `martlet_scope_end`. `hook`: one
+  /// of `MARTLET_HOOK_...`.
   @inline(__always)
-  func call<Result>(
-    _ hook: UInt32, about subject: UnsafePointer<martlet_subject>?, _ body: () -> Result
-  ) -> Result {
-    let call = martlet_call_begin(tally, hook, subject)
+  func callInScope<Result>(_ hook: UInt32, _ body: () -> Result) -> Result {
+    let call = martlet_call_begin(tally, hook)
     let result = body()
     martlet_call_end(call)
+    return result
+  }
+
+  /// A call by itself. `subject`: what it is about; it outlives the call.
+  @inline(__always)
+  func call<Result>(
+    _ hook: Int32, about subject: UnsafePointer<martlet_subject>?, _ body: () -> Result
+  ) -> Result {
+    let scope = martlet_scope_begin(subject)
+    let result = callInScope(UInt32(hook), body)
+    martlet_scope_end(scope)
     return result
   }
 }

@@ -9,7 +9,7 @@ struct PluginCost: Hashable {
   var filter: String
   var hook: String
   var calls: UInt64 = 0
-  /// Nanoseconds, estimated of one call in 64.
+  /// Nanoseconds, estimated of one call in 256.
   var time: UInt64 = 0
   var over: UInt64 = 0
   var bytes: UInt64 = 0

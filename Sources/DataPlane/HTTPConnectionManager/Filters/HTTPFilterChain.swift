@@ -128,6 +128,8 @@ final class HTTPFilterChainInstance {
   private var requestReference: Unmanaged<HTTPFilterPath>?
   private var responseReference: Unmanaged<HTTPFilterPath>?
   private var depth = 0
+  /// What the thread did before the outermost hook.
+  private var scope = martlet_scope()
   /// No hook is called any more but the last two.
   private(set) var isOver = false
   private var releasePending = false
@@ -348,7 +350,10 @@ final class HTTPFilterChainInstance {
 
   // MARK: Depth
 
-  func enter() { depth += 1 }
+  func enter() {
+    if depth == 0 { scope = martlet_scope_begin(subject) }
+    depth += 1
+  }
 
   /// Does what hooks have asked for when the outermost has returned.
   func leave() {
@@ -358,6 +363,7 @@ final class HTTPFilterChainInstance {
     }
     while wanted.any, !isOver { carryOut() }
     depth -= 1
+    martlet_scope_end(scope)
     if releasePending { finish() }
   }
 
@@ -421,8 +427,10 @@ final class HTTPFilterChainInstance {
     request.clear()
     response.clear()
     if !streamed.isEmpty { streamed.removeAll() }
+    let scope = martlet_scope_begin(subject)
     for index in slots.indices { slots[index].complete(stream.result) }
     for index in slots.indices { slots[index].destroy() }
+    martlet_scope_end(scope)
     self.stream = nil
     stream.filtersEnded()
     chain.giveBack(self)

@@ -64,7 +64,6 @@ final class HTTPFilterPlace {
 final class HTTPFilterPath {
   enum Direction { case request, response }
   private let direction: Direction
-  private let subject: UnsafePointer<martlet_subject>
   /// The headers hook; those of body and trailers follow it.
   private let firstHook: UInt32
   /// In the order of the message, as are the places.
@@ -103,7 +102,6 @@ final class HTTPFilterPath {
   ) {
     self.direction = direction
     self.instance = instance
-    subject = UnsafePointer(instance.subject)
     firstHook = UInt32(
       direction == .request ? MARTLET_HOOK_ON_REQUEST_HEADERS : MARTLET_HOOK_ON_RESPONSE_HEADERS)
     count = hooks.count
@@ -274,7 +272,7 @@ final class HTTPFilterPath {
     active = index
     activeSawEnd = end
     isTouched = false
-    let status = hooks[index].calls.call(kind, about: subject, hook)
+    let status = hooks[index].calls.callInScope(kind, hook)
     active = -1
     return status
   }

@@ -10,7 +10,6 @@ final class HTTPFilterSlot: FilterScope {
   let borrowedInstance: Unmanaged<HTTPFilterChainInstance>
   /// The instance's.
   let maps: UnsafeMutablePointer<HTTPFilterMaps>
-  private let subject: UnsafePointer<martlet_subject>
   private let calls: PluginCalls
   let table: UnsafePointer<martlet_http_filter>
   private let config: UnsafeMutableRawPointer?
@@ -39,7 +38,6 @@ final class HTTPFilterSlot: FilterScope {
     self.instance = instance
     borrowedInstance = Unmanaged.passUnretained(instance)
     maps = instance.maps
-    subject = UnsafePointer(instance.subject)
     calls = factory.scope?.calls ?? instance.handles.ownCalls
     table = factory.table
     config = factory.config
@@ -71,6 +69,12 @@ final class HTTPFilterSlot: FilterScope {
         trailers: table.on_response_trailers, calls: calls)
   }
 
+  /// Between the instance's `enter` and `leave`.
+  @inline(__always)
+  private func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
+    calls.callInScope(UInt32(hook), body)
+  }
+
   // MARK: A stream's filter
 
   /// Makes the filter where the route has it. False: it refuses the stream.
@@ -91,7 +95,7 @@ final class HTTPFilterSlot: FilterScope {
       object = scope.object
     }
     let raw = handle.rawValue
-    let made = calls.call(UInt32(MARTLET_HOOK_CREATE), about: subject) {
+    let made = call(MARTLET_HOOK_CREATE) {
       table.pointee.create(config, object, HostHTTPServices.table, raw)
     }
     filter = made
@@ -111,7 +115,7 @@ final class HTTPFilterSlot: FilterScope {
   @inline(__always)
   func complete(_ result: martlet_stream_result) {
     guard let filter, let hook = table.pointee.on_complete else { return }
-    calls.call(UInt32(MARTLET_HOOK_ON_COMPLETE), about: subject) { hook(filter, result) }
+    call(MARTLET_HOOK_ON_COMPLETE) { hook(filter, result) }
   }
 
   @inline(__always)
@@ -123,7 +127,7 @@ final class HTTPFilterSlot: FilterScope {
       self.filter = nil
       requestHooks.pointee.filter = nil
       responseHooks.pointee.filter = nil
-      calls.call(UInt32(MARTLET_HOOK_DESTROY), about: subject) { table.pointee.destroy(filter) }
+      call(MARTLET_HOOK_DESTROY) { table.pointee.destroy(filter) }
     }
     scope?.counters.subtract(.streamsActive)
   }
@@ -150,21 +154,21 @@ final class HTTPFilterSlot: FilterScope {
   override func timerDue(_ timer: UInt32) {
     guard let filter, let hook = table.pointee.on_timer else { return }
     instance.enter()
-    calls.call(UInt32(MARTLET_HOOK_ON_TIMER), about: subject) { hook(filter, timer) }
+    call(MARTLET_HOOK_ON_TIMER) { hook(filter, timer) }
     instance.leave()
   }
 
   override func woken(_ token: UInt64) {
     guard let filter, let hook = table.pointee.on_wake, !instance.isOver else { return }
     instance.enter()
-    calls.call(UInt32(MARTLET_HOOK_ON_WAKE), about: subject) { hook(filter, token) }
+    call(MARTLET_HOOK_ON_WAKE) { hook(filter, token) }
     instance.leave()
   }
 
   func backPressure(_ stop: Bool) {
     guard let filter, let hook = table.pointee.on_back_pressure else { return }
     instance.enter()
-    calls.call(UInt32(MARTLET_HOOK_ON_BACK_PRESSURE), about: subject) { hook(filter, stop) }
+    call(MARTLET_HOOK_ON_BACK_PRESSURE) { hook(filter, stop) }
     instance.leave()
   }
 
