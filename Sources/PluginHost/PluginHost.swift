@@ -155,6 +155,13 @@ public final class PluginHost: @unchecked Sendable {
       loaded[file.hash] = plugin
       return plugin
     }
+    if let report {
+      let count = report.crashes.count
+      services.log(
+        MARTLET_LOG_WARNING,
+        "plugin '\(file.path)': \(report.plugin) \(report.version) is loaded again, although it has crashed "
+          + "the process \(count == 1 ? "once" : "\(count) times")")
+    }
     let name = file.path.split(separator: "/").last.map(String.init) ?? "plugin"
     let id = name.hasSuffix(".so") ? String(name.dropLast(3)) : name
     let outcome = ControlCalls(file).call(MARTLET_HOOK_LOAD) {

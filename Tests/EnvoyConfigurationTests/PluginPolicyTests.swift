@@ -10,10 +10,10 @@ import Testing
 @Suite struct PluginPolicyTests {
   /// Keeps what it was told when the plugins were to be loaded.
   private final class Catalog: FilterCatalog {
-    let told = Mutex<[PluginPolicies]>([])
+    let told = Mutex<[PluginPolicies?]>([])
     var filters: [FilterDescription] { TestCatalog.shared.filters }
     var refusals: [String] { [] }
-    func load(_ plugins: [PluginReference], policies: PluginPolicies) -> [(index: Int, message: String)] {
+    func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)] {
       told.withLock { $0.append(policies) }
       return []
     }
@@ -22,7 +22,7 @@ import Testing
 
   private func load(
     _ extension: String
-  ) throws(ConfigurationError) -> (loaded: LoadedConfiguration, told: [PluginPolicies]) {
+  ) throws(ConfigurationError) -> (loaded: LoadedConfiguration, told: [PluginPolicies?]) {
     let catalog = Catalog()
     var options = ConfigurationLoader.Options()
     options.catalog = catalog
@@ -47,7 +47,8 @@ import Testing
   @Test func everyFieldIsRead() throws {
     let (loaded, told) = try load(
       """
-      default_policy: {call_budget: 0.002s, stuck_after: 3s, on_crash: {retries: 0, window: 60s, then: FAIL_OPEN}}
+      default_policy: {call_budget: 0.002s, stuck_after: 3s,
+                       on_crash: {retries: 0, window: 60s, then: FAIL_OPEN}}
       """)
     let policy = loaded.configuration.plugins.standard
     #expect(policy.callBudget == .milliseconds(2) && policy.stuckAfter == .seconds(3))

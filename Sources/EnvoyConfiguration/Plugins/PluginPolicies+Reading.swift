@@ -5,10 +5,10 @@ internal import Model
 internal import SwiftProtobuf
 
 extension SchemaWalker {
-  /// What `bootstrap_extensions` says of it. What is wrong there is found by the walk itself.
-  static func pluginPolicies(_ root: ConfigurationNode, _ store: SchemaStore) -> PluginPolicies {
+  /// What `bootstrap_extensions` says of it; nil: nothing. What is wrong there is found by the walk itself.
+  static func pluginPolicies(_ root: ConfigurationNode, _ store: SchemaStore) -> PluginPolicies? {
     let extensions = root["bootstrap_extensions"] ?? root["bootstrapExtensions"]
-    var found = PluginPolicies()
+    var found: PluginPolicies?
     for item in extensions?.elements ?? [] {
       let type = Martlet_Bootstrap_V1_Plugins.protoMessageName
       guard let config = item["typed_config"] ?? item["typedConfig"], let url = config["@type"]?.text,
