@@ -65,8 +65,8 @@ void martlet_call_measure(martlet_slot *slot, uint64_t *call, uint64_t start) {
   martlet_tally *tally = martlet_tally_of(call, &hook);
   uint64_t *marked = __atomic_load_n(&slot->marked, __ATOMIC_ACQUIRE);
   // A call of the same function that this one was made from has counted on.
-  bool is_marked = marked == call && slot->marked_count == count;
-  uint64_t marked_at = slot->marked_at;
+  bool is_marked = marked == call && __atomic_load_n(&slot->marked_count, __ATOMIC_RELAXED) == count;
+  uint64_t marked_at = __atomic_load_n(&slot->marked_at, __ATOMIC_RELAXED);
   if (marked) __atomic_store_n(&slot->marked, NULL, __ATOMIC_RELEASE);
   if (start) {
     uint64_t took = end - start;

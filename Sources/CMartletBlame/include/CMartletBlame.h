@@ -174,6 +174,12 @@ martlet_tally *martlet_tally_find(int64_t worker, const char *plugin, const char
 martlet_tally *martlet_tally_next(const martlet_tally *tally);
 /// In nanoseconds. The control thread's calls have no budget.
 void martlet_tally_limit(martlet_tally *tally, uint64_t budget, uint64_t stuck_after);
+static inline uint64_t martlet_tally_budget(const martlet_tally *tally) {
+  return __atomic_load_n(&tally->budget, __ATOMIC_RELAXED);
+}
+static inline uint64_t martlet_tally_stuck_after(const martlet_tally *tally) {
+  return __atomic_load_n(&tally->stuck_after, __ATOMIC_RELAXED);
+}
 /// What is in a tally's array, read on any thread.
 static inline uint64_t martlet_tally_read(const uint64_t *array, uint32_t hook) {
   return __atomic_load_n(&array[hook], __ATOMIC_RELAXED);

@@ -43,8 +43,8 @@ struct PluginTally {
   /// By its name in the chain; empty: the plugin's own functions.
   var filter: String { String(cString: tally.pointee.filter) }
   /// Nanoseconds.
-  var budget: UInt64 { tally.pointee.budget }
-  var stuckAfter: UInt64 { tally.pointee.stuck_after }
+  var budget: UInt64 { martlet_tally_budget(tally) }
+  var stuckAfter: UInt64 { martlet_tally_stuck_after(tally) }
 
   func calls(_ hook: UInt32) -> UInt64 { martlet_tally_calls(tally, hook) }
   /// Nanoseconds.
