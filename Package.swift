@@ -40,6 +40,8 @@ let package = Package(
   targets: [
     .target(name: "CMartletABI"),
     .target(name: "CMartletSystem"),
+    // Which plugin a thread is in: for crash reports, the watchdog and the cost of filters.
+    .target(name: "CMartletBlame"),
     .target(name: "CServerSystem"),
     .systemLibrary(
       name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
@@ -57,7 +59,8 @@ let package = Package(
     .target(
       name: "DataPlane",
       dependencies: [
-        "Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan", "CAres",
+        "Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash",
+        "CMartletScan", "CAres",
       ],
       swiftSettings: dataPlane),
     .target(
@@ -79,12 +82,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "PluginHost",
-      dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CCrypto"],
+      dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CCrypto"],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Admin", "CServerSystem",
+        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Admin", "CServerSystem", "CMartletBlame",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -113,8 +116,8 @@ let package = Package(
       name: "PluginHostTests", dependencies: ["PluginHost"], path: "Tests/PluginHostTests",
       swiftSettings: strict),
     .testTarget(
-      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model"], path: "Tests/ServerTests",
-      swiftSettings: strict),
+      name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model", "CMartletBlame"],
+      path: "Tests/ServerTests", swiftSettings: strict),
   ]
 )
 

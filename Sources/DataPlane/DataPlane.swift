@@ -44,6 +44,8 @@ public struct DataPlaneOptions: Sendable {
   public var drainImmediately = false
   /// How long a line of an access log may wait in memory (`--file-flush-interval-msec`).
   public var fileFlushInterval: Duration = .seconds(10)
+  /// Who keeps the listening sockets while the process is started again; nil: nobody.
+  public var sockets: SocketKeeper?
   public init() {}
 }
 
@@ -205,6 +207,7 @@ public final class DataPlane: Sendable {
     guard !state.stopped else { throw ApplyError(problems: ["the data plane has stopped"]) }
     var opened: [Int32] = []
     var made: [String] = []
+    var fresh: [(name: String, descriptor: Int32)] = []
     var problems: [String] = []
     var updates: [[ListenerUpdate]] = Array(repeating: [], count: workers.count)
     var listeners: [String: ListenerSockets] = [:]
@@ -224,12 +227,15 @@ public final class DataPlane: Sendable {
           continue
         }
         do {
-          let (socket, descriptors) = try ListenSocket.open(
-            address, listener: listener, workers: workers.count)
-          opened.append(contentsOf: descriptors)
-          if case .unix(let path, _) = address.address { made.append(path) }
-          bound.append(socket)
-          for (worker, descriptor) in descriptors.enumerated() {
+          let socket = try ListenSocket.open(
+            address, listener: listener, workers: workers.count, keeper: options.sockets)
+          opened.append(contentsOf: socket.descriptors)
+          if case .unix(let path, _) = address.address, !socket.wasKept { made.append(path) }
+          bound.append(socket.bound)
+          for (worker, descriptor) in socket.descriptors.enumerated() {
+            if worker == 0 || !shares {
+              fresh.append((ListenSocket.keptName(address, listener, worker: worker), descriptor))
+            }
             sockets[worker].append(.init(descriptor: descriptor, from: nil, exclusive: shares))
           }
         } catch {
@@ -254,6 +260,7 @@ public final class DataPlane: Sendable {
       for path in made { unlink(path) }
       throw ApplyError(problems: problems)
     }
+    hand(over: fresh, instead: state.listeners, by: listeners)
     onEveryWorker { [updates] worker in
       worker.apply(configuration, listeners: updates[worker.index])
     }
@@ -261,6 +268,31 @@ public final class DataPlane: Sendable {
     removeSocketFiles(of: state.listeners, notIn: listeners)
     state.listeners = listeners
     state.configuration = configuration
+  }
+
+  /// Tells whoever keeps sockets of the new ones and of those that are to go, before the workers close
+  /// theirs: what the kernel has accepted for a socket is taken from it before its last descriptor goes.
+  private func hand(
+    over fresh: [(name: String, descriptor: Int32)], instead old: [String: ListenerSockets],
+    by new: [String: ListenerSockets]
+  ) {
+    guard let keeper = options.sockets else { return }
+    for (name, descriptor) in fresh { keeper.keep(name, descriptor) }
+    let kept = names(new)
+    for name in names(old) where !kept.contains(name) { keeper.drop(name) }
+    keeper.settle()
+  }
+
+  private func names(_ listeners: [String: ListenerSockets]) -> Set<String> {
+    var names: Set<String> = []
+    for listener in listeners.values {
+      for address in listener.bound.compactMap({ $0?.configured }) {
+        for worker in workers.indices {
+          names.insert(ListenSocket.keptName(address, listener.model, worker: worker))
+        }
+      }
+    }
+    return names
   }
 
   /// Every access log is opened before anything changes, as the sockets are.

@@ -162,8 +162,8 @@ final class Load {
   }
 
   /// What the file names itself comes before what else there is.
-  private func loadPlugins(_ root: ConfigurationNode) {
-    let references = SchemaWalker.pluginReferences(root)
+  private func loadPlugins(_ upgraded: ConfigurationNode) {
+    let references = SchemaWalker.pluginReferences(upgraded)
     guard let catalog = options.catalog else {
       for found in references where readsFiles {
         diagnostics.error(
@@ -172,7 +172,8 @@ final class Load {
       }
       return
     }
-    for (index, message) in catalog.load(references.map(\.reference)) {
+    let policies = SchemaWalker.pluginPolicies(upgraded, store)
+    for (index, message) in catalog.load(references.map(\.reference), policies: policies) {
       let found = references[index]
       diagnostics.error("\(found.path): \(message)", file: found.position.file, line: found.position.line)
     }

@@ -23,6 +23,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
   public var runtimeLayers: [RuntimeLayer] = []
   /// Runtime values by key: what the layers amount to now.
   public var runtime: [String: RuntimeValue] = [:]
+  /// What holds for plugins that take long or crash.
+  public var plugins = PluginPolicies()
 
   public init() {}
 }

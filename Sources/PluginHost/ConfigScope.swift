@@ -1,12 +1,14 @@
 // One filter in a configuration, or a route's configuration of it, on the control thread: what its
 // plugin has said while it read it, and the plugin's own object.
 import CMartletABI
+import CMartletBlame
 import Model
 
 final class ConfigScope: @unchecked Sendable {
   let plugin: LoadedPlugin
   let filter: LoadedFilter
   let request: FilterRequest
+  let calls: ControlCalls
   private(set) var handle: UInt64 = 0
   /// What `config_create` gave.
   private(set) var object: UnsafeMutableRawPointer?
@@ -22,6 +24,7 @@ final class ConfigScope: @unchecked Sendable {
     self.plugin = plugin
     self.filter = filter
     self.request = request
+    calls = ControlCalls(plugin.version, filter: request.name)
   }
 
   deinit { for memory in lent { memory.deallocate() } }
@@ -60,7 +63,8 @@ final class ConfigScope: @unchecked Sendable {
             size: UInt32(MemoryLayout<martlet_filter_config>.size),
             encoding: request.encoding == .json ? MARTLET_JSON : MARTLET_PROTOBUF, name: name,
             type_name: type, bytes: martlet_bytes(data: bytes.baseAddress, size: bytes.count))
-          return hook(handle, &given, &object)
+          let kind = request.isForRoute ? MARTLET_HOOK_ROUTE_CONFIG_CREATE : MARTLET_HOOK_CONFIG_CREATE
+          return calls.call(kind) { hook(handle, &given, &object) }
         }
       }
     }
@@ -80,7 +84,10 @@ final class ConfigScope: @unchecked Sendable {
 
   func destroy() {
     let hook = request.isForRoute ? filter.routeConfigDestroy : filter.configDestroy
-    if request.isForRoute ? filter.routeConfigCreate != nil : filter.configCreate != nil { hook?(object) }
+    if let hook, request.isForRoute ? filter.routeConfigCreate != nil : filter.configCreate != nil {
+      let kind = request.isForRoute ? MARTLET_HOOK_ROUTE_CONFIG_DESTROY : MARTLET_HOOK_CONFIG_DESTROY
+      calls.call(kind) { hook(object) }
+    }
     object = nil
     isLive = false
   }

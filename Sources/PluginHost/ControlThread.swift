@@ -1,5 +1,6 @@
 // The thread on which plugins are opened, configured and closed: one for all, never a worker's. It
 // runs what it is given in order, and the timers of config scopes in between.
+import CMartletBlame
 import CMartletSystem
 import Glibc
 
@@ -101,6 +102,8 @@ final class ControlThread: @unchecked Sendable {
 
   private func main() {
     martlet_name_thread("plugins")
+    martlet_slot_open("plugins")
+    defer { martlet_slot_close() }
     pthread_mutex_lock(mutex)
     while true {
       if !queue.isEmpty {

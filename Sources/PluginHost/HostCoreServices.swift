@@ -1,6 +1,7 @@
 // `martlet.host.core/1`: log, clocks, timers, wake, memory. Handles of workers are the data plane's affair;
 // those of the control side are answered here.
 import CMartletABI
+import CMartletBlame
 import CMartletSystem
 import Glibc
 import Synchronization
@@ -18,6 +19,7 @@ enum HostCoreServices {
 
   private static func count(_ plugin: martlet_handle, _ bytes: Int) {
     let slot = Int(plugin & 0x3fff_ffff)
+    if bytes > 0 { martlet_call_allocated(UInt64(bytes)) }
     guard ControlHandle.isControl(plugin), slot < maxCounted else { return }
     held[slot].add(bytes, ordering: .relaxed)
   }

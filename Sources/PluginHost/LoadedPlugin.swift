@@ -1,6 +1,7 @@
 // A plugin's library in this process: its descriptor, its filters, and how many of its config scopes
 // stand. Lives on the control thread; the process never unmaps it (unloading Swift code is not safe).
 import CMartletABI
+import CMartletBlame
 import Glibc
 import Model
 
@@ -33,8 +34,11 @@ final class LoadedPlugin: @unchecked Sendable {
   /// A newer version has taken its place, or its file is gone.
   var isRetired = false
   private(set) var isClosed = false
-  private let descriptor: UnsafePointer<martlet_plugin>
-  private let host: UnsafeMutablePointer<martlet_host>
+  /// Nil: none of its code runs.
+  private let descriptor: UnsafePointer<martlet_plugin>?
+  private let host: UnsafeMutablePointer<martlet_host>?
+  let quarantine: Quarantine?
+  private let calls: ControlCalls
 
   private init(
     path: String, version: PluginVersion, descriptor: UnsafePointer<martlet_plugin>,
@@ -44,7 +48,25 @@ final class LoadedPlugin: @unchecked Sendable {
     self.version = version
     self.descriptor = descriptor
     self.host = host
+    quarantine = nil
     abiMinor = descriptor.pointee.abi_minor
+    calls = ControlCalls(version)
+  }
+
+  /// What stands in the place of a version that has crashed too often.
+  init(
+    quarantined description: PluginDescription, _ number: String, _ file: PluginFile,
+    _ then: CrashPolicy.Then,
+    handle: UInt64
+  ) {
+    path = file.path
+    version = PluginVersion(id: description.id, version: number, hash: file.hash, handle: handle)
+    descriptor = nil
+    host = nil
+    quarantine = Quarantine(then: then, details: QuarantinedFilter.details(of: description.id))
+    abiMinor = UInt32(MARTLET_ABI_MINOR)
+    calls = ControlCalls(version)
+    filters = description.filters.map { QuarantinedFilter.make($0, version, then) }
   }
 
   var id: String { version.id }
@@ -61,7 +83,9 @@ final class LoadedPlugin: @unchecked Sendable {
     guard let symbol = dlsym(library, PluginFile.entry) else {
       throw problem("it does not export the symbol \(PluginFile.entry)")
     }
-    guard let descriptor = unsafeBitCast(symbol, to: Entry.self)(UInt32(MARTLET_ABI_MINOR)) else {
+    let entry = unsafeBitCast(symbol, to: Entry.self)
+    let given = ControlCalls(file).call(MARTLET_HOOK_ENTRY) { entry(UInt32(MARTLET_ABI_MINOR)) }
+    guard let descriptor = given else {
       throw problem("it cannot work with this host (ABI 1.\(MARTLET_ABI_MINOR))")
     }
     guard Int(descriptor.pointee.size) >= MemoryLayout<martlet_plugin>.size else {
@@ -88,8 +112,9 @@ final class LoadedPlugin: @unchecked Sendable {
 
   /// Opens a plugin and reads what it has.
   static func open(
-    _ file: PluginFile, _ descriptor: UnsafePointer<martlet_plugin>, handles: ControlHandles,
-    query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer?, hostVersion: UnsafePointer<CChar>
+    _ file: PluginFile, _ library: UnsafeMutableRawPointer, _ descriptor: UnsafePointer<martlet_plugin>,
+    handles: ControlHandles, query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer?,
+    hostVersion: UnsafePointer<CChar>
   ) throws(PluginProblem) -> LoadedPlugin {
     let host = UnsafeMutablePointer<martlet_host>.allocate(capacity: 1)
     let id = String(cString: descriptor.pointee.id)
@@ -103,7 +128,8 @@ final class LoadedPlugin: @unchecked Sendable {
         version: hostVersion, plugin: reserved, query: query))
     let plugin = LoadedPlugin(path: file.path, version: version, descriptor: descriptor, host: host)
     handles.fill(reserved, .plugin(plugin))
-    let status = descriptor.pointee.open(host)
+    martlet_crash_library_of(library, plugin.calls.tally)
+    let status = plugin.calls.call(MARTLET_HOOK_OPEN) { descriptor.pointee.open(host) }
     guard status == MARTLET_OK else {
       handles.remove(reserved)
       throw PluginFile.problem(
@@ -119,15 +145,20 @@ final class LoadedPlugin: @unchecked Sendable {
     return plugin
   }
 
+  private func query(_ id: String) -> UnsafeRawPointer? {
+    guard let descriptor else { return nil }
+    return calls.call(MARTLET_HOOK_QUERY) { descriptor.pointee.query(id) }
+  }
+
   private func readFilters(_ file: PluginFile) throws(PluginProblem) {
-    if let list = descriptor.pointee.query("martlet.plugin.http_filter/1")?
+    if let list = query("martlet.plugin.http_filter/1")?
       .assumingMemoryBound(to: martlet_http_filter_list.self).pointee
     {
       for index in 0..<Int(list.count) {
         filters.append(try http(list.filters?[index], index, file))
       }
     }
-    if let list = descriptor.pointee.query("martlet.plugin.network_filter/1")?
+    if let list = query("martlet.plugin.network_filter/1")?
       .assumingMemoryBound(to: martlet_network_filter_list.self).pointee
     {
       for index in 0..<Int(list.count) {
@@ -215,6 +246,6 @@ final class LoadedPlugin: @unchecked Sendable {
   func close() {
     guard !isClosed else { return }
     isClosed = true
-    descriptor.pointee.close?()
+    if let close = descriptor?.pointee.close { calls.call(MARTLET_HOOK_CLOSE) { close() } }
   }
 }

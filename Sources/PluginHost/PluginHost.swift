@@ -10,6 +10,7 @@
 // Threading: all calls into plugins that are not a worker's are made on one thread (`ControlThread`). The
 // methods here may be called from any thread, one caller at a time.
 import CMartletABI
+import CMartletBlame
 import Glibc
 public import Model
 import Synchronization
@@ -38,6 +39,9 @@ public final class PluginHost: @unchecked Sendable {
   let control = ControlThread()
   let handles = ControlHandles()
   let shared = SharedData()
+  let history: CrashHistory
+  /// What was decided about versions that have crashed, by their hashes.
+  let crashed = Mutex<[String: PluginCrashReport]>([:])
   private let copies = PrivateCopies()
   private let core: UnsafePointer<martlet_host_core>
   private let version: UnsafePointer<CChar>
@@ -47,7 +51,7 @@ public final class PluginHost: @unchecked Sendable {
   private var loaded: [String: LoadedPlugin] = [:]
   private var bindings: [BindingKey: WeakBinding] = [:]
   private struct BindingKey: Hashable {
-    var hash: String
+    var plugin: ObjectIdentifier
     var request: FilterRequest
   }
   private struct WeakBinding { weak var binding: FilterBinding? }
@@ -56,8 +60,12 @@ public final class PluginHost: @unchecked Sendable {
   public private(set) var current: PluginSet?
 
   /// `version`: the host's own.
-  public init(options: PluginHostOptions, version: String, services: PluginServices) {
+  public init(
+    options: PluginHostOptions, version: String, services: PluginServices,
+    history: CrashHistory = CrashHistory()
+  ) {
     self.options = options
+    self.history = history
     self.services = services
     core = HostCoreServices.make(services.core)
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: version.utf8.count + 1)
@@ -79,11 +87,12 @@ public final class PluginHost: @unchecked Sendable {
 
   // MARK: Sets
 
-  /// Looks at the folders and loads what is new there.
-  public func scan() -> PluginSet { control.run { scanNow() } }
+  /// A set of nothing yet: the folders are looked at, and what is new there is loaded, when a configuration
+  /// is read with it (`PluginSet.load`).
+  public func newSet() -> PluginSet { PluginSet(host: self) }
 
-  private func scanNow() -> PluginSet {
-    let set = PluginSet(host: self)
+  /// On the control thread.
+  func scan(into set: PluginSet) {
     for folder in options.folders {
       guard let names = Self.libraries(in: folder.path) else {
         if folder.isNamed {
@@ -93,7 +102,6 @@ public final class PluginHost: @unchecked Sendable {
       }
       for name in names { add("\(folder.path)/\(name)", to: set, isNamed: folder.isNamed) }
     }
-    return set
   }
 
   /// Names of `*.so`, sorted; nil: the folder cannot be read.
@@ -112,7 +120,7 @@ public final class PluginHost: @unchecked Sendable {
 
   private func add(_ path: String, to set: PluginSet, isNamed: Bool) {
     do throws(PluginProblem) {
-      set.add(try load(try PluginFile.read(path)), from: path, services.log)
+      set.add(try load(try PluginFile.read(path), set.policies), from: path, services.log)
     } catch {
       if error.isForeign, !isNamed {
         if services.core.logEnabled(MARTLET_LOG_DEBUG) { services.log(MARTLET_LOG_DEBUG, error.message) }
@@ -130,21 +138,41 @@ public final class PluginHost: @unchecked Sendable {
       guard wanted.isEmpty || wanted == file.hash else {
         throw PluginFile.problem(file.path, "its SHA-256 is \(file.hash), expected \(wanted)")
       }
-      set.add(try load(file), from: reference.path, isExplicit: true, services.log)
+      set.add(try load(file, set.policies), from: reference.path, isExplicit: true, services.log)
       return nil
     } catch {
       return error.message
     }
   }
 
-  private func load(_ file: PluginFile) throws(PluginProblem) -> LoadedPlugin {
-    if let known = loaded[file.hash] { return known }
+  private func load(
+    _ file: PluginFile, _ policies: PluginPolicies
+  ) throws(PluginProblem) -> LoadedPlugin {
+    let report = verdict(on: file, policies)
+    if let known = loaded[file.hash], known.quarantine?.then == report?.then { return known }
+    if let report, let then = report.then {
+      let plugin = try quarantined(file, report, then)
+      loaded[file.hash] = plugin
+      return plugin
+    }
+    if let report {
+      let count = report.crashes.count
+      services.log(
+        MARTLET_LOG_WARNING,
+        "plugin '\(file.path)': \(report.plugin) \(report.version) is loaded again, although it has crashed "
+          + "the process \(count == 1 ? "once" : "\(count) times")")
+    }
     let name = file.path.split(separator: "/").last.map(String.init) ?? "plugin"
-    let library = try copies.load(file, id: name.hasSuffix(".so") ? String(name.dropLast(3)) : name)
+    let id = name.hasSuffix(".so") ? String(name.dropLast(3)) : name
+    let outcome = ControlCalls(file).call(MARTLET_HOOK_LOAD) {
+      Result { () throws(PluginProblem) in try copies.load(file, id: id) }
+    }
+    let library = try outcome.get()
     let descriptor = try LoadedPlugin.describe(library, file)
     let plugin = try LoadedPlugin.open(
-      file, descriptor, handles: handles, query: Self.query, hostVersion: version)
+      file, library, descriptor, handles: handles, query: Self.query, hostVersion: version)
     loaded[file.hash] = plugin
+    remember(plugin, file)
     services.log(
       MARTLET_LOG_INFO,
       "loaded \(plugin.id) \(plugin.version.version) from '\(file.path)' "
@@ -179,7 +207,8 @@ public final class PluginHost: @unchecked Sendable {
     guard plugin.isRetired, plugin.scopes == 0, !plugin.isClosed else { return }
     plugin.close()
     handles.remove(plugin.version.handle)
-    loaded[plugin.version.hash] = nil
+    // Its verdict may have changed, and another stand in its place.
+    if loaded[plugin.version.hash] === plugin { loaded[plugin.version.hash] = nil }
     services.log(
       MARTLET_LOG_INFO, "closed \(plugin.id) \(plugin.version.version) (\(plugin.version.hash.prefix(12)))")
   }
@@ -193,7 +222,7 @@ public final class PluginHost: @unchecked Sendable {
   private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest)
     -> FilterOutcome
   {
-    let key = BindingKey(hash: plugin.version.hash, request: request)
+    let key = BindingKey(plugin: ObjectIdentifier(plugin), request: request)
     if let known = bindings[key]?.binding { return FilterOutcome(binding: known, errors: [], warnings: []) }
     let scope = ConfigScope(plugin: plugin, filter: filter, request: request)
     let handle = handles.reserve(.config)
@@ -206,7 +235,7 @@ public final class PluginHost: @unchecked Sendable {
     plugin.scopes += 1
     let binding = FilterBinding(
       table: filter.table, config: scope.object, handle: handle, filterName: filter.description.name,
-      plugin: plugin.version
+      nameInChain: request.name, plugin: plugin.version
     ) { [self] in
       control.post { [self] in
         scope.destroy()
@@ -245,7 +274,7 @@ public final class PluginHost: @unchecked Sendable {
     control.setTimer(handle, timer, milliseconds: milliseconds) { [handles] in
       // The scope's end takes its timers off; it has its object by the time one is due.
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
-      hook(object.pointer, timer)
+      scope.calls.call(MARTLET_HOOK_ON_CONFIG_TIMER) { hook(object.pointer, timer) }
     }
     return MARTLET_OK
   }
@@ -255,7 +284,7 @@ public final class PluginHost: @unchecked Sendable {
     guard !scope.request.isForRoute, let hook = scope.filter.onConfigWake else { return MARTLET_OK }
     control.post { [handles] in
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
-      hook(object.pointer, token)
+      scope.calls.call(MARTLET_HOOK_ON_CONFIG_WAKE) { hook(object.pointer, token) }
     }
     return MARTLET_OK
   }
@@ -272,7 +301,7 @@ public final class PluginHost: @unchecked Sendable {
       return (present + others).map { plugin in
         PluginReport(
           version: plugin.version, path: plugin.path, abiMinor: plugin.abiMinor,
-          isPresent: hashes.contains(plugin.version.hash),
+          isPresent: hashes.contains(plugin.version.hash), quarantine: plugin.quarantine?.then,
           filters: plugin.filters.map {
             .init(
               kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
@@ -302,6 +331,8 @@ public struct PluginReport: Sendable {
   public var abiMinor: UInt32
   /// New streams take it; otherwise it serves what began with it.
   public var isPresent: Bool
+  /// Nil: its code runs. Otherwise it has crashed too often, and this stands in its place.
+  public var quarantine: CrashPolicy.Then?
   public var filters: [Filter]
   /// Filters in configurations, and routes' configurations of them, that stand.
   public var configurations: Int

@@ -10,6 +10,11 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private(set) var plugins: [LoadedPlugin] = []
   private var entries: [Entry] = []
   public private(set) var refusals: [String] = []
+  /// What holds for plugins that have crashed.
+  private(set) var policies = PluginPolicies()
+  private var isScanned = false
+  /// Those that were named until now.
+  private var known: [PluginReference] = []
 
   private struct Entry {
     let plugin: LoadedPlugin
@@ -74,9 +79,22 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
 
   public var filters: [FilterDescription] { entries.map(\.filter.description) }
 
-  public func load(_ references: [PluginReference]) -> [(index: Int, message: String)] {
+  public func load(
+    _ references: [PluginReference], policies: PluginPolicies?
+  ) -> [(index: Int, message: String)] {
     host.control.run {
-      references.enumerated().compactMap { index, reference in
+      // A file and an overlay are read one after the other; what the later one says of policies holds.
+      if let policies, policies != self.policies { isScanned = false }
+      self.policies = policies ?? self.policies
+      if !isScanned {
+        (plugins, entries, refusals) = ([], [], [])
+        host.scan(into: self)
+        isScanned = true
+        // What is wrong with them has been told.
+        for reference in known { _ = host.add(reference, to: self) }
+      }
+      known += references
+      return references.enumerated().compactMap { index, reference in
         host.add(reference, to: self).map { (index, $0) }
       }
     }

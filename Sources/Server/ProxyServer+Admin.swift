@@ -42,6 +42,8 @@ extension ProxyServer {
 
   private func pluginReports() -> [PluginInformation] {
     let values = dataPlane.stats()
+    let costs = Dictionary(grouping: PluginCost.all(PluginTally.all), by: \.hash)
+    let crashes = Dictionary(plugins.crashReports.map { ($0.hash, $0.crashes) }) { first, _ in first }
     return plugins.report().map { plugin in
       let prefix = "plugin.\(plugin.version.id).\(plugin.version.hash.prefix(12))."
       func count(_ name: String) -> UInt64 {
@@ -55,7 +57,17 @@ extension ProxyServer {
             kind: $0.kind == .http ? "http" : "network", name: $0.name, types: $0.typeNames,
             routeTypes: $0.routeTypeNames)
         }, configurations: plugin.configurations, streamsActive: count("streams_active"),
-        streamsTotal: count("streams_total"), bytesHeld: plugin.bytesHeld)
+        streamsTotal: count("streams_total"), bytesHeld: plugin.bytesHeld,
+        functions: (costs[plugin.version.hash] ?? []).map {
+          .init(
+            filter: $0.filter, name: $0.hook, calls: $0.calls, time: $0.time, overBudget: $0.over,
+            bytesAllocated: $0.bytes)
+        }, quarantine: plugin.quarantine?.rawValue ?? "",
+        crashes: (crashes[plugin.version.hash] ?? []).map {
+          .init(
+            filter: $0.filter, function: $0.function,
+            seconds: UInt64(max(0, $0.at.duration(to: .now).components.seconds)))
+        })
     }
   }
 

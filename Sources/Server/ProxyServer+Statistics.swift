@@ -44,6 +44,8 @@ extension ProxyServer {
     result += serverStatistics(connections: Self.totalConnections(values))
     result += managerStatistics()
     result += shared.withLock { $0.runtime.statistics }
+    result += supervisionStatistics()
+    result += PluginCost.all(PluginTally.all).flatMap { $0.statistics(statisticsView) }
     if let counters = shared.withLock({ $0.admin })?.counters { result += statistics(counters) }
     return result
   }
@@ -129,6 +131,25 @@ extension ProxyServer {
     return values.map {
       Statistic(statisticsView.name(root: "server", name: $0.0), kind: .gauge, value: $0.1)
     }
+  }
+
+  /// What the supervisor knows: where there is one.
+  private func supervisionStatistics() -> [Statistic] {
+    guard supervisor != nil else { return [] }
+    let restarted = Statistic(
+      statisticsView.name(root: "supervisor", name: "restarts"), kind: .gauge, value: UInt64(restarts))
+    return [restarted]
+      + plugins.crashReports.flatMap { report in
+        let digits = String(report.hash.prefix(12))
+        let tags: [StatisticName.Tag] = [.init("plugin", report.plugin), .init("sha256", digits)]
+        func gauge(_ name: String, _ value: Int) -> Statistic {
+          Statistic(
+            statisticsView.name(
+              text: "plugin.\(report.plugin).\(digits).\(name)".replacingColons, tagged: "plugin.\(name)",
+              tags: tags), kind: .gauge, value: UInt64(value))
+        }
+        return [gauge("crashes", report.crashes.count), gauge("quarantined", report.then == nil ? 0 : 1)]
+      }
   }
 
   private func managerStatistics() -> [Statistic] {

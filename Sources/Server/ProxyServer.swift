@@ -13,6 +13,7 @@
 // the closures of `AdminSource`; the workers are the data plane's affair. What two of them touch
 // is behind `shared`.
 import Admin
+import CMartletBlame
 import DataPlane
 import EnvoyConfiguration
 import Glibc
@@ -48,6 +49,11 @@ public final class ProxyServer: Sendable {
   let baseID: BaseIDLock?
   let shared: Locked<Shared>
   private let signals: SignalMask
+  private let watchdog: Watchdog
+  /// Nil: nobody supervises this process.
+  let supervisor: SupervisorClient?
+  /// How often the supervisor has started the process again.
+  let restarts: Int
 
   /// How often a drain looks whether the last connection is gone.
   private static let drainCheckInterval = Duration.milliseconds(50)
@@ -56,7 +62,16 @@ public final class ProxyServer: Sendable {
   /// start (the reasons are on standard error then). Call it on the main thread, before any other
   /// thread exists.
   public static func run(_ options: ServerOptions) -> Int32 {
+    martlet_slot_open("main")
     do throws(StartupProblem) {
+      if options.supervise, !SupervisorClient.isSupervised {
+        do throws(OptionError) {
+          return try Supervisor.run(options)
+        } catch {
+          throw StartupProblem(error)
+        }
+      }
+      martlet_crash_install()
       if options.mode == .validate {
         try validate(options)
         return 0
@@ -81,7 +96,7 @@ public final class ProxyServer: Sendable {
     let log = try openLog(options)
     let plugins = openPlugins(options, log)
     defer { plugins.stop() }
-    _ = try loadConfiguration(options, log, plugins.scan())
+    _ = try loadConfiguration(options, log, plugins.newSet())
     let line = "configuration '\(options.configPath ?? "")' OK\n"
     FileDescriptor.write(Array(line.utf8), to: STDOUT_FILENO)
   }
@@ -90,17 +105,21 @@ public final class ProxyServer: Sendable {
     began = .now
     signals = SignalMask.install()
     self.options = options
+    supervisor = options.supervise ? SupervisorClient.connect() : nil
     log = try Self.openLog(options)
     do {
       baseID = try BaseIDLock.take(options.baseID)
     } catch {
       throw StartupProblem(error)
     }
+    watchdog = Watchdog(log: log)
     log.write(.info, .main, "initializing (base id=\(baseID.map { "\($0.id)" } ?? "none"))")
     let descriptors = DescriptorLimit.raise()
     log.write(.debug, .main, "open files: at most \(descriptors)")
-    plugins = Self.openPlugins(options, log)
-    let set = plugins.scan()
+    let (restarts, history) = Self.history(supervisor)
+    self.restarts = restarts
+    plugins = Self.openPlugins(options, log, history)
+    let set = plugins.newSet()
     let found = try Self.loadConfiguration(options, log, set)
     plugins.commit(set)
     var configuration = found.0
@@ -118,6 +137,7 @@ public final class ProxyServer: Sendable {
     plane.drainTime = lifecycle.drainLimit
     plane.fileFlushInterval = options.fileFlushInterval
     plane.drainImmediately = options.drainStrategy == .immediate
+    plane.sockets = supervisor?.sockets
     dataPlane = DataPlane(options: plane)
     shared = Locked(
       Shared(
@@ -127,7 +147,24 @@ public final class ProxyServer: Sendable {
 
   var configuration: ProxyConfiguration { shared.withLock { $0.configuration } }
 
-  private static func openPlugins(_ options: ServerOptions, _ log: Log) -> PluginHost {
+  /// What the supervisor remembers of the processes before this one.
+  private static func history(_ supervisor: SupervisorClient?) -> (restarts: Int, CrashHistory) {
+    guard let supervisor else { return (0, CrashHistory()) }
+    let (restarts, lines) = supervisor.crashes()
+    let now = ContinuousClock.now
+    let crashes = lines.map {
+      CrashHistory.Crash(
+        hash: $0.hash, plugin: $0.plugin, version: $0.version, filter: $0.filter, function: $0.function,
+        at: now - .milliseconds($0.milliseconds))
+    }
+    let history = CrashHistory(
+      crashes: crashes, remember: { supervisor.remember($0, $1) }, recall: { supervisor.recall($0) })
+    return (restarts, history)
+  }
+
+  private static func openPlugins(
+    _ options: ServerOptions, _ log: Log, _ history: CrashHistory = CrashHistory()
+  ) -> PluginHost {
     PluginTables.prepare(logLevel: log.minimumLevel)
     let core = PluginServices.WorkerCore(
       logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
@@ -135,7 +172,8 @@ public final class ProxyServer: Sendable {
     let services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
       log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
     }
-    return PluginHost(options: options.plugins, version: Version.text, services: services)
+    return PluginHost(
+      options: options.plugins, version: Version.text, services: services, history: history)
   }
 
   private static func openLog(_ options: ServerOptions) throws(StartupProblem) -> Log {
@@ -197,6 +235,7 @@ public final class ProxyServer: Sendable {
       if isCancelled { dataPlane.stop() }
       throw StartupProblem(isCancelled ? [] : error.problems)
     }
+    PluginTally.limit(by: configuration.plugins)
     for listener in dataPlane.listenerStatus() {
       let addresses = listener.addresses.map(\.description).joined(separator: ", ")
       log.write(.info, .main, "listener '\(listener.name)' on \(addresses)")
@@ -230,10 +269,16 @@ public final class ProxyServer: Sendable {
     _ endpoint: AdminEndpoint, _ accessLog: BufferedFile?
   ) throws(OptionError) -> AdminServer {
     let socket: AdminSocket
-    do {
-      socket = try AdminSocket(bindingTo: endpoint.address)
-    } catch {
-      throw OptionError(error.description)
+    let key = "\(SupervisorClient.socketPrefix)admin \(endpoint.address)"
+    if let kept = supervisor?.take(key) {
+      socket = AdminSocket(keeping: kept, of: endpoint.address)
+    } else {
+      do {
+        socket = try AdminSocket(bindingTo: endpoint.address)
+      } catch {
+        throw OptionError(error.description)
+      }
+      supervisor?.keep(key, socket.descriptor)
     }
     if let path = options.adminAddressPath {
       try SmallFile.write(socket.address.description, to: path, purpose: "the admin address")
@@ -285,7 +330,7 @@ public final class ProxyServer: Sendable {
         log.write(.warning, .main, "not reloaded: the process is ending")
         return ["the process is ending"]
       }
-      let set = plugins.scan()
+      let set = plugins.newSet()
       let problems = apply(set)
       if problems.isEmpty {
         plugins.commit(set)
@@ -329,6 +374,7 @@ public final class ProxyServer: Sendable {
     } catch {
       return error.problems
     }
+    PluginTally.limit(by: next.plugins)
     shared.withLock { [runtime, next] shared in
       shared.runtime = runtime
       shared.configuration = next
@@ -379,6 +425,7 @@ public final class ProxyServer: Sendable {
     shared.withLock { $0.configuration = ProxyConfiguration() }
     shared.withLock { $0.admin }?.stop()
     plugins.stop()
+    watchdog.stop()
     accessLog?.flush()
     log.write(.info, .main, "exiting")
   }

@@ -52,6 +52,16 @@ final class StatisticsView: Sendable {
     if let (label, tag) = inner, uses(tag.name) {
       result = result.adding(tag, behind: label, inside: label != "route")
     }
+    return withConfiguredTags(result)
+  }
+
+  /// A name that is made of its parts already.
+  func name(text: String, tagged: String, tags: [StatisticName.Tag]) -> StatisticName {
+    withConfiguredTags(StatisticName(text: text, tagged: tagged, tags: tags))
+  }
+
+  private func withConfiguredTags(_ name: StatisticName) -> StatisticName {
+    var result = name
     for (tag, expression) in expressions {
       guard let (first, second) = expression.groups(in: result.text), let first else { continue }
       result = result.adding(.init(tag, second ?? first), without: first)

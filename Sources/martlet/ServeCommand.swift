@@ -68,6 +68,9 @@ struct ServeCommand: ParsableCommand {
     help: "Folder with plugins (*.so); several separated by colons, or the flag several times.")
   var pluginPath: [String] = []
 
+  @Flag(help: "Keep the sockets in a parent process that starts this one again when it crashes.")
+  var supervise = false
+
   @Flag(help: "Show the version and exit.")
   var version = false
 
@@ -96,6 +99,7 @@ struct ServeCommand: ParsableCommand {
     flags.useDynamicBaseID = useDynamicBaseId
     flags.baseIDPath = baseIdPath
     flags.disableHotRestart = disableHotRestart
+    flags.supervise = supervise
     flags.pluginPaths = pluginPath
     return flags
   }

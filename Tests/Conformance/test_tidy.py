@@ -30,12 +30,13 @@ BANNED_IN_DATA_PLANE = {
 
 # What a target may import of ours; None for `else` leaves other modules to the package manifest.
 CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "Admin", "Server", "martlet",
-        "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan"}
+        "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash", "CMartletScan"}
 IMPORTS = {
     "Model": {"ours": set(), "else": {"Synchronization"}},
-    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CMartletHash", "CMartletScan"},
+    "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash",
+                           "CMartletScan"},
                   "else": {"Glibc", "Synchronization", "CAres"}},
-    "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletRegex"}, "else": None},
+    "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
     "Admin": {"ours": {"Model", "CMartletRegex"}, "else": None},

@@ -30,7 +30,7 @@ final class TestCatalog: FilterCatalog {
   }
   var refusals: [String] { [] }
 
-  func load(_ plugins: [PluginReference]) -> [(index: Int, message: String)] {
+  func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)] {
     state.withLock { $0.plugins = plugins }
     return []
   }

@@ -15,6 +15,42 @@ public struct PluginInformation: Sendable {
       self.routeTypes = routeTypes
     }
   }
+  /// What a function of the plugin has cost, over all threads.
+  public struct Function: Sendable {
+    /// By its name in the chain; empty: a function of the plugin itself.
+    public var filter: String
+    /// As its table in martlet.h calls it.
+    public var name: String
+    public var calls: UInt64
+    /// Nanoseconds, estimated of one call in 256.
+    public var time: UInt64
+    /// Calls that were longer than the plugin's budget.
+    public var overBudget: UInt64
+    /// Of the host's allocator, during its calls.
+    public var bytesAllocated: UInt64
+
+    public init(
+      filter: String, name: String, calls: UInt64, time: UInt64, overBudget: UInt64, bytesAllocated: UInt64
+    ) {
+      self.filter = filter
+      self.name = name
+      self.calls = calls
+      self.time = time
+      self.overBudget = overBudget
+      self.bytesAllocated = bytesAllocated
+    }
+  }
+  public struct Crash: Sendable {
+    public var filter: String
+    public var function: String
+    /// How long ago.
+    public var seconds: UInt64
+    public init(filter: String, function: String, seconds: UInt64) {
+      self.filter = filter
+      self.function = function
+      self.seconds = seconds
+    }
+  }
   public var id: String
   public var version: String
   /// SHA-256 of its file, in hexadecimal digits.
@@ -25,6 +61,10 @@ public struct PluginInformation: Sendable {
   public var abi: String
   /// New streams take it; otherwise it serves what began with it.
   public var isPresent: Bool
+  /// It has crashed too often, and its code does not run: `FAIL_CLOSED` or `FAIL_OPEN`; empty: it runs.
+  public var quarantine: String
+  /// Crashes of processes before this one that it is blamed for.
+  public var crashes: [Crash]
   public var filters: [Filter]
   /// Filters in configurations, and routes' configurations of them.
   public var configurations: Int
@@ -33,10 +73,13 @@ public struct PluginInformation: Sendable {
   public var streamsTotal: UInt64
   /// Of the host's allocator.
   public var bytesHeld: Int
+  /// Those that were called.
+  public var functions: [Function]
 
   public init(
     id: String, version: String, hash: String, path: String, abi: String, isPresent: Bool,
-    filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int
+    filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int,
+    functions: [Function] = [], quarantine: String = "", crashes: [Crash] = []
   ) {
     self.id = id
     self.version = version
@@ -49,5 +92,8 @@ public struct PluginInformation: Sendable {
     self.streamsActive = streamsActive
     self.streamsTotal = streamsTotal
     self.bytesHeld = bytesHeld
+    self.functions = functions
+    self.quarantine = quarantine
+    self.crashes = crashes
   }
 }

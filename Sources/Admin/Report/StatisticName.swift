@@ -24,7 +24,8 @@ public struct StatisticName: Sendable, Hashable {
   /// In Envoy's order: the innermost part of the name first.
   public let tags: [Tag]
 
-  init(text: String, tagged: String, tags: [Tag]) {
+  /// Of parts that are whole; colons must not be in them.
+  public init(text: String, tagged: String, tags: [Tag]) {
     self.text = text
     self.tagged = tagged
     self.tags = tags

@@ -40,6 +40,16 @@ public struct AdminSocket: Sendable {
     }
   }
 
+  /// One that listens already, at the address that was wanted.
+  public init(keeping descriptor: Int32, of wanted: SocketAddress) {
+    self.descriptor = descriptor
+    if case .ip(let ip, _) = wanted {
+      address = .ip(ip, port: Self.boundPort(descriptor))
+    } else {
+      address = wanted
+    }
+  }
+
   private static func bindAndListen(
     _ descriptor: Int32, _ wanted: SocketAddress
   ) throws(Problem) {

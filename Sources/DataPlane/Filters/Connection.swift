@@ -178,7 +178,10 @@ final class Connection: DescribedConnection {
     socket.replaceHandler(self)
     if record != nil { rememberAddresses() }
     if !factory.filters.isEmpty {
-      let chain = NetworkChainInstance(factory, connection: self)
+      guard let chain = NetworkChainInstance(factory, connection: self) else {
+        close()
+        return
+      }
       self.chain = chain
       if let mode = chain.create() {
         if mode == MARTLET_CLOSE_FLUSH { linger(timeout: 1_000_000_000) } else { close() }

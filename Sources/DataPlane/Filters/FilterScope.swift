@@ -1,6 +1,7 @@
 // What a handle of a filter names on a worker: the filter on this worker, or its place in the chain of one
 // stream or connection. All have timers, can be woken, and may ask for what their plugin has defined.
 import CMartletABI
+import CMartletBlame
 import Model
 
 class FilterScope {
@@ -103,6 +104,8 @@ final class FilterOnWorker: FilterScope {
   /// `worker_create` gave nothing: the filter takes no streams.
   private(set) var refused = false
   let counters: Counters<PluginStat>
+  /// All calls into the filter on this worker, its streams' as well.
+  let calls: PluginCalls
 
   init(
     binding: FilterBinding, hooks: Hooks, plugin: PluginRuntime, handles: HandleTable, context: WorkerContext
@@ -110,12 +113,14 @@ final class FilterOnWorker: FilterScope {
     self.binding = binding
     self.hooks = hooks
     self.handles = handles
+    calls = PluginCalls(binding.plugin, filter: binding.nameInChain, worker: context.index)
     counters = context.stats.counters(
       PluginStat.self, scope: .plugin(binding.plugin), worker: context.index)
     super.init(kind: .worker, context: context, plugin: plugin, name: binding.filterName)
     handle = handles.filters.insert(self)
     guard let create = hooks.create else { return }
-    object = create(binding.config, handle.rawValue)
+    let handle = handle.rawValue
+    object = calls.call(MARTLET_HOOK_WORKER_CREATE, about: nil) { create(binding.config, handle) }
     refused = object == nil
     if refused { context.log(.error, "filter", "\(binding.filterName) refused worker \(context.index)") }
   }
@@ -136,7 +141,9 @@ final class FilterOnWorker: FilterScope {
     guard !isEnding else { return }
     isEnding = true
     cancelTimers()
-    if let object { hooks.destroy?(object) }
+    if let object, let hook = hooks.destroy {
+      calls.call(MARTLET_HOOK_WORKER_DESTROY, about: nil) { hook(object) }
+    }
     object = nil
     handles.forget(self)
     handles.filters.remove(handle)
@@ -144,10 +151,12 @@ final class FilterOnWorker: FilterScope {
 
   override var takesTimers: Bool { hooks.onTimer != nil }
   override func timerDue(_ timer: UInt32) {
-    if let object { hooks.onTimer?(object, timer) }
+    guard let object, let hook = hooks.onTimer else { return }
+    calls.call(MARTLET_HOOK_ON_WORKER_TIMER, about: nil) { hook(object, timer) }
   }
   override func woken(_ token: UInt64) {
-    if let object { hooks.onWake?(object, token) }
+    guard let object, let hook = hooks.onWake else { return }
+    calls.call(MARTLET_HOOK_ON_WORKER_WAKE, about: nil) { hook(object, token) }
   }
 }
 

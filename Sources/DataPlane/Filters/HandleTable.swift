@@ -11,8 +11,11 @@ final class HandleTable {
   /// Nil until the worker has one.
   var context: WorkerContext?
   private let known = KnownOnWorker()
+  /// Of filters that are no plugin's.
+  let ownCalls: PluginCalls
 
   init(worker: Int) {
+    ownCalls = PluginCalls(ownOf: worker)
     connections = Slab(worker: worker, kind: 0)
     filters = Slab(worker: worker, kind: 1)
     filters.index.pointee.owner = Unmanaged.passUnretained(self).toOpaque()

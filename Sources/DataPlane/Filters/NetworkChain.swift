@@ -6,7 +6,7 @@
 // Re-entrancy: hooks may write, close and continue. `close` and `continue` take effect when the
 // outermost callback has returned; so does the end of the filters.
 import CMartletABI
-import Model
+import CMartletBlame
 import Model
 
 /// One filter of a chain: a table and what its `create` is given.
@@ -76,6 +76,7 @@ final class NetworkChain {
 final class NetworkFilterSlot: FilterScope {
   unowned let instance: NetworkChainInstance
   let factory: NetworkFilterFactory
+  let calls: PluginCalls
   let index: Int
   var filter: UnsafeMutableRawPointer?
   /// It has been told of the connection.
@@ -90,16 +91,24 @@ final class NetworkFilterSlot: FilterScope {
   {
     self.instance = instance
     self.factory = factory
+    calls = factory.scope?.calls ?? instance.ownCalls
     self.index = index
     super.init(kind: .connection, context: context, plugin: factory.scope?.plugin, name: factory.name)
   }
 
   override var takesTimers: Bool { factory.table.pointee.on_timer != nil }
   override func timerDue(_ timer: UInt32) {
-    instance.call { self.factory.table.pointee.on_timer?(self.filter, timer) }
+    guard let hook = factory.table.pointee.on_timer else { return }
+    instance.call { self.call(MARTLET_HOOK_ON_TIMER) { hook(self.filter, timer) } }
   }
   override func woken(_ token: UInt64) {
-    instance.call { self.factory.table.pointee.on_wake?(self.filter, token) }
+    guard let hook = factory.table.pointee.on_wake else { return }
+    instance.call { self.call(MARTLET_HOOK_ON_WAKE) { hook(self.filter, token) } }
+  }
+
+  @inline(__always)
+  func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
+    calls.call(hook, about: UnsafePointer(instance.subject), body)
   }
 
   // MARK: Facts
@@ -151,12 +160,23 @@ final class NetworkChainInstance {
   private var closed = false
   private var sawEnd = false
   private(set) var isWriting = false
+  /// Who the connection is, for whoever looks at the thread from outside.
+  let subject: UnsafeMutablePointer<martlet_subject>
+  let ownCalls: PluginCalls
 
-  init(_ chain: NetworkChain, connection: Connection) {
+  /// Nil off a worker.
+  init?(_ chain: NetworkChain, connection: Connection) {
+    guard let handles = HandleTable.current else { return nil }
+    ownCalls = handles.ownCalls
+    subject = .allocate(capacity: 1)
+    subject.initialize(to: martlet_subject())
+    subject.pointee.connection = connection.connectionID
     self.chain = chain
     self.connection = connection
     staging = chain.hasWriteHook ? OutboundQueue(pool: connection.context.reactor.pool) : nil
   }
+
+  deinit { subject.deallocate() }
 
   /// How to close the connection when a filter refuses it; nil when all take it. A filter that
   /// closes inside its own `create` is kept until then, so that it ends like the others.
@@ -173,8 +193,11 @@ final class NetworkChainInstance {
       }
       slots.append(slot)
       if factory.scope?.refused != true {
-        slot.filter = factory.table.pointee.create(
-          factory.config, factory.scope?.object, HostNetworkServices.table, slot.handle.rawValue)
+        let object = factory.scope?.object
+        slot.filter = slot.call(MARTLET_HOOK_CREATE) {
+          factory.table.pointee.create(
+            factory.config, object, HostNetworkServices.table, slot.handle.rawValue)
+        }
       }
       if slot.filter == nil { return MARTLET_CLOSE_NOW }
       if let mode = closeRequested {
@@ -222,12 +245,16 @@ final class NetworkChainInstance {
       let table = slot.factory.table
       if !slot.knowsConnection {
         slot.knowsConnection = true
-        if let hook = table.pointee.on_new_connection, hook(slot.filter) != MARTLET_CONTINUE { return false }
+        if let hook = table.pointee.on_new_connection,
+          slot.call(MARTLET_HOOK_ON_NEW_CONNECTION, { hook(slot.filter) }) != MARTLET_CONTINUE
+        {
+          return false
+        }
         if closed || closeRequested != nil { return false }
       }
       guard bytes, let hook = table.pointee.on_data else { continue }
       slot.isInData = true
-      let status = hook(slot.filter, sawEnd)
+      let status = slot.call(MARTLET_HOOK_ON_DATA) { hook(slot.filter, sawEnd) }
       slot.isInData = false
       if status != MARTLET_CONTINUE || closed || closeRequested != nil { return false }
     }
@@ -271,7 +298,7 @@ final class NetworkChainInstance {
     var passed = true
     for slot in slots.reversed() {
       guard let hook = slot.factory.table.pointee.on_write else { continue }
-      if hook(slot.filter) != MARTLET_CONTINUE {
+      if slot.call(MARTLET_HOOK_ON_WRITE, { hook(slot.filter) }) != MARTLET_CONTINUE {
         passed = false
         break
       }
@@ -329,8 +356,9 @@ final class NetworkChainInstance {
     let handles = HandleTable.current
     for slot in slots {
       if let filter = slot.filter {
-        slot.factory.table.pointee.on_close?(filter)
-        slot.factory.table.pointee.destroy(filter)
+        let table = slot.factory.table
+        if let hook = table.pointee.on_close { slot.call(MARTLET_HOOK_ON_CLOSE) { hook(filter) } }
+        slot.call(MARTLET_HOOK_DESTROY) { table.pointee.destroy(filter) }
         slot.filter = nil
       }
       handles?.filters.remove(slot.handle)

@@ -9,6 +9,7 @@
 // in, `send...` on the way out. Streams are used again: nothing of the last request is left after
 // `begin`.
 import CMartletABI
+import CMartletBlame
 import CMartletSystem
 import Model
 
@@ -178,6 +179,18 @@ final class HTTPStream {
     requestTrailers.headers.clear()
     router.release()
     manager.giveBack(self)
+  }
+
+  /// Who it is, as the request came: what filters change does not move the bytes.
+  @inline(__always)
+  func describe(to subject: UnsafeMutablePointer<martlet_subject>) {
+    let method = request.methodText
+    let authority = request.authority
+    let path = request.path
+    subject.pointee = martlet_subject(
+      connection: codec?.connection.connectionID ?? 0, method: method.base, authority: authority.base,
+      path: path.base, method_size: UInt64(method.count), authority_size: UInt64(authority.count),
+      path_size: UInt64(path.count))
   }
 
   var nextDeadline: UInt64 {

@@ -33,22 +33,39 @@ struct BoundAddress {
 enum ListenSocket {
   struct Failure: Error { let text: String }
 
+  /// Sockets that were opened.
+  struct Opened {
+    let bound: BoundAddress
+    /// For each worker.
+    let descriptors: [Int32]
+    /// They were kept by somebody, and are as they were.
+    let wasKept: Bool
+  }
+
   /// A socket for each worker.
   static func open(
-    _ address: Listener.Address, listener: Listener, workers: Int
-  ) throws(Failure) -> (bound: BoundAddress, descriptors: [Int32]) {
+    _ address: Listener.Address, listener: Listener, workers: Int, keeper: SocketKeeper?
+  ) throws(Failure) -> Opened {
     let key = BoundAddress.key(address, listener)
-    let first = try openOne(address.address, key)
+    var wasKept = false
+    func socket(_ worker: Int, _ wanted: SocketAddress) throws(Failure) -> Int32 {
+      guard let known = keeper?.take(keptName(address, listener, worker: worker)) else {
+        return try openOne(wanted, key)
+      }
+      wasKept = true
+      return known
+    }
+    let first = try socket(0, address.address)
     guard let actual = ListenSocketAddress.local(of: first) ?? Optional(address.address) else {
       throw Failure(text: "no address")
     }
     var descriptors = [first]
     do throws(Failure) {
-      for _ in 1..<Swift.max(workers, 1) {
+      for worker in 1..<Swift.max(workers, 1) {
         var isIP = false
         if case .ip = address.address { isIP = true }
         if isIP, listener.enableReusePort {
-          descriptors.append(try openOne(withPort(address.address, of: actual), key))
+          descriptors.append(try socket(worker, withPort(address.address, of: actual)))
         } else {
           let copy = martlet_duplicate(first)
           if copy < 0 { throw failure("fcntl", Int32(-copy)) }
@@ -61,7 +78,7 @@ enum ListenSocket {
     }
     let bound = BoundAddress(
       configured: address, options: key.options, actual: actual, key: key)
-    return (bound, descriptors)
+    return Opened(bound: bound, descriptors: descriptors, wasKept: wasKept)
   }
 
   /// The configured address with the port that the first socket was given.

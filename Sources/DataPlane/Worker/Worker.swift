@@ -1,5 +1,6 @@
 // A worker: one thread with its reactor, listeners, clusters and connections. It builds its own
 // runtime objects from each configuration, so that no reference count is shared between cores.
+import CMartletBlame
 import CMartletSystem
 import Model
 
@@ -78,6 +79,8 @@ final class Worker: @unchecked Sendable {
 
   private func main() {
     martlet_name_thread("wrk:worker_\(index)")
+    martlet_slot_open("wrk:worker_\(index)")
+    defer { martlet_slot_close() }
     guard let reactor else { return }
     context = WorkerContext(
       index: index, reactor: reactor, names: HeaderNameTable(), stats: shared.stats,
@@ -295,6 +298,11 @@ final class Worker: @unchecked Sendable {
     for listener in listeners.values where listener.model.isInbound || !inboundOnly {
       // Every worker stops every listener; one of them counts.
       if index == 0, !listener.isStopped { counters.add(.stopped) }
+      if let keeper = shared.options.sockets, !listener.isStopped {
+        for address in listener.model.addresses {
+          keeper.drop(ListenSocket.keptName(address, listener.model, worker: index))
+        }
+      }
       listener.stopAccepting()
     }
   }

@@ -16,9 +16,10 @@ extension Conversion {
     node = configuration.node
     let extensions = place.field("bootstrap_extensions")
     for (index, item) in bootstrap.bootstrapExtensions.enumerated() {
-      _ = BootstrapExtension.convert(
+      let found = BootstrapExtension.convert(
         item.typedConfig, among: BootstrapExtension.all, with: self,
         at: extensions.element(index).field("typed_config"))
+      if case .plugins(let policies)? = found { configuration.plugins = policies }
     }
     configuration.runtimeLayers = runtimeLayers(
       bootstrap.layeredRuntime, at: place.field("layered_runtime"))

@@ -8,8 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// Plugins that a bootstrap names by their files, beside those that are found in the folders of plugins.
-/// Martlet's own: Envoy has no such message.
+/// Plugins that a bootstrap names by their files, beside those that are found in the folders of plugins, and
+/// what is done where one takes too long or crashes. Martlet's own: Envoy has no such message.
 
 package import SwiftProtobuf
 
@@ -31,6 +31,19 @@ package nonisolated struct Martlet_Bootstrap_V1_Plugins: Sendable {
 
   package var plugins: [Martlet_Bootstrap_V1_Plugins.Plugin] = []
 
+  /// Of plugins that `policies` does not name.
+  package var defaultPolicy: Martlet_Bootstrap_V1_Plugins.Policy {
+    get {_defaultPolicy ?? Martlet_Bootstrap_V1_Plugins.Policy()}
+    set {_defaultPolicy = newValue}
+  }
+  /// Returns true if `defaultPolicy` has been explicitly set.
+  package var hasDefaultPolicy: Bool {self._defaultPolicy != nil}
+  /// Clears the value of `defaultPolicy`. Subsequent reads from it will return its default value.
+  package mutating func clearDefaultPolicy() {self._defaultPolicy = nil}
+
+  /// By the plugin's id.
+  package var policies: Dictionary<String,Martlet_Bootstrap_V1_Plugins.Policy> = [:]
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   /// One plugin. It goes before one of the same id that is found in a folder.
@@ -49,7 +62,135 @@ package nonisolated struct Martlet_Bootstrap_V1_Plugins: Sendable {
     package init() {}
   }
 
+  /// What becomes of a version of a plugin (one content of its file) in whose code the process has died. For
+  /// processes that are started with `--supervise`.
+  package nonisolated struct CrashPolicy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// After so many crashes within `window` it is loaded again; after more, `then` holds. Default 3.
+    package var retries: SwiftProtobuf.Google_Protobuf_UInt32Value {
+      get {_retries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+      set {_retries = newValue}
+    }
+    /// Returns true if `retries` has been explicitly set.
+    package var hasRetries: Bool {self._retries != nil}
+    /// Clears the value of `retries`. Subsequent reads from it will return its default value.
+    package mutating func clearRetries() {self._retries = nil}
+
+    /// Default 600s.
+    package var window: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_window ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_window = newValue}
+    }
+    /// Returns true if `window` has been explicitly set.
+    package var hasWindow: Bool {self._window != nil}
+    /// Clears the value of `window`. Subsequent reads from it will return its default value.
+    package mutating func clearWindow() {self._window = nil}
+
+    package var then: Martlet_Bootstrap_V1_Plugins.CrashPolicy.Then = .failClosed
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package nonisolated enum Then: SwiftProtobuf.Enum, Swift.CaseIterable {
+      package typealias RawValue = Int
+
+      /// Its HTTP filters answer 503, its network filters close the connection.
+      case failClosed // = 0
+
+      /// Its filters are passed over; a terminal network filter closes the connection.
+      case failOpen // = 1
+
+      /// It is loaded again, however often it crashes.
+      case retry // = 2
+      case UNRECOGNIZED(Int)
+
+      package init() {
+        self = .failClosed
+      }
+
+      package init?(rawValue: Int) {
+        switch rawValue {
+        case 0: self = .failClosed
+        case 1: self = .failOpen
+        case 2: self = .retry
+        default: self = .UNRECOGNIZED(rawValue)
+        }
+      }
+
+      package var rawValue: Int {
+        switch self {
+        case .failClosed: return 0
+        case .failOpen: return 1
+        case .retry: return 2
+        case .UNRECOGNIZED(let i): return i
+        }
+      }
+
+      // The compiler won't synthesize support with the UNRECOGNIZED case.
+      package static let allCases: [Martlet_Bootstrap_V1_Plugins.CrashPolicy.Then] = [
+        .failClosed,
+        .failOpen,
+        .retry,
+      ]
+
+    }
+
+    package init() {}
+
+    fileprivate var _retries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    fileprivate var _window: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
+  /// What holds for a plugin. A field that is not there: as in `default_policy`.
+  package nonisolated struct Policy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var onCrash: Martlet_Bootstrap_V1_Plugins.CrashPolicy {
+      get {_onCrash ?? Martlet_Bootstrap_V1_Plugins.CrashPolicy()}
+      set {_onCrash = newValue}
+    }
+    /// Returns true if `onCrash` has been explicitly set.
+    package var hasOnCrash: Bool {self._onCrash != nil}
+    /// Clears the value of `onCrash`. Subsequent reads from it will return its default value.
+    package mutating func clearOnCrash() {self._onCrash = nil}
+
+    /// Wall time that one call of a function of the plugin may take; longer ones are counted and logged.
+    /// Default 0.010s.
+    package var callBudget: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_callBudget ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_callBudget = newValue}
+    }
+    /// Returns true if `callBudget` has been explicitly set.
+    package var hasCallBudget: Bool {self._callBudget != nil}
+    /// Clears the value of `callBudget`. Subsequent reads from it will return its default value.
+    package mutating func clearCallBudget() {self._callBudget = nil}
+
+    /// A call that lasts so long is logged while it lasts. Default 1s.
+    package var stuckAfter: SwiftProtobuf.Google_Protobuf_Duration {
+      get {_stuckAfter ?? SwiftProtobuf.Google_Protobuf_Duration()}
+      set {_stuckAfter = newValue}
+    }
+    /// Returns true if `stuckAfter` has been explicitly set.
+    package var hasStuckAfter: Bool {self._stuckAfter != nil}
+    /// Clears the value of `stuckAfter`. Subsequent reads from it will return its default value.
+    package mutating func clearStuckAfter() {self._stuckAfter = nil}
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _onCrash: Martlet_Bootstrap_V1_Plugins.CrashPolicy? = nil
+    fileprivate var _callBudget: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    fileprivate var _stuckAfter: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  }
+
   package init() {}
+
+  fileprivate var _defaultPolicy: Martlet_Bootstrap_V1_Plugins.Policy? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -58,7 +199,7 @@ fileprivate nonisolated let _protobuf_package = "martlet.bootstrap.v1"
 
 nonisolated extension Martlet_Bootstrap_V1_Plugins: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Plugins"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plugins\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plugins\0\u{3}default_policy\0\u{1}policies\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -67,20 +208,34 @@ nonisolated extension Martlet_Bootstrap_V1_Plugins: SwiftProtobuf.Message, Swift
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.plugins) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._defaultPolicy) }()
+      case 3: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Martlet_Bootstrap_V1_Plugins.Policy>.self, value: &self.policies) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.plugins.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.plugins, fieldNumber: 1)
+    }
+    try { if let v = self._defaultPolicy {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.policies.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Martlet_Bootstrap_V1_Plugins.Policy>.self, value: self.policies, fieldNumber: 3)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Martlet_Bootstrap_V1_Plugins, rhs: Martlet_Bootstrap_V1_Plugins) -> Bool {
     if lhs.plugins != rhs.plugins {return false}
+    if lhs._defaultPolicy != rhs._defaultPolicy {return false}
+    if lhs.policies != rhs.policies {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -116,6 +271,98 @@ nonisolated extension Martlet_Bootstrap_V1_Plugins.Plugin: SwiftProtobuf.Message
   package static func ==(lhs: Martlet_Bootstrap_V1_Plugins.Plugin, rhs: Martlet_Bootstrap_V1_Plugins.Plugin) -> Bool {
     if lhs.path != rhs.path {return false}
     if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Martlet_Bootstrap_V1_Plugins.CrashPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Martlet_Bootstrap_V1_Plugins.protoMessageName + ".CrashPolicy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}retries\0\u{1}window\0\u{1}then\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._retries) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._window) }()
+      case 3: try { try decoder.decodeSingularEnumField(value: &self.then) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._retries {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._window {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.then != .failClosed {
+      try visitor.visitSingularEnumField(value: self.then, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Martlet_Bootstrap_V1_Plugins.CrashPolicy, rhs: Martlet_Bootstrap_V1_Plugins.CrashPolicy) -> Bool {
+    if lhs._retries != rhs._retries {return false}
+    if lhs._window != rhs._window {return false}
+    if lhs.then != rhs.then {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Martlet_Bootstrap_V1_Plugins.CrashPolicy.Then: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FAIL_CLOSED\0\u{1}FAIL_OPEN\0\u{1}RETRY\0")
+}
+
+nonisolated extension Martlet_Bootstrap_V1_Plugins.Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Martlet_Bootstrap_V1_Plugins.protoMessageName + ".Policy"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}on_crash\0\u{3}call_budget\0\u{3}stuck_after\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._onCrash) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._callBudget) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._stuckAfter) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._onCrash {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._callBudget {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._stuckAfter {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Martlet_Bootstrap_V1_Plugins.Policy, rhs: Martlet_Bootstrap_V1_Plugins.Policy) -> Bool {
+    if lhs._onCrash != rhs._onCrash {return false}
+    if lhs._callBudget != rhs._callBudget {return false}
+    if lhs._stuckAfter != rhs._stuckAfter {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

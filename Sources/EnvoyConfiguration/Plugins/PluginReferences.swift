@@ -31,8 +31,8 @@ extension SchemaWalker {
   }
 }
 
-/// An extension of the bootstrap. The plugins have been loaded when it is converted.
-enum BootstrapExtensionKind { case plugins }
+/// What an extension of the bootstrap gives. The plugins that it names have been loaded when it is converted.
+enum BootstrapExtensionKind { case plugins(PluginPolicies) }
 
 typealias BootstrapExtension = ConfigurationExtension<BootstrapExtensionKind>
 
@@ -53,7 +53,12 @@ extension ConfigurationExtension where Output == BootstrapExtensionKind {
               "expected 64 hexadecimal digits", at: place.field("plugins").element(index).field("sha256"))
           }
         }
-        return .plugins
+        let known = Set(conversion.plugins?.catalog.filters.map(\.plugin.id) ?? [])
+        for id in message.policies.keys.sorted() where !known.contains(id) {
+          conversion.warning(
+            "no plugin of the id \"\(id)\" is loaded", at: place.field("policies").key(id))
+        }
+        return .plugins(PluginPolicies(message))
       }
     ]
   }

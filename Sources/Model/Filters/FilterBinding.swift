@@ -17,18 +17,21 @@ public final class FilterBinding: Sendable {
   public let handle: UInt64
   /// The filter's usual name, for logs.
   public let filterName: String
+  /// What the chain calls it; on a route, the name of the filter that it is for.
+  public let nameInChain: String
   public let plugin: PluginVersion
   private let release: @Sendable () -> Void
 
   /// `release` is called once, on the thread that lets go of the binding last.
   public init(
     table: UnsafeRawPointer, config: UnsafeMutableRawPointer?, handle: UInt64, filterName: String,
-    plugin: PluginVersion, release: @escaping @Sendable () -> Void
+    nameInChain: String? = nil, plugin: PluginVersion, release: @escaping @Sendable () -> Void
   ) {
     self.table = table
     self.config = config
     self.handle = handle
     self.filterName = filterName
+    self.nameInChain = nameInChain ?? filterName
     self.plugin = plugin
     self.release = release
   }

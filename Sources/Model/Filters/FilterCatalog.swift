@@ -93,9 +93,11 @@ public protocol FilterCatalog: AnyObject, Sendable {
   var filters: [FilterDescription] { get }
   /// Why files were not taken, for a configuration that asks for what they may have held.
   var refusals: [String] { get }
-  /// Loads the plugins that a configuration names itself, before it is read.
+  /// Loads the plugins that there are and those that a configuration names itself, before it is read.
+  /// `policies`: what holds for those that have crashed; nil: what the part of the configuration before this
+  /// one has said, or the defaults.
   /// - Returns: For each of them that cannot be loaded, its index and why.
-  func load(_ plugins: [PluginReference]) -> [(index: Int, message: String)]
+  func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)]
   func make(_ request: FilterRequest) -> FilterOutcome
 }
 

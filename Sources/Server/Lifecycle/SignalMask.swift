@@ -1,6 +1,7 @@
 // Signals are not handled, they are waited for: blocked before any other thread exists, so that
 // every thread inherits the mask, and taken one by one by the main thread. No code ever runs in
 // a signal handler.
+import CMartletBlame
 import Glibc
 
 /// The signals the process answers to.
@@ -33,7 +34,9 @@ struct SignalMask: Sendable {
     let (seconds, attoseconds) = max(timeout, .zero).components
     var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
     var set = set
-    switch sigtimedwait(&set, nil, &time) {
+    let number = sigtimedwait(&set, nil, &time)
+    if number == SIGUSR1 || number == SIGUSR2 { martlet_crash_yield(number) }
+    switch number {
     case SIGTERM, SIGINT: return .terminate
     case SIGUSR1: return .reopenLogs
     case SIGHUP: return .hangUp

@@ -3,6 +3,7 @@
 // A line is one `write`, so that lines of several processes on one file never mix, and it is
 // written at once: what a process said last before it died is what one wants to read. Logging is
 // rare; no request logs at the default level.
+import CMartletBlame
 public import DataPlane
 import Glibc
 import Model
@@ -29,6 +30,7 @@ public final class Log: Sendable {
     let descriptor = try options.logPath.map(Self.open) ?? STDERR_FILENO
     coloured = options.logPath == nil && isatty(STDERR_FILENO) == 1
     output = Locked(descriptor)
+    if options.logPath != nil { martlet_crash_log(descriptor) }
   }
 
   /// The least severe level of any component: what the data plane need not even format.
@@ -80,6 +82,8 @@ public final class Log: Sendable {
     do {
       let fresh = try Self.open(path)
       output.withLock { current in
+        // Before the old one goes: a thread may be dying just now.
+        martlet_crash_log(fresh)
         close(current)
         current = fresh
       }

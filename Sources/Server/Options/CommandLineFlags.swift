@@ -24,6 +24,7 @@ public struct CommandLineFlags: Sendable {
   public var useDynamicBaseID = false
   public var baseIDPath: String?
   public var disableHotRestart = false
+  public var supervise = false
   /// Each may be several folders, separated by colons.
   public var pluginPaths: [String] = []
 
@@ -58,6 +59,10 @@ public struct CommandLineFlags: Sendable {
     try readLogging(&options)
     try readDraining(&options)
     try readBaseID(&options)
+    options.supervise = supervise
+    guard !supervise || options.mode == .serve else {
+      throw OptionError("--supervise: only with --mode serve")
+    }
     readPlugins(&options)
     return options
   }

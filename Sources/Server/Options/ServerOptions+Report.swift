@@ -41,6 +41,7 @@ extension ServerOptions {
       .init("base_id_path", .string(baseIDPath ?? "")),
       .init(
         "plugin_path", .string(plugins.folders.filter(\.isNamed).map(\.path).joined(separator: ":"))),
+      .init("supervise", .bool(supervise)),
       .init("drain_strategy", .string(drainStrategy == .gradual ? "Gradual" : "Immediate")),
     ]
   }

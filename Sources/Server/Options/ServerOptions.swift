@@ -50,6 +50,8 @@ public struct ServerOptions: Sendable {
   public var adminAddressPath: String?
   public var baseID = BaseID.fixed(0)
   public var baseIDPath: String?
+  /// A supervisor keeps the sockets and starts the serving process, again where it crashes.
+  public var supervise = false
   /// Where plugins are looked for.
   public var plugins = PluginHostOptions()
 

@@ -10,6 +10,7 @@
 // Re-entrancy: what a hook asks for (go on, reply, reset) is done when the outermost hook of the
 // stream has returned, and so is the end of the filters.
 import CMartletABI
+import CMartletBlame
 import Model
 
 /// One filter of a chain: a table and what its `create` is given.
@@ -120,11 +121,15 @@ final class HTTPFilterChainInstance {
   // The same for what happens many times a request: nothing is retained.
   private(set) var borrowedStream: Unmanaged<HTTPStream>?
   let maps: UnsafeMutablePointer<HTTPFilterMaps>
+  /// Who the stream is, for whoever looks at the thread from outside.
+  let subject: UnsafeMutablePointer<martlet_subject>
   var borrowedRequest: Unmanaged<HTTPFilterPath> { requestReference.unsafelyUnwrapped }
   var borrowedResponse: Unmanaged<HTTPFilterPath> { responseReference.unsafelyUnwrapped }
   private var requestReference: Unmanaged<HTTPFilterPath>?
   private var responseReference: Unmanaged<HTTPFilterPath>?
   private var depth = 0
+  /// What the thread did before the outermost hook.
+  private var scope = martlet_scope()
   /// No hook is called any more but the last two.
   private(set) var isOver = false
   private var releasePending = false
@@ -165,13 +170,15 @@ final class HTTPFilterChainInstance {
     noHead = chain.noHead
     maps = .allocate(capacity: 1)
     maps.initialize(to: HTTPFilterMaps())
+    subject = .allocate(capacity: 1)
+    subject.initialize(to: martlet_subject())
     let pool = context.reactor.pool
     streamed = OutboundQueue(pool: pool)
     request = HTTPFilterPath(
-      .request, hooks: chain.filters.map { HTTPFilterSlot.hooks($0.table, ofRequest: true) },
+      .request, hooks: chain.filters.map { HTTPFilterSlot.hooks($0, handles, ofRequest: true) },
       instance: self, pool: pool)
     response = HTTPFilterPath(
-      .response, hooks: chain.filters.reversed().map { HTTPFilterSlot.hooks($0.table, ofRequest: false) },
+      .response, hooks: chain.filters.reversed().map { HTTPFilterSlot.hooks($0, handles, ofRequest: false) },
       instance: self, pool: pool)
     requestReference = Unmanaged.passUnretained(request)
     responseReference = Unmanaged.passUnretained(response)
@@ -180,7 +187,10 @@ final class HTTPFilterChainInstance {
     }
   }
 
-  deinit { maps.deallocate() }
+  deinit {
+    maps.deallocate()
+    subject.deallocate()
+  }
 
   /// Acts on the stream are possible.
   var takesActs: Bool { !creating && !isOver }
@@ -197,6 +207,7 @@ final class HTTPFilterChainInstance {
     response.reset()
     let headers = Unmanaged.passUnretained(stream.request.headers)
     maps.pointee = HTTPFilterMaps(request: headers, openRequest: headers)
+    stream.describe(to: subject)
   }
 
   /// The request's head has passed the last filter.
@@ -339,7 +350,10 @@ final class HTTPFilterChainInstance {
 
   // MARK: Depth
 
-  func enter() { depth += 1 }
+  func enter() {
+    if depth == 0 { scope = martlet_scope_begin(subject) }
+    depth += 1
+  }
 
   /// Does what hooks have asked for when the outermost has returned.
   func leave() {
@@ -349,6 +363,7 @@ final class HTTPFilterChainInstance {
     }
     while wanted.any, !isOver { carryOut() }
     depth -= 1
+    martlet_scope_end(scope)
     if releasePending { finish() }
   }
 
@@ -412,8 +427,10 @@ final class HTTPFilterChainInstance {
     request.clear()
     response.clear()
     if !streamed.isEmpty { streamed.removeAll() }
+    let scope = martlet_scope_begin(subject)
     for index in slots.indices { slots[index].complete(stream.result) }
     for index in slots.indices { slots[index].destroy() }
+    martlet_scope_end(scope)
     self.stream = nil
     stream.filtersEnded()
     chain.giveBack(self)

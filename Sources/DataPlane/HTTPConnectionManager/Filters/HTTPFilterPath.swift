@@ -4,6 +4,7 @@
 //
 //     source --> place 0 --> place 1 --> ... --> sink (router or codec)
 import CMartletABI
+import CMartletBlame
 
 /// One filter's hooks for one message, side by side with the others' so that a message without a body
 /// touches nothing else of those that let it pass.
@@ -11,6 +12,7 @@ struct HTTPFilterHooks {
   let headers: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
   let body: (@convention(c) (UnsafeMutableRawPointer?, Bool) -> martlet_filter_status)?
   let trailers: (@convention(c) (UnsafeMutableRawPointer?) -> martlet_filter_status)?
+  let calls: PluginCalls
   /// Nil before `create` and where it has refused: the message passes by.
   var filter: UnsafeMutableRawPointer?
   /// MARTLET_CONTINUE: nothing is held.
@@ -62,6 +64,8 @@ final class HTTPFilterPlace {
 final class HTTPFilterPath {
   enum Direction { case request, response }
   private let direction: Direction
+  /// The headers hook; those of body and trailers follow it.
+  private let firstHook: UInt32
   /// In the order of the message, as are the places.
   let hooks: UnsafeMutablePointer<HTTPFilterHooks>
   private let count: Int
@@ -98,6 +102,8 @@ final class HTTPFilterPath {
   ) {
     self.direction = direction
     self.instance = instance
+    firstHook = UInt32(
+      direction == .request ? MARTLET_HOOK_ON_REQUEST_HEADERS : MARTLET_HOOK_ON_RESPONSE_HEADERS)
     count = hooks.count
     self.hooks = .allocate(capacity: hooks.count)
     self.hooks.initialize(from: hooks, count: hooks.count)
@@ -164,7 +170,7 @@ final class HTTPFilterPath {
         index &+= 1
         continue
       }
-      let status = call(index, end: end) { hook(filter, end) }
+      let status = call(index, firstHook, end: end) { hook(filter, end) }
       if isOver { return }
       if status != MARTLET_CONTINUE {
         let place = places[index]
@@ -250,7 +256,7 @@ final class HTTPFilterPath {
     guard let hook = hooks.pointee.body, let filter = hooks.pointee.filter else {
       return hooks.pointee.stop == MARTLET_CONTINUE
     }
-    let status = call(index, end: end) { hook(filter, end) }
+    let status = call(index, firstHook + 1, end: end) { hook(filter, end) }
     if isOver { return false }
     if status != MARTLET_CONTINUE {
       hooks.pointee.stop = status == MARTLET_STOP_SLOW ? MARTLET_STOP_SLOW : MARTLET_STOP
@@ -261,12 +267,12 @@ final class HTTPFilterPath {
 
   @inline(__always)
   private func call(
-    _ index: Int, end: Bool, _ hook: () -> martlet_filter_status
+    _ index: Int, _ kind: UInt32, end: Bool, _ hook: () -> martlet_filter_status
   ) -> martlet_filter_status {
     active = index
     activeSawEnd = end
     isTouched = false
-    let status = hook()
+    let status = hooks[index].calls.callInScope(kind, hook)
     active = -1
     return status
   }
@@ -323,7 +329,7 @@ final class HTTPFilterPath {
     guard let hook = hooks.pointee.trailers, let filter = hooks.pointee.filter else {
       return callBody(index, end: true)
     }
-    let status = call(index, end: false) { hook(filter) }
+    let status = call(index, firstHook + 2, end: false) { hook(filter) }
     if isOver { return false }
     if status == MARTLET_CONTINUE { return true }
     if hooks.pointee.stop == MARTLET_CONTINUE { hooks.pointee.stop = MARTLET_STOP }

@@ -1,6 +1,7 @@
 // A filter's place in the chain of one stream: what its handle names. It hears timers and wakes, and
 // answers for the facts of its stream.
 import CMartletABI
+import CMartletBlame
 import Model
 
 final class HTTPFilterSlot: FilterScope {
@@ -9,6 +10,7 @@ final class HTTPFilterSlot: FilterScope {
   let borrowedInstance: Unmanaged<HTTPFilterChainInstance>
   /// The instance's.
   let maps: UnsafeMutablePointer<HTTPFilterMaps>
+  private let calls: PluginCalls
   let table: UnsafePointer<martlet_http_filter>
   private let config: UnsafeMutableRawPointer?
   /// The filter on this worker, which the chain holds. Nil: a filter of the proxy's own.
@@ -36,6 +38,7 @@ final class HTTPFilterSlot: FilterScope {
     self.instance = instance
     borrowedInstance = Unmanaged.passUnretained(instance)
     maps = instance.maps
+    calls = factory.scope?.calls ?? instance.handles.ownCalls
     table = factory.table
     config = factory.config
     scope = factory.scope
@@ -53,14 +56,23 @@ final class HTTPFilterSlot: FilterScope {
     handles.filters.free(tablePlace)
   }
 
-  static func hooks(_ table: UnsafePointer<martlet_http_filter>, ofRequest: Bool) -> HTTPFilterHooks {
-    let table = table.pointee
+  static func hooks(_ factory: HTTPFilterFactory, _ handles: HandleTable, ofRequest: Bool) -> HTTPFilterHooks
+  {
+    let table = factory.table.pointee
+    let calls = factory.scope?.calls ?? handles.ownCalls
     return ofRequest
       ? HTTPFilterHooks(
-        headers: table.on_request_headers, body: table.on_request_body, trailers: table.on_request_trailers)
+        headers: table.on_request_headers, body: table.on_request_body, trailers: table.on_request_trailers,
+        calls: calls)
       : HTTPFilterHooks(
         headers: table.on_response_headers, body: table.on_response_body,
-        trailers: table.on_response_trailers)
+        trailers: table.on_response_trailers, calls: calls)
+  }
+
+  /// Between the instance's `enter` and `leave`.
+  @inline(__always)
+  private func call<Result>(_ hook: Int32, _ body: () -> Result) -> Result {
+    calls.callInScope(UInt32(hook), body)
   }
 
   // MARK: A stream's filter
@@ -82,7 +94,10 @@ final class HTTPFilterSlot: FilterScope {
       if scope.refused { return false }
       object = scope.object
     }
-    let made = table.pointee.create(config, object, HostHTTPServices.table, handle.rawValue)
+    let raw = handle.rawValue
+    let made = call(MARTLET_HOOK_CREATE) {
+      table.pointee.create(config, object, HostHTTPServices.table, raw)
+    }
     filter = made
     requestHooks.pointee.filter = made
     responseHooks.pointee.filter = made
@@ -99,7 +114,8 @@ final class HTTPFilterSlot: FilterScope {
 
   @inline(__always)
   func complete(_ result: martlet_stream_result) {
-    if let filter { table.pointee.on_complete?(filter, result) }
+    guard let filter, let hook = table.pointee.on_complete else { return }
+    call(MARTLET_HOOK_ON_COMPLETE) { hook(filter, result) }
   }
 
   @inline(__always)
@@ -111,7 +127,7 @@ final class HTTPFilterSlot: FilterScope {
       self.filter = nil
       requestHooks.pointee.filter = nil
       responseHooks.pointee.filter = nil
-      table.pointee.destroy(filter)
+      call(MARTLET_HOOK_DESTROY) { table.pointee.destroy(filter) }
     }
     scope?.counters.subtract(.streamsActive)
   }
@@ -138,21 +154,21 @@ final class HTTPFilterSlot: FilterScope {
   override func timerDue(_ timer: UInt32) {
     guard let filter, let hook = table.pointee.on_timer else { return }
     instance.enter()
-    hook(filter, timer)
+    call(MARTLET_HOOK_ON_TIMER) { hook(filter, timer) }
     instance.leave()
   }
 
   override func woken(_ token: UInt64) {
     guard let filter, let hook = table.pointee.on_wake, !instance.isOver else { return }
     instance.enter()
-    hook(filter, token)
+    call(MARTLET_HOOK_ON_WAKE) { hook(filter, token) }
     instance.leave()
   }
 
   func backPressure(_ stop: Bool) {
     guard let filter, let hook = table.pointee.on_back_pressure else { return }
     instance.enter()
-    hook(filter, stop)
+    call(MARTLET_HOOK_ON_BACK_PRESSURE) { hook(filter, stop) }
     instance.leave()
   }
 
