@@ -81,6 +81,14 @@ let package = Package(
       name: "PluginHost",
       dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletRegex", "CCrypto"],
       swiftSettings: strict),
+    // The author tools (`martlet plugin`), and what they put between a plugin and the host.
+    .target(name: "CPluginTools", dependencies: ["CMartletABI"], exclude: ["Templates"]),
+    .target(
+      name: "PluginTools",
+      dependencies: [
+        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "CMartletABI", "CMartletSystem", "CPluginTools",
+      ],
+      swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
@@ -90,7 +98,7 @@ let package = Package(
     .executableTarget(
       name: "martlet",
       dependencies: [
-        "Server", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Server", "PluginTools", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .testTarget(
@@ -111,6 +119,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "PluginHostTests", dependencies: ["PluginHost"], path: "Tests/PluginHostTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "PluginToolsTests", dependencies: ["PluginTools", "CPluginTools"], path: "Tests/PluginToolsTests",
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model"], path: "Tests/ServerTests",
