@@ -114,6 +114,6 @@ static const martlet_tools_file files[] = {
 };
 
 martlet_tools_file martlet_tools_template(int32_t number) {
-  if (number < 0 || (size_t)number >= sizeof files / sizeof *files) return (martlet_tools_file){NULL, NULL, 0};
-  return files[number];
+  const bool isKnown = number >= 0 && (size_t)number < sizeof files / sizeof *files;
+  return isKnown ? files[number] : (martlet_tools_file){NULL, NULL, 0};
 }

@@ -40,7 +40,8 @@ Call::Call(Figures &figures, martlet_handle handle, unsigned flags, int what)
         const bool isOther = what == MARTLET_RESPONSE;
         const bool endsStreaming = scope->isStreaming && strcmp(name, "http.reset") == 0;
         if (!isOther && !endsStreaming) {
-          violated("A19", "%s was called %s, after %s of the same stream", name, here().c_str(), scope->answered);
+          violated("A19", "%s was called %s, after %s of the same stream", name, here().c_str(),
+                   scope->answered);
         }
       }
     }
@@ -194,14 +195,16 @@ void nameMetric(uint32_t metric, const std::string &name) {
 void count(const char *what, uint32_t metric, uint64_t amount) {
   std::lock_guard<std::mutex> guard(outcomeLock);
   const auto name = metricNames.find(metric);
-  counted[std::string(what) + " " + (name == metricNames.end() ? std::to_string(metric) : name->second)] += amount;
+  const std::string of = name == metricNames.end() ? std::to_string(metric) : name->second;
+  counted[std::string(what) + " " + of] += amount;
 }
 
 void noteSeries(uint32_t family, const martlet_bytes *values, size_t count) {
   std::string key = std::to_string(family);
   for (size_t index = 0; index < count; index++) {
     key += '\0';
-    key.append(reinterpret_cast<const char *>(values[index].data), values[index].data ? values[index].size : 0);
+    const auto *text = reinterpret_cast<const char *>(values[index].data);
+    key.append(text, text ? values[index].size : 0);
   }
   std::lock_guard<std::mutex> guard(outcomeLock);
   members[key]++;

@@ -29,9 +29,9 @@ static constexpr uint64_t allocated = 0x6d6172746c657421, released = 0x72656c656
 static Header *headerOf(void *memory, const char *function) {
   Header *header = static_cast<Header *>(memory) - 1;
   if (header->mark == allocated) return header;
+  const bool isOld = header->mark == released;
   violated("A10", "%s was given %s, %s", function,
-           header->mark == released ? "memory that was released before" : "memory that `allocate` did not give",
-           here().c_str());
+           isOld ? "memory that was released before" : "memory that `allocate` did not give", here().c_str());
   return nullptr;
 }
 
@@ -240,7 +240,8 @@ const martlet_host_stream_info *wrapInfo() {
     if (guarding() && status == MARTLET_OK) leave("response flag " + text(flag), "set");
     return status;
   };
-  made.set_metadata_text = [](martlet_handle handle, martlet_bytes space, martlet_bytes key, martlet_bytes value) {
+  made.set_metadata_text = [](martlet_handle handle, martlet_bytes space, martlet_bytes key,
+                              martlet_bytes value) {
     MARTLET_CALL(stream_info, set_metadata_text, handle, Call::onWorker);
     const martlet_status status = call.done(realInfo->set_metadata_text(handle, space, key, value));
     if (guarding() && status == MARTLET_OK) leave("metadata " + text(space) + ":" + text(key), text(value));

@@ -41,9 +41,9 @@ static void fillHeaders(martlet_host_http &made) {
                     size_t *count) {
     MARTLET_CALL(http, headers, stream, reads);
     size_t known = 0;
-    const martlet_status status = call.done(realHttp->headers(stream, map, out, capacity, count ? count : &known));
-    const size_t filled = count ? *count : known;
-    for (size_t index = 0; status == MARTLET_OK && index < filled && index < capacity; index++) {
+    size_t *const whole = count ? count : &known;
+    const martlet_status status = call.done(realHttp->headers(stream, map, out, capacity, whole));
+    for (size_t index = 0; status == MARTLET_OK && index < *whole && index < capacity; index++) {
       call.lend(status, &out[index].name, Word::stream);
       call.lend(status, &out[index].value, Word::stream);
     }
@@ -57,12 +57,14 @@ static void fillHeaders(martlet_host_http &made) {
     call.lend(status, out, Word::stream);
     return status;
   };
-  made.header_set = [](martlet_handle stream, martlet_header_map map, martlet_bytes name, martlet_bytes value) {
+  made.header_set = [](martlet_handle stream, martlet_header_map map, martlet_bytes name,
+                       martlet_bytes value) {
     MARTLET_CALL(http, header_set, stream, changes);
     call.name(name);
     return call.done(realHttp->header_set(stream, map, name, value));
   };
-  made.header_add = [](martlet_handle stream, martlet_header_map map, martlet_bytes name, martlet_bytes value) {
+  made.header_add = [](martlet_handle stream, martlet_header_map map, martlet_bytes name,
+                       martlet_bytes value) {
     MARTLET_CALL(http, header_add, stream, changes);
     call.name(name);
     return call.done(realHttp->header_add(stream, map, name, value));

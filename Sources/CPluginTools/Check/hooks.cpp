@@ -104,9 +104,12 @@ class Entered {
   Entered(Scope *scope, int hook) : scope(scope), hook(hook), before(frame), hostBefore(insideHost) {
     prepareThread();
     if (guarding() && scope) {
-      if (scope->depth > 0) violated("H3", "%s was called inside %s of the same object", names[hook], scope->hook);
+      if (scope->depth > 0) {
+        violated("H3", "%s was called inside %s of the same object", names[hook], scope->hook);
+      }
       if (scope->owner != thread()) violated("H3", "%s was called on another thread", names[hook]);
-      if (scope->isEnding && scope->kind == Scope::stream && hook != complete && hook != closed && hook != destroy) {
+      const bool isLast = hook == complete || hook == closed || hook == destroy;
+      if (scope->isEnding && scope->kind == Scope::stream && !isLast) {
         violated("H10", "%s was called after the last hook of the stream", names[hook]);
       }
     }
@@ -269,7 +272,9 @@ struct Common {
     Scope *scope = of(filter);
     if (scope->isOver) violated("H2", "destroy was called twice");
     const bool hasLast = network ? network->on_close != nullptr : http->on_complete != nullptr;
-    if (guarding() && hasLast && !scope->isEnding) violated("H10", "destroy came without the last hook before it");
+    if (guarding() && hasLast && !scope->isEnding) {
+      violated("H10", "destroy came without the last hook before it");
+    }
     scope->isEnding = true;
     takeBack(scope->lentForStream, "the stream's last hook had returned");
     scope->isOver = true;
@@ -286,7 +291,8 @@ struct Common {
   static void *begin(void *config, void *worker, const Host *host, martlet_handle handle) {
     Scope *scope = add(Scope::stream, handle, nullptr);
     live++;
-    scope->object = run(scope, create, [&] { return table->create(inner(config), inner(worker), host, handle); });
+    scope->object = run(scope, create,
+                        [&] { return table->create(inner(config), inner(worker), host, handle); });
     if (scope->object) return scope;
     scope->isOver = true;
     takeBack(scope->lentForStream, "create had given no filter");
@@ -387,10 +393,12 @@ martlet_filter_status newConnection_(void *filter) {
                MARTLET_STOP, "on_new_connection");
 }
 martlet_filter_status data_(void *filter, bool end) {
-  return valid(run(of(filter), data, [&] { return network->on_data(inner(filter), end); }), MARTLET_STOP, "on_data");
+  return valid(run(of(filter), data, [&] { return network->on_data(inner(filter), end); }), MARTLET_STOP,
+               "on_data");
 }
 martlet_filter_status writing_(void *filter) {
-  return valid(run(of(filter), writing, [&] { return network->on_write(inner(filter)); }), MARTLET_STOP, "on_write");
+  return valid(run(of(filter), writing, [&] { return network->on_write(inner(filter)); }), MARTLET_STOP,
+               "on_write");
 }
 void closed_(void *filter) {
   Scope *scope = of(filter);
@@ -570,10 +578,12 @@ const char *martlet_tools_hook_name(int32_t hook) { return names[hook]; }
 bool martlet_tools_has_hook(int32_t hook) {
   switch (hook) {
     case create: case destroy: return http || network;
-#define ONE(number, name) case number: return http ? http->name != nullptr : network && network->name != nullptr;
+#define ONE(number, name) \
+  case number: return http ? http->name != nullptr : network && network->name != nullptr;
     ONE(configCreate, config_create) ONE(configDestroy, config_destroy) ONE(configTimer, on_config_timer)
     ONE(configWake, on_config_wake) ONE(workerCreate, worker_create) ONE(workerDestroy, worker_destroy)
-    ONE(workerTimer, on_worker_timer) ONE(workerWake, on_worker_wake) ONE(timer, on_timer) ONE(wake, on_wake)
+    ONE(workerTimer, on_worker_timer) ONE(workerWake, on_worker_wake) ONE(timer, on_timer)
+    ONE(wake, on_wake)
 #undef ONE
 #define ONE(number, name) case number: return http && http->name;
     ONE(routeConfigCreate, route_config_create) ONE(routeConfigDestroy, route_config_destroy)

@@ -131,8 +131,8 @@ bool explainFault(uintptr_t address, bool isWrite, const char **requirement, cha
              lifetimeOf(block->word));
   } else {
     *requirement = "A21";
-    snprintf(text, capacity, "%s behind the %u bytes that %s has lent", isWrite ? "wrote" : "read", block->size,
-             block->from);
+    snprintf(text, capacity, "%s behind the %u bytes that %s has lent", isWrite ? "wrote" : "read",
+             block->size, block->from);
   }
   return true;
 }

@@ -24,7 +24,8 @@ size_t martlet_tools_process_state(char *out, size_t capacity) {
     if (sigaction(number, nullptr, &action) != 0) continue;
     const void *handler = action.sa_flags & SA_SIGINFO ? (const void *)action.sa_sigaction
                                                        : (const void *)action.sa_handler;
-    text += "signal " + std::to_string(number) + "=" + std::to_string(reinterpret_cast<uintptr_t>(handler)) + "\n";
+    text += "signal " + std::to_string(number) + "=";
+    text += std::to_string(reinterpret_cast<uintptr_t>(handler)) + "\n";
   }
   text += std::string("locale=") + setlocale(LC_ALL, nullptr) + "\n";
   char folder[4096];

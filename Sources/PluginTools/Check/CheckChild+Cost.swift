@@ -41,8 +41,8 @@ extension CheckChild {
       if figures.longest_wait >= Self.longWait || often {
         broken(
           "A6",
-          "\(name) waited for something else than the processor in \(figures.waited) of \(figures.count) calls, "
-            + "at the longest \(Self.milliseconds(figures.longest_wait)) ms")
+          "\(name) waited for something else than the processor in \(figures.waited) of "
+            + "\(figures.count) calls, at the longest \(Self.milliseconds(figures.longest_wait)) ms")
       } else if figures.longest_work >= Self.longWork {
         broken("A6", "\(name) worked for \(Self.milliseconds(figures.longest_work)) ms at a stretch")
       }

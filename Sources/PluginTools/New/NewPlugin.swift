@@ -41,7 +41,7 @@ struct NewPluginFiles {
     guard (package == nil) == (known != .swift) else {
       throw ToolProblem(
         package == nil
-          ? "--language swift needs --package: the folder or the URL of Martlet's source, which has MartletSDK"
+          ? "--language swift needs --package: folder or URL of Martlet's source, which has MartletSDK"
           : "--package is for --language swift")
     }
     self.name = name

@@ -90,7 +90,8 @@ static martlet_status config_create(martlet_handle config, const martlet_filter_
   if (status != MARTLET_OK) configs->error(config, bytes("header"), bytes("is not a header's name"));
   if (status == MARTLET_OK) status = configs->format(config, bytes("value"), value, &made->value);
   if (status == MARTLET_OK) {
-    status = configs->metric(config, MARTLET_COUNTER, bytes("my_filter.served"), true, NULL, 0, &made->served);
+    status = configs->metric(config, MARTLET_COUNTER, bytes("my_filter.served"), true, NULL, 0,
+                             &made->served);
   }
   if (status != MARTLET_OK) {
     free(made);

@@ -87,8 +87,8 @@ static martlet_status config_create(martlet_handle config, const martlet_filter_
   memcpy(made->greeting, greeting.data, greeting.size);
   memcpy(made->greeting + greeting.size, "\r\n", 2);
   made->size = greeting.size + 2;
-  martlet_status status = configs->metric(config, MARTLET_COUNTER, bytes("my_filter.connections"), true, NULL, 0,
-                                          &made->connections);
+  martlet_status status = configs->metric(config, MARTLET_COUNTER, bytes("my_filter.connections"), true,
+                                          NULL, 0, &made->connections);
   if (status == MARTLET_OK) {
     status = configs->metric(config, MARTLET_COUNTER, bytes("my_filter.bytes"), true, NULL, 0, &made->bytes);
   }
