@@ -469,11 +469,19 @@ void close_() {
   isClosed = true;
 }
 
+// A3: a table of this host's minor or an earlier one is no longer than the host's own.
+void checkSize(uint32_t size, size_t known, const char *what) {
+  if (guarding() && plugin->abi_minor <= MARTLET_ABI_MINOR && size > known) {
+    violated("A3", "%s has size %u, expected %zu", what, size, known);
+  }
+}
+
 template <typename List, typename Table>
 const void *wrapList(const List *given, const Table *(*wrap)(const Table *)) {
   static std::vector<const Table *> tables;
   static List list;
   if (!given) return nullptr;
+  checkSize(given->size, sizeof list, "the list of filters");
   list = *given;
   list.size = sizeof list;
   tables.clear();
@@ -482,6 +490,10 @@ const void *wrapList(const List *given, const Table *(*wrap)(const Table *)) {
     // What is no whole table goes on as it is: the host says what is wrong.
     const bool isWhole = table && table->size >= offsetof(Table, destroy) + sizeof table->destroy &&
                          table->info && table->info->name && table->create && table->destroy;
+    if (isWhole && options.filter == table->info->name) {
+      checkSize(table->size, sizeof *table, "the filter's table");
+      checkSize(table->info->size, sizeof *table->info, "the filter's info");
+    }
     tables.push_back(isWhole && options.filter == table->info->name ? wrap(table) : table);
   }
   list.filters = tables.data();

@@ -107,7 +107,7 @@ extension CheckChild {
     for _ in 0..<2 where elapsed < Self.budget { round() }
     streams = 0
     held.append(.now())
-    for _ in 0..<rounds where elapsed < 2 * Self.budget {
+    for _ in 0..<rounds where elapsed < 1.5 * Self.budget {
       round()
       held.append(.now())
     }

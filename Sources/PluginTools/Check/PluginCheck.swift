@@ -29,7 +29,9 @@ public enum PluginCheck {
     options.report = report
     options.denied = denied
     var child = CheckChild(options, test)
-    return child.run()
+    let code = child.run()
+    // At once: threads of the plugin's may still run, and would do so while the process is taken apart.
+    _exit(code)
   }
 }
 
@@ -64,12 +66,13 @@ private struct Run {
   }
 
   private mutating func performAll() throws(ToolProblem) {
-    guard try start([(.load, "")]) else { return skip([.tables, .config, .traffic], after: .load) }
-    _ = try start(denials + [(.config, "")])
-    guard try start([(.traffic, "")]) else {
-      return skip([.interruptions, .pieces, .time, .memory], after: .traffic)
+    guard try start([(.load, "")]) else { return skip(CheckTest.allCases, after: .load) }
+    _ = try start([(.config, ""), (.traffic, "")])
+    guard finished.contains(where: { $0.test == .traffic && $0.isDone }) else {
+      return skip([.tables, .interruptions, .pieces, .time, .memory], after: .traffic)
     }
-    _ = try start([(.interruptions, ""), (.pieces, ""), (.memory, "")])
+    // A plugin that ends the process now, and did not before, does so for want of the table.
+    _ = try start([(.pieces, ""), (.interruptions, ""), (.memory, "")] + denials)
     // Alone, since it looks at the clock; and again where it finds something, since others do too.
     _ = try start([(.time, "")])
     if finished.last.map(Self.hasFindings) == true {
@@ -85,8 +88,9 @@ private struct Run {
   }
 
   private mutating func skip(_ tests: [CheckTest], after: CheckTest) {
-    let all = after == .load ? CheckTest.allCases.filter { $0 != .load } : tests
-    for test in all { skipped[test] = "not after what the test `\(after.rawValue)` has found" }
+    for test in tests where test != after {
+      skipped[test] = "not after what the test `\(after.rawValue)` has found"
+    }
   }
 
   /// The tables that the plugin has asked for.
@@ -163,7 +167,7 @@ private struct Run {
     var evidence: [String] = []
     var none: [String] = []
     for process in finished {
-      for line in process.lines where line.kind == "V" || line.kind == "C" {
+      for line in process.lines where line.kind == "C" || (line.kind == "V" && process.test != .tables) {
         let (id, text) = place(line, process)
         guard id == requirement.id else { continue }
         if verdict.test == nil { verdict.test = process.test }

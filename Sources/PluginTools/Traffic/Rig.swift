@@ -12,7 +12,8 @@ final class Rig {
   let subject: Subject
   let upstream: Upstream
   let catalog: RecordingCatalog
-  private let plane: DataPlane
+  /// Nil after the end: it holds the configuration, and with it the filter's.
+  private var plane: DataPlane?
   private let port: UInt16
   private var client: Socket?
 
@@ -34,7 +35,8 @@ final class Rig {
     options.workers = 1
     options.log = host.sink
     options.logLevel = .warning
-    plane = DataPlane(options: options)
+    let plane = DataPlane(options: options)
+    self.plane = plane
     do {
       try plane.apply(configuration)
     } catch {
@@ -187,10 +189,11 @@ final class Rig {
     waitUntilIdle()
   }
 
-  /// Statistics of the process.
+  /// Ends the worker, and with it the filter's scopes; the plugin stays loaded.
   func stop() {
     hangUp()
-    plane.stop()
+    plane?.stop()
+    plane = nil
   }
 }
 
