@@ -121,7 +121,7 @@ let package = Package(
       name: "PluginHostTests", dependencies: ["PluginHost"], path: "Tests/PluginHostTests",
       swiftSettings: strict),
     .testTarget(
-      name: "PluginToolsTests", dependencies: ["PluginTools", "CPluginTools"], path: "Tests/PluginToolsTests",
+      name: "PluginToolsTests", dependencies: ["PluginTools", "PluginHost"], path: "Tests/PluginToolsTests",
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model"], path: "Tests/ServerTests",

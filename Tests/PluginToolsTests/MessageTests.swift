@@ -1,6 +1,6 @@
 // Messages in pieces: the same bytes whatever the seed, the same pieces for the same seed; and the comparison
 // of what came of them.
-import PluginHost
+@testable import PluginHost
 import Testing
 
 @testable import PluginTools
