@@ -54,7 +54,7 @@ def proxy(golden, launch):
     ], [special, direct("Order 1234567 was paid with card 4111111111111111.\n", name="plain")])
     network = [typed("com.example.first_bytes", "FirstBytes", accept=["PING"], refusal="go away\r\n", timeout_ms=60000),
                typed("com.example.echo", "Echo")]
-    config = k.bootstrap([k.listener([http], name="http"), k.listener(network, name="network")])
+    config = k.bootstrap([k.listener("http", http), k.listener("network", network)])
     return launch(config, args=["--plugin-path", folder])
 
 
@@ -106,6 +106,6 @@ def test_a_wrong_configuration_is_refused_at_its_path(golden, tmp_path):
         (typed("com.example.mask_digits", "MaskDigits", keep=40), "typed_config.keep: must be less than at_least"),
     ]:
         path = tmp_path / "wrong.json"
-        path.write_text(json.dumps(k.bootstrap([k.listener([p.hcm([filter])])])))
+        path.write_text(json.dumps(k.bootstrap([k.listener("main", p.hcm([filter]))])))
         done = run("martlet", "-c", str(path), "--plugin-path", folder, "--mode", "validate")
         assert done.returncode == 1 and expected in done.stderr, done.stderr

@@ -227,7 +227,7 @@ void endConfig(Scope *scope, int hook, void (*destroy)(void *)) {
   if (!scope) return;
   if (scope->isOver) violated("H2", "%s was called twice", names[hook]);
   scope->isOver = true;
-  run(scope, hook, [&] { destroy(scope->object); });
+  if (destroy) run(scope, hook, [&] { destroy(scope->object); });
   takeBack(scope->lentForStream, "the config scope had ended");
   forget(scope);
 }
@@ -253,7 +253,7 @@ struct Common {
   }
   static void workerDestroy_(void *worker) {
     of(worker)->isOver = true;
-    run(of(worker), workerDestroy, [&] { table->worker_destroy(inner(worker)); });
+    if (table->worker_destroy) run(of(worker), workerDestroy, [&] { table->worker_destroy(inner(worker)); });
     forget(of(worker));
   }
   static void workerTimer_(void *worker, uint32_t number) {
@@ -303,11 +303,12 @@ struct Common {
   // A hook that the plugin lacks stays NULL: the host asks by that what the filter wants.
   static void fill(Table &made) {
     if (made.config_create) made.config_create = configCreate_;
-    if (made.config_destroy) made.config_destroy = configDestroy_;
+    // Also where the plugin has none: what stands for the object here is ours to free.
+    if (made.config_create) made.config_destroy = configDestroy_;
     if (made.on_config_timer) made.on_config_timer = configTimer_;
     if (made.on_config_wake) made.on_config_wake = configWake_;
     if (made.worker_create) made.worker_create = workerCreate_;
-    if (made.worker_destroy) made.worker_destroy = workerDestroy_;
+    if (made.worker_create) made.worker_destroy = workerDestroy_;
     if (made.on_worker_timer) made.on_worker_timer = workerTimer_;
     if (made.on_worker_wake) made.on_worker_wake = workerWake_;
     if (made.on_timer) made.on_timer = timer_;
@@ -370,7 +371,7 @@ const martlet_http_filter *wrapHTTP(const martlet_http_filter *given) {
   memcpy(&made, given, given->size < sizeof made ? given->size : sizeof made);
   Http::fill(made);
   if (made.route_config_create) made.route_config_create = routeCreate_;
-  if (made.route_config_destroy) made.route_config_destroy = routeDestroy_;
+  if (made.route_config_create) made.route_config_destroy = routeDestroy_;
   if (made.create) made.create = httpCreate_;
   if (made.on_request_headers) made.on_request_headers = on_request_headers_;
   if (made.on_request_body) made.on_request_body = on_request_body_;
