@@ -125,9 +125,9 @@ extension CheckChild {
     func least(_ path: KeyPath<Held, Int>) -> Int {
       zip(held, held.dropFirst()).map { $1[keyPath: path] - $0[keyPath: path] }.min() ?? 0
     }
-    // The smallest piece that malloc gives is 32 bytes: one for every sixteenth is a leak.
+    // The smallest piece that malloc gives is 32 bytes: one for every eighth is a leak.
     let bytes = least(\.heap)
-    if bytes >= 2 * each {
+    if bytes >= 4 * each {
       broken(
         "A10", "each \(what) leaves about \(bytes / each) bytes behind (\(bytes) bytes a round of \(each))")
     }

@@ -153,6 +153,27 @@ final class Rig {
     waitUntilIdle()
   }
 
+  /// Requests on end that the router answers by itself: the worker goes from one stream to the next
+  /// without waiting, as one does that has much to do.
+  func burst(_ count: Int) {
+    guard let socket = client ?? Socket.connect(port: port) else { return }
+    client = socket
+    socket.setPatience(milliseconds: 3000)
+    let request = Message(
+      "GET /direct HTTP/1.1",
+      [("host", "bench.example"), ("user-agent", "bench"), ("accept", "*/*"), ("x-user", "Ada")])
+    var cuts = SeededRandom(seed: 0)
+    let one = request.pieces(&cuts, isWhole: true).flatMap(\.self)
+    var left = count
+    while left > 0 {
+      let size = min(left, 50)
+      left -= size
+      socket.write(Array(repeating: one, count: size).flatMap(\.self))
+      for _ in 0..<size { if ReadMessage.read(socket, answering: "GET") == nil { return hangUp() } }
+    }
+    waitUntilIdle()
+  }
+
   /// How a client of a network filter ends.
   enum End: CaseIterable { case halfClose, close, reset }
 
