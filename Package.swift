@@ -86,7 +86,8 @@ let package = Package(
     .target(
       name: "PluginTools",
       dependencies: [
-        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "CMartletABI", "CMartletSystem", "CPluginTools",
+        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "CMartletABI", "CMartletSystem",
+        "CPluginTools",
       ],
       swiftSettings: strict),
     .target(

@@ -567,7 +567,8 @@ void martlet_tools_watch(uint32_t seconds) {
         const uint64_t since = running[slot].since.load(), now = clockOf(CLOCK_MONOTONIC);
         if (!name || now < since || now - since < uint64_t(seconds) * 1000000000) continue;
         if (running[slot].name.load() != name) continue;
-        const std::string text = std::string(name) + " has not returned after " + std::to_string(seconds) + " s";
+        const std::string text =
+            std::string(name) + " has not returned after " + std::to_string(seconds) + " s";
         ended(slot == 1 ? "A6" : "A17", text.c_str());
       }
     }
@@ -593,7 +594,8 @@ bool martlet_tools_has_hook(int32_t hook) {
     case create: case destroy: return http || network;
 #define ONE(number, name) \
   case number: return http ? http->name != nullptr : network && network->name != nullptr;
-    ONE(configCreate, config_create) ONE(configDestroy, config_destroy) ONE(configTimer, on_config_timer)
+    ONE(configCreate, config_create) ONE(configDestroy, config_destroy)
+    ONE(configTimer, on_config_timer)
     ONE(configWake, on_config_wake) ONE(workerCreate, worker_create) ONE(workerDestroy, worker_destroy)
     ONE(workerTimer, on_worker_timer) ONE(workerWake, on_worker_wake) ONE(timer, on_timer)
     ONE(wake, on_wake)

@@ -79,7 +79,11 @@ enum HostNetworkServices {
               }
             }
             if end {
-              if slot.instance.isTerminal(slot) { connection.endWriting() } else { connection.shutdownWriting() }
+              if slot.instance.isTerminal(slot) {
+                connection.endWriting()
+              } else {
+                connection.shutdownWriting()
+              }
             }
             connection.filterWrote()
             return MARTLET_OK

@@ -240,7 +240,8 @@ private struct Run {
       }
     }
     let broken = verdicts.filter { $0.state == .broken }.map(\.requirement.id)
-    out += broken.isEmpty ? "all kept" : "broken: \(broken.joined(separator: ", "))"
+    let nothing = options.test.isEmpty ? "all kept" : "nothing broken in the test `\(options.test)`"
+    out += broken.isEmpty ? nothing : "broken: \(broken.joined(separator: ", "))"
     return out + " (seed \(options.seed), \(seconds) s)\n"
   }
 

@@ -86,7 +86,8 @@ struct Subject: Sendable {
                     domains: ["*"]
                     routes:
                     - {match: {prefix: /dead}, route: {cluster: dead}}
-                    - {match: {path: /direct}, direct_response: {status: 200, body: {inline_string: "an order\\n"}}}
+                    - match: {path: /direct}
+                      direct_response: {status: 200, body: {inline_string: "an order\\n"}}
                     - {match: {prefix: /}, route: {cluster: upstream, timeout: 0s}}
                 http_filters:
 
