@@ -84,6 +84,15 @@ let package = Package(
       name: "PluginHost",
       dependencies: ["Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CCrypto"],
       swiftSettings: strict),
+    // The author tools (`martlet plugin`), and what they put between a plugin and the host.
+    .target(name: "CPluginTools", dependencies: ["CMartletABI"], exclude: ["Templates"]),
+    .target(
+      name: "PluginTools",
+      dependencies: [
+        "Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "CMartletABI", "CMartletSystem",
+        "CPluginTools",
+      ],
+      swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
@@ -93,7 +102,7 @@ let package = Package(
     .executableTarget(
       name: "martlet",
       dependencies: [
-        "Server", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Server", "PluginTools", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .testTarget(
@@ -114,6 +123,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "PluginHostTests", dependencies: ["PluginHost"], path: "Tests/PluginHostTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "PluginToolsTests", dependencies: ["PluginTools", "PluginHost"], path: "Tests/PluginToolsTests",
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Admin", "DataPlane", "Model", "CMartletBlame"],

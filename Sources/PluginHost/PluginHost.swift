@@ -77,11 +77,17 @@ public final class PluginHost: @unchecked Sendable {
   /// What the plugin may query. C functions have no context: the process has one host.
   private static let query: @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer? = { id in
     guard let id, let host = HostConfigServices.host else { return nil }
-    switch String(cString: id) {
-    case "martlet.host.core/1": return UnsafeRawPointer(host.core)
-    case "martlet.host.config/1": return UnsafeRawPointer(HostConfigServices.table)
-    case "martlet.host.shared_data/1": return UnsafeRawPointer(SharedData.table)
-    case let other: return host.services.table(other)
+    let name = String(cString: id)
+    let found = host.table(name)
+    return host.services.instruments.map { $0.table(name, found) } ?? found
+  }
+
+  private func table(_ id: String) -> UnsafeRawPointer? {
+    switch id {
+    case "martlet.host.core/1": UnsafeRawPointer(core)
+    case "martlet.host.config/1": UnsafeRawPointer(HostConfigServices.table)
+    case "martlet.host.shared_data/1": UnsafeRawPointer(SharedData.table)
+    default: services.table(id)
     }
   }
 
@@ -168,7 +174,8 @@ public final class PluginHost: @unchecked Sendable {
       Result { () throws(PluginProblem) in try copies.load(file, id: id) }
     }
     let library = try outcome.get()
-    let descriptor = try LoadedPlugin.describe(library, file)
+    var descriptor = try LoadedPlugin.describe(library, file)
+    if let instruments = services.instruments { descriptor = instruments.descriptor(descriptor) }
     let plugin = try LoadedPlugin.open(
       file, library, descriptor, handles: handles, query: Self.query, hostVersion: version)
     loaded[file.hash] = plugin
@@ -305,7 +312,8 @@ public final class PluginHost: @unchecked Sendable {
           filters: plugin.filters.map {
             .init(
               kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
-              routeTypeNames: $0.description.routeTypeNames)
+              routeTypeNames: $0.description.routeTypeNames, isTerminal: $0.description.isTerminal,
+              descriptorBytes: $0.description.descriptors.count, hooks: $0.hooks)
           }, configurations: plugin.scopes,
           bytesHeld: HostCoreServices.bytesHeld(by: plugin.version.handle))
       }
@@ -344,5 +352,11 @@ public struct PluginReport: Sendable {
     public var name: String
     public var typeNames: [String]
     public var routeTypeNames: [String]
+    /// `MARTLET_FILTER_TERMINAL`.
+    public var isTerminal: Bool
+    /// Of the descriptors of its messages; 0: it reads JSON.
+    public var descriptorBytes: Int
+    /// The functions of its table that are not NULL, in the table's order.
+    public var hooks: [String]
   }
 }

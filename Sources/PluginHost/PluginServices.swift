@@ -34,6 +34,24 @@ public struct PluginServices: Sendable {
     }
   }
 
+  /// What the author tools put between plugins and the host: other tables in the place of the host's and
+  /// of a plugin's descriptor, which must live as long as the process. Nil: nothing, as in a proxy.
+  public struct Instruments: Sendable {
+    /// Of a table that a plugin asks for, by its id; nil: the host has none.
+    public var table: @Sendable (String, UnsafeRawPointer?) -> UnsafeRawPointer?
+    /// Of a plugin, before it is opened.
+    public var descriptor: @Sendable (UnsafePointer<martlet_plugin>) -> UnsafePointer<martlet_plugin>
+
+    public init(
+      table: @escaping @Sendable (String, UnsafeRawPointer?) -> UnsafeRawPointer?,
+      descriptor: @escaping @Sendable (UnsafePointer<martlet_plugin>) -> UnsafePointer<martlet_plugin>
+    ) {
+      self.table = table
+      self.descriptor = descriptor
+    }
+  }
+  public var instruments: Instruments?
+
   public init(
     core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
     log: @escaping @Sendable (martlet_log_level, String) -> Void

@@ -1,9 +1,10 @@
 // The program. Everything after `martlet` is flags of the proxy itself, as Envoy's users expect;
-// other commands (`martlet plugin ...`) will be told apart here by their first word, which no
-// flag can be, and get parsers of their own.
+// other commands (`martlet plugin ...`) are told apart here by their first word, which no flag can
+// be, and have parsers of their own.
 //
 // Exit codes: 0 when it served and was told to end, or printed what was asked for; 1 when it did
-// not start, whatever the reason: flags, configuration, sockets.
+// not start, whatever the reason: flags, configuration, sockets. Those of `martlet plugin` are the
+// tools' own.
 import ArgumentParser
 import Glibc
 import Server
@@ -16,6 +17,10 @@ func finish(_ code: Int32, _ text: String, to descriptor: Int32) -> Never {
 }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
+if arguments.first == "plugin" {
+  PluginCommand.main(Array(arguments.dropFirst()))
+  exit(0)
+}
 if let refusal = UnsupportedFlags.refusal(of: arguments) {
   finish(1, "error: \(refusal)", to: STDERR_FILENO)
 }

@@ -30,14 +30,18 @@ BANNED_IN_DATA_PLANE = {
 
 # What a target may import of ours; None for `else` leaves other modules to the package manifest.
 CORE = {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "Discovery", "Admin", "Server", "martlet",
-        "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash", "CMartletScan"}
+        "PluginTools", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash",
+        "CMartletScan", "CPluginTools"}
 IMPORTS = {
-    "Model": {"ours": set(), "else": {"Synchronization"}},
+    "Model": {"ours": set(), "else": {"Glibc", "Synchronization"}},  # Glibc: the lock alone
     "DataPlane": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex", "CMartletHash",
                            "CMartletScan"},
                   "else": {"Glibc", "Synchronization", "CAres"}},
     "PluginHost": {"ours": {"Model", "CMartletABI", "CMartletSystem", "CMartletBlame", "CMartletRegex"}, "else": None},
     "EnvoyConfiguration": {"ours": {"Model", "CMartletRegex"}, "else": None},
+    "PluginTools": {"ours": {"Model", "DataPlane", "PluginHost", "EnvoyConfiguration", "CMartletABI",
+                             "CMartletSystem", "CPluginTools"},
+                    "else": {"Glibc", "Synchronization"}},
     "Discovery": {"ours": {"Model", "EnvoyConfiguration"}, "else": None},
     "Admin": {"ours": {"Model", "CMartletRegex"}, "else": None},
     "MartletSDK": {"ours": {"CMartletABI"}, "else": None},

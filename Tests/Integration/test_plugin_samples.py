@@ -1,6 +1,7 @@
 """Samples/filters: each is built by its own Makefile, exports one symbol, and does with its own envoy.yaml what its README says. So
 does the first filter of Docs/writing-filters.md, from the page alone."""
 
+import json
 import os
 import re
 import shutil
@@ -112,6 +113,16 @@ def test_network_c(sample):
         begin = time.monotonic()
         assert client.read(100) == b"go away\r\n" and 1.5 < time.monotonic() - begin < 4
     assert proxy.wait_stat("first_bytes.accepted", 1) == 1 and proxy.wait_stat("first_bytes.refused", 3) == 3
+    # The echo never closes: a connection on which both sides have said their last ends all the same.
+    for how in ("half", "close"):
+        with Client(proxy.address("front")) as client:
+            assert client.send("PING").read(4) == b"PING"
+            if how == "half":
+                client.half_close()
+                assert client.read(1) == b""
+                time.sleep(0.2)
+    version = next(one for one in json.loads(proxy.admin("/plugins")[1])["plugins"] if one["id"] == "com.example.first_bytes")
+    assert version["streams_active"] == 0 and version["streams_total"] > 0
     refuses(folder, "accept: [PING, HELLO]", "accept: []", r"typed_config\.accept: expected a list")
     refuses(folder, "timeout_ms: 2000", "timeout_ms: 0", r"typed_config\.timeout_ms: expected a whole number")
     refuses(folder, "com.example.Echo", "com.example.Echo\n          loud: true", r"filters\[1\]\.typed_config")

@@ -105,6 +105,7 @@ final class Connection: DescribedConnection {
   private var started = false
   private var heldForOutput = false
   private var heldForInput = false
+  private var hasSaidLast = false
   private(set) var isClosed = false
 
   init(
@@ -237,6 +238,19 @@ final class Connection: DescribedConnection {
   /// Half-close: FIN once everything queued is out.
   func shutdownWriting() { socket.shutdownWriting() }
 
+  /// The filter at the end of the chain has said its last.
+  func endWriting() {
+    shutdownWriting()
+    hasSaidLast = true
+    closeWhenBothHaveEnded()
+  }
+
+  /// Nothing can come of it any more: without this it would stand for ever, unless the filter thought of
+  /// closing it.
+  private func closeWhenBothHaveEnded() {
+    if hasSaidLast, !isClosed, socket.ended { chain?.requestClose(MARTLET_CLOSE_FLUSH) }
+  }
+
   /// Gone at once.
   func close(reset: Bool = false) {
     guard !isClosed else { return }
@@ -318,7 +332,10 @@ final class Connection: DescribedConnection {
   }
 
   override func socketEnded() {
-    if let chain, !chain.offerData(end: true) { return }
+    if let chain, !chain.offerData(end: true) {
+      closeWhenBothHaveEnded()
+      return
+    }
     if started, let terminal { terminal.ended() } else { close() }
   }
 

@@ -78,7 +78,13 @@ enum HostNetworkServices {
                 connection.socket.outbound.append(copying: data, count: bytes.size)
               }
             }
-            if end { connection.shutdownWriting() }
+            if end {
+              if slot.instance.isTerminal(slot) {
+                connection.endWriting()
+              } else {
+                connection.shutdownWriting()
+              }
+            }
             connection.filterWrote()
             return MARTLET_OK
           }

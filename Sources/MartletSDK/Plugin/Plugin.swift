@@ -29,6 +29,9 @@ public enum Plugin {
     plugin.version = UnsafePointer(permanent(version))
     plugin.open = { host in
       guard let host, let services = HostServices.find(host) else { return MARTLET_E_NOT_FOUND }
+      // Filters of a kind that the host has no table for would call what is not there.
+      if PluginState.http != nil, services.pointee.http.size == 0 { return MARTLET_E_NOT_FOUND }
+      if PluginState.network != nil, services.pointee.network.size == 0 { return MARTLET_E_NOT_FOUND }
       PluginState.services = services
       return MARTLET_OK
     }

@@ -97,10 +97,25 @@ static void report_problems(configuration *made) {
   }
 }
 
+/* A misspelt field of a test would test nothing. */
+static bool is_known(const char *name) {
+  static const char *const fields[] = {"label", "script", "define", "problems", "null", "report", "return", "value"};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    if (strcmp(fields[i], name) == 0) return true;
+  }
+  return false;
+}
+
 static martlet_status make(martlet_handle handle, const martlet_filter_config *given, void **out, bool is_route) {
   json *text = json_parse((const char *)given->bytes.data, given->bytes.size);
   if (!text) {
     probe.config->error(handle, bytes(""), bytes("this is not JSON"));
+    return MARTLET_E_ARGUMENT;
+  }
+  for (const json *member = text->first; member; member = member->next) {
+    if (member->name && is_known(member->name)) continue;
+    probe.config->error(handle, bytes(member->name ? member->name : ""), bytes("there is no such field"));
+    json_free(text);
     return MARTLET_E_ARGUMENT;
   }
   configuration *made = calloc(1, sizeof *made);

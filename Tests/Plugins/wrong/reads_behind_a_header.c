@@ -1,0 +1,15 @@
+/* A21: takes a value from the network for a text that ends with NUL. */
+#include "wrong.h"
+
+static martlet_filter_status on_request_headers(void *context, bool end) {
+  (void)end;
+  const filter *self = context;
+  martlet_bytes path;
+  if (self->http->header_get(self->stream, MARTLET_REQUEST_HEADERS, bytes(":path"), 0, &path) == MARTLET_OK &&
+      strlen((const char *)path.data) > 1000) {
+    return MARTLET_STOP;
+  }
+  return MARTLET_CONTINUE;
+}
+
+WRONG_PLUGIN(usual_open, usual_create, usual_destroy, .on_request_headers = on_request_headers)
