@@ -8,6 +8,8 @@ public struct PluginServices: Sendable {
   public var core: WorkerCore
   /// One line for the log; levels are `MARTLET_LOG_...`.
   public var log: @Sendable (martlet_log_level, String) -> Void
+  /// Formats of a plugin that no config scope wants any more: the workers let go of them.
+  public var forget: @Sendable (PluginVersion, [FormatNumber]) -> Void
 
   /// The core services for handles of workers.
   public struct WorkerCore: Sendable {
@@ -36,8 +38,10 @@ public struct PluginServices: Sendable {
 
   public init(
     core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
+    forget: @escaping @Sendable (PluginVersion, [FormatNumber]) -> Void,
     log: @escaping @Sendable (martlet_log_level, String) -> Void
   ) {
+    self.forget = forget
     self.core = core
     self.table = table
     self.log = log

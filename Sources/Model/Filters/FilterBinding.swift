@@ -18,13 +18,18 @@ public final class FilterBinding: Sendable {
   /// The filter's usual name, for logs.
   public let filterName: String
   public let plugin: PluginVersion
+  /// By name, the operators of plugins in its formats, those in their arguments included, with the
+  /// configurations that they have.
+  public let operators: [String: FilterBinding]
   private let release: @Sendable () -> Void
 
   /// `release` is called once, on the thread that lets go of the binding last.
   public init(
     table: UnsafeRawPointer, config: UnsafeMutableRawPointer?, handle: UInt64, filterName: String,
-    plugin: PluginVersion, release: @escaping @Sendable () -> Void
+    plugin: PluginVersion, operators: [String: FilterBinding] = [:],
+    release: @escaping @Sendable () -> Void
   ) {
+    self.operators = operators
     self.table = table
     self.config = config
     self.handle = handle
