@@ -60,6 +60,11 @@ final class HandleTable {
     return PluginRuntime(version: version, context: context, known: known)
   }
 
+  /// Formats of a plugin that nobody wants any more.
+  func forget(_ formats: [FormatNumber], of version: PluginVersion) {
+    known.runtime(of: version)?.forget(formats)
+  }
+
   /// The worker scope of a filter: one, however many chains it stands in.
   func filter(
     _ binding: FilterBinding, _ hooks: FilterOnWorker.Hooks, _ context: WorkerContext
