@@ -65,7 +65,7 @@ final class FormatOperators: FormatOperatorSource, @unchecked Sendable {
         ? "the plugin '\(entry.path)' refuses to offer it"
         : "it needs a configuration: an entry of the type \(types.joined(separator: " or ")) "
           + "in `bootstrap_extensions`"
-      return .failure(FormatError(message: what))
+      return .failure(FormatError(message: what, lacksConfiguration: true))
     }
     depth += 1
     defer { depth -= 1 }

@@ -143,7 +143,9 @@ final class LoadedPlugin: @unchecked Sendable {
         filters.append(try formatter(list.operators?[index], index, file))
       }
     }
-    if filters.isEmpty { throw PluginFile.problem(file.path, "\(id) has no filter and no format operator that this host knows") }
+    if filters.isEmpty {
+      throw PluginFile.problem(file.path, "\(id) has no filter and no format operator that this host knows")
+    }
   }
 
   /// The plugin's table, as long as the host's own: what an older plugin does not have is NULL.
@@ -210,7 +212,8 @@ final class LoadedPlugin: @unchecked Sendable {
     }
     var description = try describe(table.pointee.info, .formatter, place, file)
     guard description.typeNames.isEmpty || table.pointee.config_create != nil else {
-      throw PluginFile.problem(file.path, "\(place): it has types for its configuration and no `config_create`")
+      throw PluginFile.problem(
+        file.path, "\(place): it has types for its configuration and no `config_create`")
     }
     description.operators = Self.list(table.pointee.operators)
     guard !description.operators.isEmpty else {
@@ -218,7 +221,8 @@ final class LoadedPlugin: @unchecked Sendable {
     }
     for name in description.operators where !FormatParser.isOperatorName(name) {
       throw PluginFile.problem(
-        file.path, "\(place): '\(name)' is no name of an operator: "
+        file.path,
+        "\(place): '\(name)' is no name of an operator: "
           + "expected 1 to 64 capitals, digits and underscores")
     }
     return LoadedFilter(

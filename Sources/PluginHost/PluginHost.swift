@@ -265,7 +265,8 @@ public final class PluginHost: @unchecked Sendable {
     used[name] = formatter
     plugin.uses += 1
     let binding = FormatOperatorBinding(
-      name: name, kind: kind == MARTLET_VALUE_NUMBER ? .number : kind == MARTLET_VALUE_BOOLEAN ? .boolean : .text,
+      name: name,
+      kind: kind == MARTLET_VALUE_NUMBER ? .number : kind == MARTLET_VALUE_BOOLEAN ? .boolean : .text,
       use: scope.object, formatter: formatter, operators: used
     ) { [self] in
       control.post { [self] in
@@ -315,7 +316,9 @@ public final class PluginHost: @unchecked Sendable {
   func setTimer(_ handle: UInt64, _ timer: UInt32, _ milliseconds: UInt64) -> martlet_status {
     guard control.isCurrent, let scope = handles.config(handle) else { return MARTLET_E_GONE }
     guard timer < 8, milliseconds <= 1 << 40 else { return MARTLET_E_ARGUMENT }
-    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigTimer else { return MARTLET_E_STATE }
+    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigTimer else {
+      return MARTLET_E_STATE
+    }
     control.setTimer(handle, timer, milliseconds: milliseconds) { [handles] in
       // The scope's end takes its timers off; it has its object by the time one is due.
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
@@ -326,7 +329,9 @@ public final class PluginHost: @unchecked Sendable {
 
   func wake(_ handle: UInt64, _ token: UInt64) -> martlet_status {
     guard let scope = handles.config(handle) else { return MARTLET_E_GONE }
-    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigWake else { return MARTLET_OK }
+    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigWake else {
+      return MARTLET_OK
+    }
     control.post { [handles] in
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
       hook(object.pointer, token)

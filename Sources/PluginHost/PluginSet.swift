@@ -61,7 +61,8 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private func add(_ filter: LoadedFilter, of plugin: LoadedPlugin, _ path: String, _ log: Log) {
     let description = filter.description
     func refuse(_ what: String) {
-      self.refuse("plugin '\(path)': its \(word(filter.kind)) \(description.name) is not used, for \(what)", log)
+      self.refuse(
+        "plugin '\(path)': its \(word(filter.kind)) \(description.name) is not used, for \(what)", log)
     }
     if Self.own.contains(description.name) { return refuse("the proxy has one of that name itself") }
     if let name = description.operators.first(where: { !FormatParser.isFree($0) }) {

@@ -35,7 +35,11 @@ final class TestCatalog: FilterCatalog {
     return []
   }
 
-  func make(_ request: FilterRequest) -> FilterOutcome {
+  func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
+    TestOperators()
+  }
+
+  func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
     if request.bytes.elementsEqual(#"{"wrong":true}"#.utf8) {
       return FilterOutcome(
         binding: nil, errors: [FilterProblem(path: "wrong", message: "is wrong")],
@@ -52,4 +56,14 @@ final class TestCatalog: FilterCatalog {
     }
     return FilterOutcome(binding: binding, errors: [], warnings: [])
   }
+}
+
+/// No plugin has any.
+final class TestOperators: FormatOperatorSource {
+  var names: [String] { [] }
+  func has(_ name: String) -> Bool { false }
+  func make(_ name: String, argument: String?) throws(FormatError) -> FormatOperatorBinding {
+    throw FormatError(message: "there is no such operator")
+  }
+  func configuration(of name: String) -> FilterBinding? { nil }
 }

@@ -8,6 +8,8 @@ extension AdminHandler {
         .init("sha256", .string(plugin.hash)), .init("path", .string(plugin.path)),
         .init("abi", .string(plugin.abi)), .init("state", .string(plugin.isPresent ? "serving" : "draining")),
         .init("filters", .array(plugin.filters.map(filter))),
+        .init("formatters", .array(plugin.formatters.map(formatter))),
+        .init("operator_uses", .integer(UInt64(plugin.operatorUses))),
         .init("configurations", .integer(UInt64(plugin.configurations))),
         .init("streams_active", .integer(plugin.streamsActive)),
         .init("streams_total", .integer(plugin.streamsTotal)),
@@ -22,6 +24,14 @@ extension AdminHandler {
       .init("kind", .string(filter.kind)), .init("name", .string(filter.name)),
       .init("types", .array(filter.types.map { .string($0) })),
       .init("route_types", .array(filter.routeTypes.map { .string($0) })),
+    ])
+  }
+
+  private func formatter(_ formatter: PluginInformation.Formatter) -> JSONValue {
+    .object([
+      .init("name", .string(formatter.name)),
+      .init("operators", .array(formatter.operators.map { .string($0) })),
+      .init("types", .array(formatter.types.map { .string($0) })),
     ])
   }
 

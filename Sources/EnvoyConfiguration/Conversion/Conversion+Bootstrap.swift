@@ -14,12 +14,9 @@ extension Conversion {
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
     node = configuration.node
-    let extensions = place.field("bootstrap_extensions")
-    for (index, item) in bootstrap.bootstrapExtensions.enumerated() {
-      _ = BootstrapExtension.convert(
-        item.typedConfig, among: BootstrapExtension.all, with: self,
-        at: extensions.element(index).field("typed_config"))
-    }
+    formatters = bootstrapExtensions(
+      bootstrap.bootstrapExtensions, at: place.field("bootstrap_extensions"))
+    configuration.formatters = formatters
     configuration.runtimeLayers = runtimeLayers(
       bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasStatsFlushInterval {

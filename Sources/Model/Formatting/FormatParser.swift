@@ -10,7 +10,12 @@
 /// Why a format is refused; reads on from the name of its field.
 public struct FormatError: Error, Hashable, Sendable {
   public let message: String
-  public init(message: String) { self.message = message }
+  /// An operator of a plugin has no configuration.
+  public let lacksConfiguration: Bool
+  public init(message: String, lacksConfiguration: Bool = false) {
+    self.message = message
+    self.lacksConfiguration = lacksConfiguration
+  }
 }
 
 public enum FormatParser {
@@ -68,7 +73,8 @@ public enum FormatParser {
         try FormatOperatorTable.make(name, parameter: parameter, length: length, plugins: plugins),
         maxLength: length)
     } catch {
-      throw FormatError(message: "`%\(name)%`: \(error.message)")
+      throw FormatError(
+        message: "`%\(name)%`: \(error.message)", lacksConfiguration: error.lacksConfiguration)
     }
   }
 
