@@ -3,7 +3,7 @@
 import Model
 
 final class FormatOperators: FormatOperatorSource, @unchecked Sendable {
-  private let set: PluginSet
+  private let plugins: PluginSet
   private unowned let host: PluginHost
   let node: Node
   // On the control thread.
@@ -14,18 +14,18 @@ final class FormatOperators: FormatOperatorSource, @unchecked Sendable {
 
   private static let depthLimit = 8
 
-  init(_ set: PluginSet, _ host: PluginHost, _ configurations: [FilterBinding], _ node: Node) {
-    self.set = set
+  init(_ plugins: PluginSet, _ host: PluginHost, _ configurations: [FilterBinding], _ node: Node) {
+    self.plugins = plugins
     self.host = host
     self.node = node
     self.configurations = Dictionary(configurations.map { ($0.filterName, $0) }) { _, last in last }
   }
 
   private func entry(_ name: String) -> PluginSet.Entry? {
-    set.entries.first { $0.filter.description.operators.contains(name) }
+    plugins.entries.first { $0.filter.description.operators.contains(name) }
   }
 
-  var names: [String] { set.entries.flatMap(\.filter.description.operators) }
+  var names: [String] { plugins.entries.flatMap(\.filter.description.operators) }
 
   func has(_ name: String) -> Bool { entry(name) != nil }
 

@@ -1,6 +1,7 @@
 // What the plugin host needs of the rest of the process: the tables that the data plane answers for, its
 // half of the core services, and the log.
 public import CMartletABI
+public import Model
 
 public struct PluginServices: Sendable {
   /// A table of the data plane by its id (`martlet.host.http/1`); nil: there is none.

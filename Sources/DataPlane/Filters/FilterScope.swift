@@ -1,5 +1,6 @@
 // What a handle of a filter names on a worker: the filter on this worker, its place in the chain of one
-// stream or connection, or what a format operator writes for. All have timers, can be woken, and may ask for what their plugin has defined.
+// stream or connection, or what a format operator writes for. All may ask for what their plugin has defined;
+// all but the last have timers and can be woken.
 import CMartletABI
 import Model
 

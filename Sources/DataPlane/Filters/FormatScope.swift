@@ -1,5 +1,5 @@
-// What a format operator of a plugin writes for: the stream or connection of the format that is being written.
-// Its handle holds for one call of the operator. Everything can be read with it and nothing changed.
+// What a format operator of a plugin writes for: the stream or connection of the format that is being
+// written. Its handle holds for one call of the operator. Everything can be read with it and nothing changed.
 import CMartletABI
 import Model
 
