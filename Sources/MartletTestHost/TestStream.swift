@@ -61,9 +61,11 @@ public final class TestStream {
   /// A request with these headers begins.
   public init(_ configuration: TestConfiguration, _ request: [TestField] = []) {
     self.configuration = configuration
-    table = configuration.http!.pointee
+    table = configuration.http?.pointee ?? martlet_http_filter()
     maps[0] = request
     handle = configuration.host.newHandle(.stream(self))
+    // Of format operators there is none.
+    if configuration.http == nil { return }
     filter = table.create(
       configuration.object, configuration.worker, TestTables.httpPointer, handle)
   }
