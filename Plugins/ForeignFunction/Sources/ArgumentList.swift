@@ -1,5 +1,5 @@
-// The argument of %FFI%: a function's name and its arguments, with commas between them. Each argument is a format
-// string. Blanks around it are not part of it. A comma inside of parentheses or double quotes does not
+// The argument of %FFI%: a function's name and its arguments, with commas between them. Each argument is a
+// format string. Blanks around it are not part of it. A comma inside of parentheses or double quotes does not
 // separate; an argument that is in double quotes whole loses them, and there a backslash takes the next
 // character as it is.
 
@@ -34,7 +34,9 @@ enum ArgumentList {
       index += 1
     }
     index = min(index, scalars.count)
-    if isQuoted { throw GrammarError(position: start + 1, message: "the quotation does not end: expected `\"`") }
+    if isQuoted {
+      throw GrammarError(position: start + 1, message: "the quotation does not end: expected `\"`")
+    }
     return trimmed(scalars[start..<index])
   }
 

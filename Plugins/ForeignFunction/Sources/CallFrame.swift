@@ -64,7 +64,9 @@ final class CallFrame {
         starts[parameter] = keep(bytes)
         counts[parameter] = bytes.count
       case .buffer(let offset, let capacity, let isString):
-        if bytes.count > capacity || (isString && (bytes.count == capacity || Self.hasNUL(bytes))) { return false }
+        if bytes.count > capacity || (isString && (bytes.count == capacity || Self.hasNUL(bytes))) {
+          return false
+        }
         if let base = bytes.baseAddress { (memory + offset).copyMemory(from: base, byteCount: bytes.count) }
       }
       return true
@@ -114,7 +116,7 @@ final class CallFrame {
       if starts[index] >= 0 { point(index, texts + starts[index]) }
       words[index] = memory + FrameLayout.word(index)
     }
-    function.forEachConstant { point($0, $1) }
+    for constant in function.constants { point(constant.parameter, constant.text) }
     martlet_ffi_call(function.interface, function.symbol, memory, words)
     return true
   }
@@ -157,7 +159,8 @@ final class CallFrame {
     case .number, .resultPointer: return nil
     case .resultString:
       guard let result else { return nil }
-      return body(UnsafeRawBufferPointer(start: result, count: strlen(result.assumingMemoryBound(to: CChar.self))))
+      return body(
+        UnsafeRawBufferPointer(start: result, count: strlen(result.assumingMemoryBound(to: CChar.self))))
     case .buffer(let offset, let capacity, let length):
       let base = memory + offset
       var count = capacity
@@ -165,7 +168,8 @@ final class CallFrame {
       case .whole: break
       case .untilNUL: count = strnlen(base.assumingMemoryBound(to: CChar.self), capacity)
       case .number(let place, let type):
-        guard case .whole(let number) = number(at: place, type), number >= 0, number <= Int128(capacity) else {
+        guard case .whole(let number) = number(at: place, type), number >= 0, number <= Int128(capacity)
+        else {
           return nil
         }
         count = Int(number)

@@ -2,8 +2,10 @@
 import MartletSDK
 
 struct Comparison: Sendable {
-  enum Operator: String, Sendable { case equal = "==", notEqual = "!=", less = "<", lessOrEqual = "<="
-    case greater = ">", greaterOrEqual = ">=" }
+  enum Operator: String, Sendable {
+    case equal = "==", notEqual = "!=", less = "<", lessOrEqual = "<="
+    case greater = ">", greaterOrEqual = ">="
+  }
   enum Right: Sendable {
     case null
     case whole(Int128)

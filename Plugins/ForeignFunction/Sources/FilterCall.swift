@@ -86,11 +86,11 @@ struct FilterCall: ~Copyable, Sendable {
     let headers = try FrozenList(count: message.setHeaders.count) {
       try Self.header(message.setHeaders[$0], function, &scope, at: "\(path).set_headers[\($0)]")
     }
-    deny = try message.hasDeny ? Self.deny(message.deny, function, &scope, at: "\(path).deny") : nil
+    let deny = try message.hasDeny ? Self.deny(message.deny, function, &scope, at: "\(path).deny") : nil
     if message.hasSetCluster, ofResponse {
       throw ConfigurationError("a response has its cluster already", at: "\(path).set_cluster")
     }
-    cluster =
+    let cluster =
       try message.hasSetCluster
       ? Self.cluster(message.setCluster, function, &scope, at: "\(path).set_cluster") : nil
     if message.failureModeAllow, deny == nil {
@@ -98,13 +98,17 @@ struct FilterCall: ~Copyable, Sendable {
     }
     allowsFailure = message.failureModeAllow
     self.ofResponse = ofResponse
+    self.deny = deny
+    self.cluster = cluster
     self.call = call
     self.condition = condition
     self.metadata = metadata
     self.headers = headers
   }
 
-  private static func value(_ name: String, _ function: ForeignFunction, at path: String) throws -> ForeignValue {
+  private static func value(_ name: String, _ function: ForeignFunction, at path: String) throws
+    -> ForeignValue
+  {
     if !name.isEmpty {
       return try ForeignFunction.value(name, function.layout, function.signature, at: "\(path).value")
     }
@@ -120,7 +124,8 @@ struct FilterCall: ~Copyable, Sendable {
   ) throws -> HeaderStep {
     let header = try scope.header(step.header, at: "\(path).header")
     switch step.from {
-    case .value(let name): return HeaderStep(header: header, value: try value(name, function, at: path), format: nil)
+    case .value(let name):
+      return HeaderStep(header: header, value: try value(name, function, at: path), format: nil)
     case .format(let text):
       return HeaderStep(header: header, value: nil, format: try scope.format(text, at: "\(path).format"))
     case nil: throw ConfigurationError("expected `value` or `format`", at: path)
@@ -196,7 +201,8 @@ extension MessageCondition {
   ) throws {
     try self.init(
       request: message.requestHeaders, response: message.responseHeaders,
-      fraction: message.hasRuntimeFraction ? message.runtimeFraction : nil, isInverted: message.invert, &scope,
+      fraction: message.hasRuntimeFraction ? message.runtimeFraction : nil, isInverted: message.invert,
+      &scope,
       at: path, ofResponse: ofResponse)
   }
 }

@@ -1,5 +1,6 @@
 // A C function as a configuration names it, ready to be called on any worker.
 import CForeignFunction
+import Glibc
 import MartletSDK
 
 final class ForeignFunction: Sendable {
@@ -16,26 +17,26 @@ final class ForeignFunction: Sendable {
   nonisolated(unsafe) let free: UnsafeMutableRawPointer?
   nonisolated(unsafe) let interface: UnsafeMutablePointer<martlet_ffi_interface>
   /// What the words of parameters with constant text point to.
-  private let constants: FrozenList<FrozenBytes>
+  nonisolated(unsafe) let constants: [(parameter: Int, text: UnsafeMutablePointer<CChar>)]
 
   /// Throws where something of it is wrong, at its field below `path`.
   init(_ message: Martlet_ForeignFunction_V1_Function, at path: String) throws {
     let signature: Signature
-    do {
+    do throws(GrammarError) {
       signature = try SignatureParser.parse(message.signature)
-    } catch let error as GrammarError {
+    } catch {
       throw ConfigurationError(error.description, at: "\(path).signature")
     }
     let layout = FrameLayout(signature)
     let symbol: UnsafeMutableRawPointer
     var free: UnsafeMutableRawPointer?
-    do {
+    do throws(ForeignLibraryError) {
       symbol = try ForeignLibrary.symbol(
         message.symbol.isEmpty ? message.name : message.symbol, of: message.library)
       if case .string(let freedBy?) = signature.result {
         free = try ForeignLibrary.symbol(freedBy, of: message.library, field: .signature)
       }
-    } catch let error as ForeignLibraryError {
+    } catch {
       throw ConfigurationError(error.message, at: "\(path).\(error.field.rawValue)")
     }
     success = try Comparison.make(message.success, layout, signature, at: "\(path).success")
@@ -50,26 +51,29 @@ final class ForeignFunction: Sendable {
     self.symbol = symbol
     self.free = free
     self.interface = interface
-    let texts = layout.constants.map { $0.text + "\0" }
-    constants = FrozenList(count: texts.count) { FrozenBytes(texts[$0]) }
+    constants = layout.constants.map { ($0.parameter, strdup($0.text)) }
   }
 
-  deinit { martlet_ffi_release(interface) }
+  deinit {
+    martlet_ffi_release(interface)
+    for constant in constants { Glibc.free(constant.text) }
+  }
 
   private static func prepare(
     _ layout: FrameLayout, _ signature: Signature
   ) -> UnsafeMutablePointer<martlet_ffi_interface>? {
     let result: UInt8 =
       switch signature.result {
-      case .void: UInt8(MARTLET_FFI_VOID.rawValue)
+      case .void: UInt8(MARTLET_FFI_VOID)
       case .scalar(let type): type.rawValue
-      case .string, .pointer: UInt8(MARTLET_FFI_POINTER.rawValue)
+      case .string, .pointer: UInt8(MARTLET_FFI_POINTER)
       }
     return martlet_ffi_prepare(result, layout.kinds, UInt32(layout.kinds.count))
   }
 
   private static func value(
-    _ message: Martlet_ForeignFunction_V1_Function, _ layout: FrameLayout, _ signature: Signature, at path: String
+    _ message: Martlet_ForeignFunction_V1_Function, _ layout: FrameLayout, _ signature: Signature,
+    at path: String
   ) throws -> ForeignValue? {
     if !message.value.isEmpty { return try Self.value(message.value, layout, signature, at: path) }
     for name in layout.valueNames(signature) {
@@ -91,16 +95,5 @@ final class ForeignFunction: Sendable {
       throw ConfigurationError("a pointer can be compared with null and nothing else", at: path)
     }
     return value
-  }
-
-  /// Calls `body` with the address of each text of the signature, and the parameter that points to it.
-  func forEachConstant(_ body: (Int, UnsafeRawPointer) -> Void) {
-    let span = constants.span
-    for index in 0..<span.count {
-      let parameter = layout.constants[index].parameter
-      span[index].view.span.withUnsafeBytes { bytes in
-        if let base = bytes.baseAddress { body(parameter, base) }
-      }
-    }
   }
 }

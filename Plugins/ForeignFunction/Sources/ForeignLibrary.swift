@@ -1,5 +1,5 @@
-// Finds functions in shared libraries. What is loaded stays: a library may have threads of its own, and pointers
-// into it may be anywhere.
+// Finds functions in shared libraries. What is loaded stays: a library may have threads of its own, and
+// pointers into it may be anywhere.
 import Glibc
 
 /// Why there is no such library or symbol.
@@ -19,7 +19,8 @@ enum ForeignLibrary {
     guard let handle else { throw ForeignLibraryError(field: .library, message: problem()) }
     _ = dlerror()
     guard let symbol = dlsym(handle, name) else {
-      let place = library.isEmpty ? "the process has no symbol `\(name)`" : "`\(library)` has no symbol `\(name)`"
+      let place =
+        library.isEmpty ? "the process has no symbol `\(name)`" : "`\(library)` has no symbol `\(name)`"
       throw ForeignLibraryError(field: field, message: place)
     }
     return symbol

@@ -105,7 +105,9 @@ struct FrameLayout: Sendable {
   }
 
   private mutating func write(_ bits: UInt64, at offset: Int, _ type: ScalarType) {
-    for index in 0..<type.size { image[offset + index] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * index)) }
+    for index in 0..<type.size {
+      image[offset + index] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * index))
+    }
   }
 
   private mutating func addSize(of name: String, at offset: Int, _ type: ScalarType, _ signature: Signature) {

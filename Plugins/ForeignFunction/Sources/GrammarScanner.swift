@@ -32,7 +32,9 @@ struct GrammarScanner {
     try advance()
   }
 
-  private static let marks = ["->", "==", "!=", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", ":", "=", "<", ">"]
+  private static let marks = [
+    "->", "==", "!=", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", ":", "=", "<", ">",
+  ]
 
   mutating func advance() throws(GrammarError) {
     while index < scalars.count, scalars[index].properties.isWhitespace { index += 1 }
@@ -44,7 +46,9 @@ struct GrammarScanner {
     let first = scalars[index]
     if Self.isLetter(first) {
       token = .word(take { Self.isLetter($0) || Self.isDigit($0) || $0 == "." })
-    } else if Self.isDigit(first) || first == "-" && index + 1 < scalars.count && Self.isDigit(scalars[index + 1]) {
+    } else if Self.isDigit(first)
+      || first == "-" && index + 1 < scalars.count && Self.isDigit(scalars[index + 1])
+    {
       token = .number(number())
     } else if first == "\"" {
       token = .text(try quoted())
@@ -72,7 +76,8 @@ struct GrammarScanner {
     index += 1
     while index < scalars.count {
       let scalar = scalars[index]
-      let isSign = (scalar == "-" || scalar == "+") && (scalars[index - 1] == "e" || scalars[index - 1] == "E")
+      let isSign =
+        (scalar == "-" || scalar == "+") && (scalars[index - 1] == "e" || scalars[index - 1] == "E")
       guard Self.isDigit(scalar) || Self.isLetter(scalar) || scalar == "." || isSign else { break }
       index += 1
     }

@@ -88,7 +88,8 @@ struct PreparedCall: ~Copyable, Sendable {
 
   /// `path(index)` names an argument in the configuration.
   init(
-    _ function: ForeignFunction, _ texts: [String], _ scope: inout ConfigurationScope, at path: (Int) -> String
+    _ function: ForeignFunction, _ texts: [String], _ scope: inout ConfigurationScope,
+    at path: (Int) -> String
   ) throws {
     let targets = function.layout.targets
     guard texts.count == targets.count else {

@@ -16,7 +16,8 @@ extension ScalarType {
       index += 1
     }
     let isHexadecimal =
-      text.count >= index + 3 && text[index] == UInt8(ascii: "0") && text[index + 1] | 0x20 == UInt8(ascii: "x")
+      text.count >= index + 3 && text[index] == UInt8(ascii: "0")
+      && text[index + 1] | 0x20 == UInt8(ascii: "x")
     if isHexadecimal { index += 2 }
     guard index < text.count else { return nil }
     var magnitude: UInt64 = 0

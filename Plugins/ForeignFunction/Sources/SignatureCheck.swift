@@ -42,7 +42,8 @@ enum SignatureCheck {
     guard let other = signature.parameters.first(where: { $0.name == name }) else {
       throw fail("no parameter has this name")
     }
-    guard case .pointer(let type, let direction, _) = other.kind, direction.contains(.out), !type.isFloating else {
+    guard case .pointer(let type, let direction, _) = other.kind, direction.contains(.out), !type.isFloating
+    else {
       throw fail("expected a whole number that the function writes, `out` or `inout`")
     }
   }

@@ -104,7 +104,9 @@ struct SignatureParser {
     return text
   }
 
-  private mutating func source(_ type: ScalarType, takesSize: Bool = true) throws(GrammarError) -> Signature.Source {
+  private mutating func source(_ type: ScalarType, takesSize: Bool = true) throws(GrammarError)
+    -> Signature.Source
+  {
     guard try scanner.take("=") else { return .argument }
     if takesSize, scanner.token == .word("sizeof") {
       if type.isFloating { throw scanner.fail("a size is a whole number") }
@@ -138,7 +140,8 @@ struct SignatureParser {
     }
   }
 
-  private mutating func buffer(_ direction: Direction, isString: Bool) throws(GrammarError) -> Signature.Kind {
+  private mutating func buffer(_ direction: Direction, isString: Bool) throws(GrammarError) -> Signature.Kind
+  {
     try scanner.expect("[")
     guard case .number(let text) = scanner.token, let capacity = Int(text),
       (1...Signature.capacityLimit).contains(capacity)
@@ -169,7 +172,9 @@ struct SignatureParser {
       if field.contains(".") || fields.contains(where: { $0.name == field }) {
         throw GrammarError(position: position, message: "`\(field)` is there already, or no name")
       }
-      if fields.count == Signature.fieldLimit { throw scanner.fail("more than \(Signature.fieldLimit) fields") }
+      if fields.count == Signature.fieldLimit {
+        throw scanner.fail("more than \(Signature.fieldLimit) fields")
+      }
       try scanner.expect(":")
       let word = try scanner.takeWord("the type of `\(field)`")
       guard let type = ScalarType.names[word] else {

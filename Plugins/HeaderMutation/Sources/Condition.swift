@@ -14,7 +14,8 @@ extension MessageCondition {
       let condition = condition!
       return try MessageCondition(
         request: condition.requestHeaders, response: condition.responseHeaders,
-        fraction: condition.hasRuntimeFraction ? condition.runtimeFraction : nil, isInverted: condition.invert,
+        fraction: condition.hasRuntimeFraction ? condition.runtimeFraction : nil,
+        isInverted: condition.invert,
         &scope, at: path, ofResponse: ofResponse)
     }
   }
