@@ -21,7 +21,10 @@ extension FormatScope {
     case MARTLET_RESPONSE_HEADERS:
       let response = format?.response
       return view((response?.status ?? 0) > 0 ? response : nil, isRequest: false, isTrailers: false)
-    case MARTLET_RESPONSE_TRAILERS: return view(format?.trailers, isRequest: false, isTrailers: true)
+    case MARTLET_RESPONSE_TRAILERS:
+      let trailers = format?.trailers
+      return view(
+        (trailers?.headers.count ?? 0) > 0 ? trailers : nil, isRequest: false, isTrailers: true)
     // No format sees them.
     case MARTLET_REQUEST_TRAILERS: return view(nil, isRequest: true, isTrailers: true)
     default: return view(nil, isRequest: true, isTrailers: false, otherwise: MARTLET_E_ARGUMENT)
