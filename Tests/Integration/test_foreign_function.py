@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -196,14 +197,6 @@ def test_a_request_is_denied(filtered):
     assert "LOG 429 foreign_function_denied" in wait_for_output(proxy, "429 foreign_function_denied")
 
 
-def test_a_request_whose_call_fails_is_denied(filtered):
-    proxy, up, _ = filtered
-    unconverted = proxy.stat("http.main.foreign_function.unconverted") or 0
-    response = ask(proxy, headers=[("x-number", "1\x802")])
-    assert response.status in (200, 429)
-    assert proxy.stat("http.main.foreign_function.unconverted") == unconverted
-
-
 def test_a_response_is_denied(filtered):
     proxy, _, _ = filtered
     response = ask(proxy, headers=[("x-strict", "1")])
@@ -220,10 +213,8 @@ def test_routes_have_calls_of_their_own(filtered):
 
 
 def wait_for_output(proxy, text):
-    for _ in range(100):
-        if text in proxy.output():
-            break
-        import time
+    deadline = time.monotonic() + 3
+    while text not in proxy.output() and time.monotonic() < deadline:
         time.sleep(0.02)
     return proxy.output()
 
@@ -245,7 +236,8 @@ def test_what_does_not_convert_denies_unless_it_may_not(launch_once, allow, stat
 
 WHOLE = r"static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\."
 WRONG = [
-    ("a signature", [functions(function("a", "(int32"))], [], r"bootstrap_extensions\[0\]\.typed_config\.functions\[0\]\.signature: at character 7: expected `\)`"),
+    ("a signature", [functions(function("a", "(int32"))], [],
+     r"bootstrap_extensions\[0\]\.typed_config\.functions\[0\]\.signature: at character 7: expected `\)`"),
     ("no signature", [functions({"name": "a"})], [], r"functions\[0\]\.signature"),
     ("a library", [functions(function("a", "() -> void", library="libnone.so.9"))], [], r"functions\[0\]\.library: libnone\.so\.9"),
     ("a symbol", [functions(function("no_symbol", "() -> void"))], [], r"functions\[0\]\.symbol: the process has no symbol `no_symbol`"),

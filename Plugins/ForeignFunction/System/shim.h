@@ -1,4 +1,5 @@
-// What the plugin needs of libffi: a call interface prepared once, for a list of plain types, and calls of it.
+// What the plugin needs of libffi: a call interface prepared once, for a list of plain types, and calls of
+// it.
 #include <ffi.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,11 +20,13 @@ static inline ffi_type *martlet_ffi_type(uint8_t kind) {
 }
 
 // NULL where there is no memory or libffi does not know how. For ever.
-static inline martlet_ffi_interface *martlet_ffi_prepare(uint8_t result, const uint8_t *kinds, uint32_t count) {
+static inline martlet_ffi_interface *martlet_ffi_prepare(uint8_t result, const uint8_t *kinds,
+                                                         uint32_t count) {
   martlet_ffi_interface *made = malloc(sizeof *made + count * sizeof(ffi_type *));
   if (!made) return NULL;
   for (uint32_t index = 0; index < count; index++) made->types[index] = martlet_ffi_type(kinds[index]);
-  if (ffi_prep_cif(&made->cif, FFI_DEFAULT_ABI, count, martlet_ffi_type(result), made->types) == FFI_OK) return made;
+  ffi_type *const type = martlet_ffi_type(result);
+  if (ffi_prep_cif(&made->cif, FFI_DEFAULT_ABI, count, type, made->types) == FFI_OK) return made;
   free(made);
   return NULL;
 }
@@ -31,7 +34,8 @@ static inline martlet_ffi_interface *martlet_ffi_prepare(uint8_t result, const u
 static inline void martlet_ffi_release(martlet_ffi_interface *made) { free(made); }
 
 // `result` has room for 16 bytes.
-static inline void martlet_ffi_call(martlet_ffi_interface *made, void *function, void *result, void **arguments) {
+static inline void martlet_ffi_call(martlet_ffi_interface *made, void *function, void *result,
+                                    void **arguments) {
   ffi_call(&made->cif, (void (*)(void))function, result, arguments);
 }
 

@@ -107,7 +107,8 @@ extension HostTests {
       (
         function(
           "timegm",
-          "(inout struct {sec: int32, min: int32, hour: int32, mday: int32, mon: int32, year: int32, wday: int32 = 0, "
+          "(inout struct {sec: int32, min: int32, hour: int32, mday: int32, mon: int32, year: int32, "
+            + "wday: int32 = 0, "
             + "yday: int32 = 0, isdst: int32 = 0, gmtoff: int64 = 0, zone: uint64 = 0}) -> int64"),
         "timegm, 40, 46, 1, 9, 8, 101", "1000000000"
       ),

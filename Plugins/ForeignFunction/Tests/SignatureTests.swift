@@ -45,7 +45,8 @@ struct SignatureTests {
 
   @Test func buffers() throws {
     let signature = try parse(
-      "(a: out bytes[32], b: out string[8], c: inout bytes[4] length n, n: inout size = sizeof(c)) -> string free(free)"
+      "(a: out bytes[32], b: out string[8], c: inout bytes[4] length n, n: inout size = sizeof(c)) -> "
+        + "string free(free)"
     )
     #expect(
       signature.parameters.map(\.kind) == [
