@@ -134,6 +134,12 @@ final class PluginRuntime {
     }
   }
 
+  /// No format is written any more. An operator in an argument of another of the same plugin would keep this
+  /// for ever otherwise.
+  func forgetFormats() {
+    for number in formats.indices { formats[number] = nil }
+  }
+
   private func add(_ metric: PluginMetric) {
     metrics.append(metric)
     let scope: StatValue.Scope = metric.manager.isEmpty ? .other("") : .http(metric.manager)
