@@ -38,15 +38,16 @@ final class CallFrame {
   // MARK: Filling
 
   func begin(_ function: ForeignFunction) {
-    let image = function.layout.image
-    if image.count > capacity {
-      memory.deallocate()
-      capacity = image.count
-      memory = .allocate(byteCount: capacity, alignment: 16)
+    function.plan.image.withBytes { image in
+      if image.count > capacity {
+        memory.deallocate()
+        capacity = image.count
+        memory = .allocate(byteCount: capacity, alignment: 16)
+      }
+      image.span.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     }
-    image.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     textCount = 0
-    for index in 0..<function.layout.kinds.count {
+    for index in 0..<function.plan.parameterCount {
       starts[index] = -1
       counts[index] = 0
     }
@@ -104,21 +105,37 @@ final class CallFrame {
 
   /// False: the size of an argument does not fit into the number that is to say it.
   func call(_ function: ForeignFunction) -> Bool {
-    let layout = function.layout
-    for size in layout.sizes {
+    guard fillSizes(function.plan.sizes) else { return false }
+    point(function.plan.pointers)
+    for index in 0..<function.plan.parameterCount {
+      if starts[index] >= 0 { point(index, texts + starts[index]) }
+      words[index] = memory + FrameLayout.word(index)
+    }
+    point(function.plan.constants)
+    martlet_ffi_call(function.interface, function.symbol, memory, words)
+    return true
+  }
+
+  private func fillSizes(_ sizes: borrowing FrozenList<FrameLayout.Size>) -> Bool {
+    let span = sizes.span
+    for index in 0..<span.count {
+      let size = span[index]
       let count = UInt64(counts[size.of])
       let limit = UInt64.max >> UInt64(64 - size.type.size * 8 + (size.type.isSigned ? 1 : 0))
       guard count <= limit else { return false }
       fill(count, at: size.offset, size.type)
     }
-    for pointer in layout.pointers { point(pointer.parameter, memory + pointer.offset) }
-    for index in 0..<layout.kinds.count {
-      if starts[index] >= 0 { point(index, texts + starts[index]) }
-      words[index] = memory + FrameLayout.word(index)
-    }
-    for constant in function.constants { point(constant.parameter, constant.text) }
-    martlet_ffi_call(function.interface, function.symbol, memory, words)
     return true
+  }
+
+  private func point(_ pointers: borrowing FrozenList<FrameLayout.Pointer>) {
+    let span = pointers.span
+    for index in 0..<span.count { point(span[index].parameter, memory + span[index].offset) }
+  }
+
+  private func point(_ constants: borrowing FrozenList<CallPlan.Constant>) {
+    let span = constants.span
+    for index in 0..<span.count { point(span[index].parameter, span[index].text) }
   }
 
   private func point(_ parameter: Int, _ address: UnsafeRawPointer) {

@@ -1,6 +1,5 @@
 // A C function as a configuration names it, ready to be called on any worker.
 import CForeignFunction
-import Glibc
 import MartletSDK
 
 final class ForeignFunction: Sendable {
@@ -16,8 +15,7 @@ final class ForeignFunction: Sendable {
   /// What frees a string result.
   nonisolated(unsafe) let free: UnsafeMutableRawPointer?
   nonisolated(unsafe) let interface: UnsafeMutablePointer<martlet_ffi_interface>
-  /// What the words of parameters with constant text point to.
-  nonisolated(unsafe) let constants: [(parameter: Int, text: UnsafeMutablePointer<CChar>)]
+  let plan: CallPlan
 
   /// Throws where something of it is wrong, at its field below `path`.
   init(_ message: Martlet_ForeignFunction_V1_Function, at path: String) throws {
@@ -51,13 +49,10 @@ final class ForeignFunction: Sendable {
     self.symbol = symbol
     self.free = free
     self.interface = interface
-    constants = layout.constants.map { ($0.parameter, strdup($0.text)) }
+    plan = CallPlan(layout)
   }
 
-  deinit {
-    martlet_ffi_release(interface)
-    for constant in constants { Glibc.free(constant.text) }
-  }
+  deinit { martlet_ffi_release(interface) }
 
   private static func prepare(
     _ layout: FrameLayout, _ signature: Signature

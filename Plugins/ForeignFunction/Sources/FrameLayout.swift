@@ -17,6 +17,12 @@ struct FrameLayout: Sendable {
     case buffer(offset: Int, capacity: Int, isString: Bool)
   }
 
+  /// A word that points into the frame.
+  struct Pointer: Sendable {
+    var parameter: Int
+    var offset: Int
+  }
+
   /// A number that is the size of an argument's bytes.
   struct Size: Sendable {
     var offset: Int
@@ -28,7 +34,7 @@ struct FrameLayout: Sendable {
   /// One for each argument, in order.
   private(set) var targets: [Target] = []
   /// Parameters whose words point into the frame, and where.
-  private(set) var pointers: [(parameter: Int, offset: Int)] = []
+  private(set) var pointers: [Pointer] = []
   private(set) var sizes: [Size] = []
   /// libffi's kinds of the parameters.
   private(set) var kinds: [UInt8] = []
@@ -91,7 +97,7 @@ struct FrameLayout: Sendable {
   private mutating func reserve(_ size: Int, for parameter: Int) -> Int {
     let offset = image.count
     image.append(contentsOf: repeatElement(0, count: (size + 7) / 8 * 8))
-    pointers.append((parameter, offset))
+    pointers.append(Pointer(parameter: parameter, offset: offset))
     pointees[parameter] = offset
     return offset
   }
