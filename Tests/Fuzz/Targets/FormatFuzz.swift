@@ -12,6 +12,7 @@ enum FormatFuzz {
     let text = String(decoding: input, as: UTF8.self)
     run(text, input, nil)
     run(text, input, FuzzOperators.shared)
+    FuzzOperators.shared.clear()
   }
 
   private static func run(_ text: String, _ input: [UInt8], _ plugins: (any FormatOperatorSource)?) {
@@ -88,10 +89,11 @@ private final class FuzzOperators: FormatOperatorSource {
   func has(_ name: String) -> Bool { name == "P" }
   func configuration(of name: String) -> FilterBinding? { formatter }
 
+  func clear() { made.withLock { $0.removeAll() } }
+
   func make(_ name: String, argument: String?) throws(FormatError) -> FormatOperatorBinding {
     made.withLock { made in
       if let known = made[argument] { return known }
-      if made.count > 1000 { made.removeAll() }
       let binding = FormatOperatorBinding(
         name: name, kind: .text, use: nil, formatter: formatter, operators: [:], release: {})
       made[argument] = binding
