@@ -102,8 +102,8 @@ struct FormatOperatorTests {
       let binding = FormatOperatorBinding(
         name: "A", kind: .text, use: nil, formatter: source.formatter, operators: [:]
       ) { released.count += 1 }
-      let number = try #require(
-        resources.format(FormatString(.text([.value(FormatValue(.plugin(binding)))]))))
+      let made = resources.format(FormatString(.text([.value(FormatValue(.plugin(binding)))])))
+      let number = try #require(made)
       #expect(released.count == 0)
       _ = resources.release(formats: [number])
     }
