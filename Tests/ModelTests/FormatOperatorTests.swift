@@ -52,7 +52,7 @@ struct FormatOperatorTests {
     ("%WORDS(a)", "the operator does not end"), ("%WORDS(bad)%", "`%WORDS%`: it is bad"),
     ("%FFI(a):3%", "`%FFI%`: its value is no text: it takes no length"),
     ("%WORD(a)%", "did you mean %WORDS%?"),
-    ("%REQ(%WORDS(a)%)%", "expected `%`"),
+    ("%REQ(%WORDS(a)%)%", "expected the name of an operator"),
   ])
   func wrong(_ text: String, _ message: String) {
     do throws(FormatError) {
