@@ -13,9 +13,9 @@ extension Conversion {
     var indices: [String: Int] = [:]
     for (index, item) in items.enumerated() where Self.isPlugin(item.typedConfig) {
       let configPlace = place.element(index).field("typed_config")
-      guard
-        let binding = binding(item.typedConfig, kind: .formatter, name: item.name, at: configPlace)
-      else {
+      // The name of the entry says nothing: the same configuration under another is the same.
+      let name = Self.pluginFilter(item.typedConfig) ?? ""
+      guard let binding = binding(item.typedConfig, kind: .formatter, name: name, at: configPlace) else {
         lacksFormatter = true
         continue
       }
