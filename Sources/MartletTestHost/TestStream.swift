@@ -33,6 +33,8 @@ public struct TestReply: Equatable, Sendable {
 public final class TestStream {
   let configuration: TestConfiguration
   var host: TestHost { configuration.host }
+  /// It stands for what a format is written for: nothing can be changed.
+  var isReadOnly: Bool { configuration.http == nil }
   private let table: martlet_http_filter
   private var filter: UnsafeMutableRawPointer?
   public private(set) var handle: martlet_handle = 0
