@@ -162,7 +162,7 @@ typedef int32_t martlet_encoding;
 typedef struct martlet_filter_config {
   uint32_t size;
   martlet_encoding encoding;
-  /* The filter's name in the chain. */
+  /* The filter's name in the chain; of format operators their usual name. */
   martlet_bytes name;
   /* The full name of the message in `@type`: "envoy.extensions.filters.http.fault.v3.HTTPFault".
    * Empty where the configuration is a Struct without a type. */
