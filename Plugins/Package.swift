@@ -39,6 +39,7 @@ let package = Package(
   products: [
     .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutationLibrary"]),
     .library(name: "martlet-fault", type: .dynamic, targets: ["FaultLibrary"]),
+    .library(name: "martlet-foreign-function", type: .dynamic, targets: ["ForeignFunctionLibrary"]),
   ],
   dependencies: [
     .package(name: "martlet", path: ".."),
@@ -61,6 +62,18 @@ let package = Package(
     .target(
       name: "FaultLibrary", dependencies: ["Fault", sdk], path: "Fault/Library",
       swiftSettings: strict, linkerSettings: plugin),
+    .systemLibrary(
+      name: "CForeignFunction", path: "ForeignFunction/System", pkgConfig: "libffi",
+      providers: [.apt(["libffi-dev"])]),
+    .target(
+      name: "ForeignFunction", dependencies: ["CForeignFunction", "EnvoyMatchers", sdk, protobuf],
+      path: "ForeignFunction/Sources", swiftSettings: strict),
+    .target(
+      name: "ForeignFunctionLibrary", dependencies: ["ForeignFunction", sdk], path: "ForeignFunction/Library",
+      swiftSettings: strict, linkerSettings: plugin),
+    .testTarget(
+      name: "ForeignFunctionTests", dependencies: ["ForeignFunction", "EnvoyMatchers", testHost, protobuf],
+      path: "ForeignFunction/Tests", swiftSettings: strict),
     .testTarget(
       name: "HeaderMutationTests", dependencies: ["HeaderMutation", "EnvoyMatchers", testHost, protobuf],
       path: "HeaderMutation/Tests", swiftSettings: strict),

@@ -13,7 +13,8 @@ purpose="${1:-run}"
 here="$(cd "$(dirname "$0")" && pwd)"
 
 build=(gcc g++ libc6-dev binutils make git pkg-config zlib1g-dev libxml2 libcurl4 libsqlite3-0
-  libncurses6 libedit2 libc-ares-dev libre2-dev libxxhash-dev libssl-dev tzdata ca-certificates curl)
+  libncurses6 libedit2 libc-ares-dev libre2-dev libxxhash-dev libssl-dev libffi-dev
+  tzdata ca-certificates curl)
 python=(python3 python3-venv)
 case "$purpose" in
   run) packages=("${build[@]}") ;;

@@ -35,7 +35,7 @@ generate() {
 
 # shellcheck disable=SC2086  # the lists are meant to be split
 generate Shared Package $shared
-for plugin in HeaderMutation Fault; do
+for plugin in HeaderMutation Fault ForeignFunction; do
   own=$(list $plugin/Protos)
   # shellcheck disable=SC2086
   generate $plugin Internal $own

@@ -452,5 +452,6 @@ extension PluginTables {
   public static func prepare(logLevel: LogLevel) {
     use(LogThreshold(logLevel))
     add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
+    FormatOperatorRuntime.make = { PluginFormatOperator.make($0) }
   }
 }

@@ -27,5 +27,6 @@
 // of the host is one load and one indirect call. Nothing is retained, released or allocated for a
 // stream after the first that had its slot.
 //
-// The folders: Plugin/ is what the host calls, HTTP/ and Network/ the two kinds of filters,
+// The folders: Plugin/ is what the host calls, HTTP/ and Network/ the two kinds of filters, Formatting/
+// operators of format strings,
 // Configuration/ what happens once, Host/ what every scope can ask, Bytes/ what they pass.

@@ -22,6 +22,7 @@ public final class TestConfiguration {
   let host: TestHost
   let http: UnsafePointer<martlet_http_filter>?
   let network: UnsafePointer<martlet_network_filter>?
+  let formatter: UnsafePointer<martlet_format_operator>?
   public internal(set) var errors: [TestFinding] = []
   public internal(set) var warnings: [TestFinding] = []
   var handle: martlet_handle = 0
@@ -38,6 +39,7 @@ public final class TestConfiguration {
     host = plugin.host
     http = try plugin.httpFilter(name)
     network = nil
+    formatter = nil
     handle = host.newHandle(.config(self))
     try create(name, type, encoding, bytes, http!.pointee.config_create)
     workerHandle = host.newHandle(.worker(self))
@@ -51,11 +53,27 @@ public final class TestConfiguration {
   ) throws {
     host = plugin.host
     http = nil
+    formatter = nil
     network = try plugin.networkFilter(name)
     handle = host.newHandle(.config(self))
     try create(name, type, encoding, bytes, network!.pointee.config_create)
     workerHandle = host.newHandle(.worker(self))
     worker = network!.pointee.worker_create(object, workerHandle)
+  }
+
+  /// Configures a plugin's format operators, by the usual name of what has them.
+  public init(
+    _ plugin: TestPlugin, formatter name: String, type: String = "",
+    encoding: martlet_encoding = MARTLET_JSON, _ bytes: [UInt8] = []
+  ) throws {
+    host = plugin.host
+    http = nil
+    network = nil
+    formatter = try plugin.formatter(name)
+    handle = host.newHandle(.config(self))
+    try create(name, type, encoding, bytes, formatter!.pointee.config_create)
+    workerHandle = host.newHandle(.worker(self))
+    worker = formatter!.pointee.worker_create(object, workerHandle)
   }
 
   /// The filter's configuration on a route.
@@ -66,6 +84,7 @@ public final class TestConfiguration {
     host = plugin.host
     http = try plugin.httpFilter(name)
     network = nil
+    formatter = nil
     isRoute = true
     handle = host.newHandle(.config(self))
     try create(name, type, encoding, bytes, http!.pointee.route_config_create)
@@ -106,6 +125,8 @@ public final class TestConfiguration {
       http?.pointee.config_destroy(object)
       network?.pointee.worker_destroy(worker)
       network?.pointee.config_destroy(object)
+      formatter?.pointee.worker_destroy(worker)
+      formatter?.pointee.config_destroy(object)
     }
     host.named[handle] = nil
     host.named[workerHandle] = nil

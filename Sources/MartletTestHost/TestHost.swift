@@ -124,6 +124,19 @@ public final class TestPlugin {
     throw TestHostError("no HTTP filter '\(name)'")
   }
 
+  /// Format operators of the plugin, by the usual name of what has them.
+  public func formatter(_ name: String) throws -> UnsafePointer<martlet_format_operator> {
+    guard let list = descriptor.pointee.query("martlet.plugin.format_operator/1") else {
+      throw TestHostError("the plugin has no format operators")
+    }
+    let all = list.assumingMemoryBound(to: martlet_format_operator_list.self).pointee
+    for index in 0..<Int(all.count) {
+      guard let one = all.operators[index] else { continue }
+      if String(cString: one.pointee.info.pointee.name) == name { return one }
+    }
+    throw TestHostError("no format operators '\(name)'")
+  }
+
   /// A network filter of the plugin, by its usual name.
   public func networkFilter(_ name: String) throws -> UnsafePointer<martlet_network_filter> {
     guard let list = descriptor.pointee.query("martlet.plugin.network_filter/1") else {

@@ -33,6 +33,8 @@ public struct TestReply: Equatable, Sendable {
 public final class TestStream {
   let configuration: TestConfiguration
   var host: TestHost { configuration.host }
+  /// It stands for what a format is written for: nothing can be changed.
+  var isReadOnly: Bool { configuration.http == nil }
   private let table: martlet_http_filter
   private var filter: UnsafeMutableRawPointer?
   public private(set) var handle: martlet_handle = 0
@@ -61,9 +63,11 @@ public final class TestStream {
   /// A request with these headers begins.
   public init(_ configuration: TestConfiguration, _ request: [TestField] = []) {
     self.configuration = configuration
-    table = configuration.http!.pointee
+    table = configuration.http?.pointee ?? martlet_http_filter()
     maps[0] = request
     handle = configuration.host.newHandle(.stream(self))
+    // Of format operators there is none.
+    if configuration.http == nil { return }
     filter = table.create(
       configuration.object, configuration.worker, TestTables.httpPointer, handle)
   }

@@ -51,11 +51,13 @@ extension TestTables {
     }
     http.header_add = { handle, map, name, value in
       guard let stream = findStream(handle) else { return MARTLET_E_GONE }
+      if stream.isReadOnly { return MARTLET_E_STATE }
       stream.maps[Int(map)].append(TestField(name.text, value.text))
       return MARTLET_OK
     }
     http.header_append = { handle, map, name, value in
       guard let stream = findStream(handle) else { return MARTLET_E_GONE }
+      if stream.isReadOnly { return MARTLET_E_STATE }
       if let first = stream.maps[Int(map)].firstIndex(where: { $0.name == name.text }) {
         stream.maps[Int(map)][first].value += ",\(value.text)"
       } else {
@@ -208,6 +210,7 @@ extension TestStream {
   fileprivate func set(
     _ map: martlet_header_map, _ name: String, _ value: String
   ) -> martlet_status {
+    if isReadOnly { return MARTLET_E_STATE }
     if name == "connection" || name == "transfer-encoding" { return MARTLET_E_ARGUMENT }
     let first = maps[Int(map)].firstIndex { $0.name == name } ?? maps[Int(map)].count
     maps[Int(map)].removeAll { $0.name == name }
@@ -216,6 +219,7 @@ extension TestStream {
   }
 
   fileprivate func remove(_ map: martlet_header_map, _ name: String) -> martlet_status {
+    if isReadOnly { return MARTLET_E_STATE }
     let before = maps[Int(map)].count
     maps[Int(map)].removeAll { $0.name == name }
     return maps[Int(map)].count == before ? MARTLET_E_NOT_FOUND : MARTLET_OK

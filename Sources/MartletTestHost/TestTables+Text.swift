@@ -70,15 +70,18 @@ extension TestTables {
       return MARTLET_OK
     }
     info.set_metadata_text = { handle, space, key, value in
+      if findStream(handle)?.isReadOnly == true { return MARTLET_E_ARGUMENT }
       findStream(handle)?.metadata["\(space.text):\(key.text)"] = value.text
       return MARTLET_OK
     }
     info.set_metadata_number = { handle, space, key, value in
+      if findStream(handle)?.isReadOnly == true { return MARTLET_E_ARGUMENT }
       let text = value == value.rounded() ? String(Int(value)) : String(value)
       findStream(handle)?.metadata["\(space.text):\(key.text)"] = text
       return MARTLET_OK
     }
     info.set_metadata_boolean = { handle, space, key, value in
+      if findStream(handle)?.isReadOnly == true { return MARTLET_E_ARGUMENT }
       findStream(handle)?.metadata["\(space.text):\(key.text)"] = String(value)
       return MARTLET_OK
     }
@@ -90,10 +93,12 @@ extension TestTables {
       return MARTLET_OK
     }
     info.add_response_flag = { handle, flag in
+      if findStream(handle)?.isReadOnly == true { return MARTLET_E_ARGUMENT }
       findStream(handle)?.responseFlags.append(flag.text)
       return MARTLET_OK
     }
     info.set_filter_state = { handle, key, value in
+      if findStream(handle)?.isReadOnly == true { return MARTLET_E_ARGUMENT }
       findStream(handle)?.filterState[key.text] = value.text
       return MARTLET_OK
     }

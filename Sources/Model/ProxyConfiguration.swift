@@ -11,6 +11,8 @@ public struct ProxyConfiguration: Hashable, Sendable {
   public var admin: AdminEndpoint?
   public var listeners: [Listener] = []
   public var clusters: [Cluster] = []
+  /// Configurations of plugins' format operators (`bootstrap_extensions`).
+  public var formatters: [FilterBinding] = []
   /// Global limit on downstream connections over all listeners (nil: none). From the overload
   /// manager's `envoy.resource_monitors.global_downstream_max_connections` or the runtime key
   /// `overload.global_downstream_max_connections`.

@@ -1,5 +1,5 @@
-// One filter in a configuration, or a route's configuration of it, on the control thread: what its
-// plugin has said while it read it, and the plugin's own object.
+// One filter in a configuration, a route's configuration of it, or a use of a format operator, on the
+// control thread: what its plugin has said while it read it, and the plugin's own object.
 import CMartletABI
 import CMartletBlame
 import Model
@@ -19,8 +19,21 @@ final class ConfigScope: @unchecked Sendable {
   private(set) var warnings: [FilterProblem] = []
   /// Memory that the plugin has borrowed for the life of the scope.
   private var lent: [UnsafeMutableBufferPointer<UInt8>] = []
+  /// What its formats may use, while it is being read.
+  private(set) var operators: FormatOperators?
+  /// Those that they do use, with their configurations.
+  private var used: [String: FilterBinding] = [:]
+  /// Formats that go when the scope ends (`NumberedFormats`), each as often as it was defined.
+  private(set) var formats: [Int] = []
+  /// Of a use: there are no hooks but its own.
+  let isUse: Bool
 
-  init(plugin: LoadedPlugin, filter: LoadedFilter, request: FilterRequest) {
+  init(
+    plugin: LoadedPlugin, filter: LoadedFilter, request: FilterRequest, operators: FormatOperators?,
+    isUse: Bool = false
+  ) {
+    self.operators = operators
+    self.isUse = isUse
     self.plugin = plugin
     self.filter = filter
     self.request = request
@@ -45,6 +58,56 @@ final class ConfigScope: @unchecked Sendable {
     _ = memory.initialize(from: text.utf8)
     lent.append(memory)
     return martlet_bytes(data: UnsafePointer(memory.baseAddress), size: text.utf8.count)
+  }
+
+  /// A format that the plugin has defined.
+  func defined(_ number: Int, _ format: FormatString) {
+    let plugins = format.plugins
+    if plugins.isEmpty { return }
+    formats.append(number)
+    for plugin in plugins { used.merge(plugin.operators) { first, _ in first } }
+  }
+
+  /// It has been read: what operators there are matters no more. Gives those that it uses.
+  func takeOperators() -> [String: FilterBinding] {
+    operators = nil
+    defer { used = [:] }
+    return used
+  }
+
+  /// Lets the plugin make its use of an operator. False: refused.
+  func createUse(
+    of name: String, argument: String?, formatter: FilterBinding, kind: inout martlet_value_kind
+  ) -> Bool {
+    let table = formatter.table.assumingMemoryBound(to: martlet_format_operator.self)
+    let status = name.withBytes { name in
+      guard let argument else {
+        let none = martlet_bytes(data: nil, size: 0)
+        return table.pointee.create(formatter.config, handle, name, none, &kind, &object)
+      }
+      // Not NULL, as empty as it may be.
+      return (argument + "\0").withBytes { text in
+        let bytes = martlet_bytes(data: text.data, size: text.size - 1)
+        return table.pointee.create(formatter.config, handle, name, bytes, &kind, &object)
+      }
+    }
+    guard (MARTLET_VALUE_TEXT...MARTLET_VALUE_BOOLEAN).contains(kind) else {
+      if status == MARTLET_OK { table.pointee.destroy(object) }
+      object = nil
+      report("", "the plugin says that its value is of the kind \(kind), which there is not")
+      return false
+    }
+    if status == MARTLET_OK, errors.isEmpty {
+      isLive = true
+      return true
+    }
+    if status == MARTLET_OK {
+      table.pointee.destroy(object)
+    } else if errors.isEmpty {
+      report("", "the plugin refuses it (status \(status))")
+    }
+    object = nil
+    return false
   }
 
   /// Lets the plugin read the configuration. False: refused.
@@ -83,6 +146,12 @@ final class ConfigScope: @unchecked Sendable {
   }
 
   func destroy() {
+    if isUse {
+      filter.table.assumingMemoryBound(to: martlet_format_operator.self).pointee.destroy(object)
+      object = nil
+      isLive = false
+      return
+    }
     let hook = request.isForRoute ? filter.routeConfigDestroy : filter.configDestroy
     if let hook, request.isForRoute ? filter.routeConfigCreate != nil : filter.configCreate != nil {
       let kind = request.isForRoute ? MARTLET_HOOK_ROUTE_CONFIG_DESTROY : MARTLET_HOOK_CONFIG_DESTROY

@@ -45,10 +45,12 @@ enum HostConfigServices {
           guard let scope = scope(handle) else { return MARTLET_E_GONE }
           let text = String(text)
           do throws(FormatError) {
-            var parsed = FormatString(.text(try FormatParser.parse(text)))
+            var parsed = FormatString(.text(try FormatParser.parse(text, plugins: scope.operators)))
             // As in header rules: what has no value is empty, not `-`.
             parsed.omitEmptyValues = true
-            return number(scope.plugin.version.define { $0.format(text, parsed) }, out)
+            let found = scope.plugin.version.define { [parsed] in $0.format(parsed) }
+            if let found { scope.defined(found, parsed) }
+            return number(found, out)
           } catch {
             scope.report(String(path), error.message)
             return MARTLET_E_ARGUMENT

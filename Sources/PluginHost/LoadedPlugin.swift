@@ -9,7 +9,7 @@ import Model
 struct LoadedFilter {
   let kind: FilterKind
   let description: FilterDescription
-  /// `martlet_http_filter` or `martlet_network_filter`, for ever.
+  /// `martlet_http_filter`, `martlet_network_filter` or `martlet_format_operator`, for ever.
   let table: UnsafeRawPointer
   typealias ConfigCreate =
     @convention(c) (
@@ -31,6 +31,8 @@ final class LoadedPlugin: @unchecked Sendable {
   private(set) var filters: [LoadedFilter] = []
   /// Config scopes that stand.
   var scopes = 0
+  /// Uses of its format operators that stand.
+  var uses = 0
   /// A newer version has taken its place, or its file is gone.
   var isRetired = false
   private(set) var isClosed = false
@@ -165,7 +167,16 @@ final class LoadedPlugin: @unchecked Sendable {
         filters.append(try network(list.filters?[index], index, file))
       }
     }
-    if filters.isEmpty { throw PluginFile.problem(file.path, "\(id) has no filter that this host knows") }
+    if let list = descriptor.pointee.query("martlet.plugin.format_operator/1")?
+      .assumingMemoryBound(to: martlet_format_operator_list.self).pointee
+    {
+      for index in 0..<Int(list.count) {
+        filters.append(try formatter(list.operators?[index], index, file))
+      }
+    }
+    if filters.isEmpty {
+      throw PluginFile.problem(file.path, "\(id) has no filter and no format operator that this host knows")
+    }
   }
 
   /// The plugin's table, as long as the host's own: what an older plugin does not have is NULL.
@@ -219,6 +230,50 @@ final class LoadedPlugin: @unchecked Sendable {
       onConfigTimer: table.pointee.on_config_timer, onConfigWake: table.pointee.on_config_wake)
   }
 
+  private func formatter(
+    _ given: UnsafePointer<martlet_format_operator>?, _ index: Int, _ file: PluginFile
+  ) throws(PluginProblem) -> LoadedFilter {
+    let place = "formatter \(index) of \(id)"
+    guard let given, Int(given.pointee.size) >= MemoryLayout<martlet_format_operator>.size else {
+      throw PluginFile.problem(file.path, "\(place): its table is missing or too short")
+    }
+    let table = Self.whole(given, size: given.pointee.size)
+    guard table.pointee.create != nil, table.pointee.destroy != nil, table.pointee.write != nil else {
+      throw PluginFile.problem(file.path, "\(place): its table lacks `create`, `destroy` or `write`")
+    }
+    var description = try describe(table.pointee.info, .formatter, place, file)
+    guard description.typeNames.isEmpty || table.pointee.config_create != nil else {
+      throw PluginFile.problem(
+        file.path, "\(place): it has types for its configuration and no `config_create`")
+    }
+    description.operators = Self.list(table.pointee.operators)
+    guard !description.operators.isEmpty else {
+      throw PluginFile.problem(file.path, "\(place): it names no operator")
+    }
+    for name in description.operators where !FormatParser.isOperatorName(name) {
+      throw PluginFile.problem(
+        file.path,
+        "\(place): '\(name)' is no name of an operator: "
+          + "expected 1 to 64 capitals, digits and underscores")
+    }
+    return LoadedFilter(
+      kind: .formatter, description: description, table: UnsafeRawPointer(table),
+      configCreate: table.pointee.config_create, configDestroy: table.pointee.config_destroy,
+      routeConfigCreate: nil, routeConfigDestroy: nil, onConfigTimer: table.pointee.on_config_timer,
+      onConfigWake: table.pointee.on_config_wake)
+  }
+
+  /// A list that ends with NULL.
+  private static func list(_ names: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
+    var result: [String] = []
+    guard var next = names else { return result }
+    while let name = next.pointee {
+      result.append(String(cString: name))
+      next += 1
+    }
+    return result
+  }
+
   private func describe(
     _ info: UnsafePointer<martlet_filter_info>?, _ kind: FilterKind, _ place: String, _ file: PluginFile
   ) throws(PluginProblem) -> FilterDescription {
@@ -226,18 +281,9 @@ final class LoadedPlugin: @unchecked Sendable {
       let name = info.pointee.name,
       name.pointee != 0
     else { throw PluginFile.problem(file.path, "\(place): its info is missing, too short or has no name") }
-    func list(_ names: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
-      var result: [String] = []
-      guard var next = names else { return result }
-      while let name = next.pointee {
-        result.append(String(cString: name))
-        next += 1
-      }
-      return result
-    }
     return FilterDescription(
-      kind: kind, name: String(cString: name), typeNames: list(info.pointee.type_names),
-      routeTypeNames: kind == .http ? list(info.pointee.route_type_names) : [],
+      kind: kind, name: String(cString: name), typeNames: Self.list(info.pointee.type_names),
+      routeTypeNames: kind == .http ? Self.list(info.pointee.route_type_names) : [],
       descriptors: Array(info.pointee.descriptors),
       isTerminal: kind == .network && info.pointee.flags & MARTLET_FILTER_TERMINAL != 0, plugin: version)
   }

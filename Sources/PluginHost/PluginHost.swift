@@ -54,6 +54,14 @@ public final class PluginHost: @unchecked Sendable {
     var plugin: ObjectIdentifier
     var request: FilterRequest
   }
+  private var uses: [UseKey: WeakUse] = [:]
+  private struct UseKey: Hashable {
+    /// While the use stands, so does its formatter.
+    var formatter: ObjectIdentifier
+    var name: String
+    var argument: String?
+  }
+  private struct WeakUse { weak var binding: FormatOperatorBinding? }
   private struct WeakBinding { weak var binding: FilterBinding? }
 
   /// The set that the running configuration was made with.
@@ -208,10 +216,11 @@ public final class PluginHost: @unchecked Sendable {
       closeIfUnused(plugin)
     }
     bindings = bindings.filter { $0.value.binding != nil }
+    uses = uses.filter { $0.value.binding != nil }
   }
 
   private func closeIfUnused(_ plugin: LoadedPlugin) {
-    guard plugin.isRetired, plugin.scopes == 0, !plugin.isClosed else { return }
+    guard plugin.isRetired, plugin.scopes == 0, plugin.uses == 0, !plugin.isClosed else { return }
     plugin.close()
     handles.remove(plugin.version.handle)
     // Its verdict may have changed, and another stand in its place.
@@ -222,27 +231,31 @@ public final class PluginHost: @unchecked Sendable {
 
   // MARK: Config scopes
 
-  func make(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest) -> FilterOutcome {
-    control.run { makeNow(plugin, filter, request) }
+  /// `operators`: what the formats of the filter may use.
+  func make(
+    _ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest, _ operators: FormatOperators?
+  ) -> FilterOutcome {
+    control.run { makeNow(plugin, filter, request, operators) }
   }
 
-  private func makeNow(_ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest)
-    -> FilterOutcome
-  {
+  private func makeNow(
+    _ plugin: LoadedPlugin, _ filter: LoadedFilter, _ request: FilterRequest, _ operators: FormatOperators?
+  ) -> FilterOutcome {
     let key = BindingKey(plugin: ObjectIdentifier(plugin), request: request)
-    if let known = bindings[key]?.binding { return FilterOutcome(binding: known, errors: [], warnings: []) }
-    let scope = ConfigScope(plugin: plugin, filter: filter, request: request)
-    let handle = handles.reserve(.config)
-    scope.opened(as: handle)
-    handles.fill(handle, .config(scope))
-    guard scope.create() else {
+    if let known = bindings[key]?.binding, areCurrent(known.operators, operators) {
+      return FilterOutcome(binding: known, errors: [], warnings: [])
+    }
+    let scope = open(ConfigScope(plugin: plugin, filter: filter, request: request, operators: operators))
+    let isMade = scope.create()
+    let used = scope.takeOperators()
+    guard isMade else {
       end(scope)
       return FilterOutcome(binding: nil, errors: scope.errors, warnings: scope.warnings)
     }
     plugin.scopes += 1
     let binding = FilterBinding(
-      table: filter.table, config: scope.object, handle: handle, filterName: filter.description.name,
-      nameInChain: request.name, plugin: plugin.version
+      table: filter.table, config: scope.object, handle: scope.handle, filterName: filter.description.name,
+      nameInChain: request.name, plugin: plugin.version, operators: used
     ) { [self] in
       control.post { [self] in
         scope.destroy()
@@ -255,9 +268,71 @@ public final class PluginHost: @unchecked Sendable {
     return FilterOutcome(binding: binding, errors: [], warnings: scope.warnings)
   }
 
+  /// A use of one of `filter`'s operators.
+  func makeUse(
+    of name: String, argument: String?, _ plugin: LoadedPlugin, _ filter: LoadedFilter,
+    _ formatter: FilterBinding, _ operators: FormatOperators
+  ) -> Result<FormatOperatorBinding, FormatError> {
+    control.run { makeUseNow(of: name, argument: argument, plugin, filter, formatter, operators) }
+  }
+
+  private func makeUseNow(
+    of name: String, argument: String?, _ plugin: LoadedPlugin, _ filter: LoadedFilter,
+    _ formatter: FilterBinding, _ operators: FormatOperators
+  ) -> Result<FormatOperatorBinding, FormatError> {
+    let key = UseKey(formatter: ObjectIdentifier(formatter), name: name, argument: argument)
+    if let known = uses[key]?.binding, areCurrent(known.operators, operators) { return .success(known) }
+    let request = FilterRequest(
+      kind: .formatter, filter: filter.description.name, name: name, typeName: "", encoding: .json, bytes: [],
+      isForRoute: false, managerPrefix: "", node: operators.node)
+    let scope = open(
+      ConfigScope(plugin: plugin, filter: filter, request: request, operators: operators, isUse: true))
+    var kind = MARTLET_VALUE_TEXT
+    let isMade = scope.createUse(of: name, argument: argument, formatter: formatter, kind: &kind)
+    var used = scope.takeOperators()
+    for warning in scope.warnings {
+      services.log(MARTLET_LOG_WARNING, "%\(name)(\(argument ?? ""))%: \(warning.message)")
+    }
+    guard isMade else {
+      end(scope)
+      let texts = scope.errors.map { $0.path.isEmpty ? $0.message : "\($0.path): \($0.message)" }
+      return .failure(FormatError(message: texts.joined(separator: "; ")))
+    }
+    used[name] = formatter
+    plugin.uses += 1
+    let binding = FormatOperatorBinding(
+      name: name,
+      kind: kind == MARTLET_VALUE_NUMBER ? .number : kind == MARTLET_VALUE_BOOLEAN ? .boolean : .text,
+      use: scope.object, formatter: formatter, operators: used
+    ) { [self] in
+      control.post { [self] in
+        scope.destroy()
+        end(scope)
+        plugin.uses -= 1
+        closeIfUnused(plugin)
+      }
+    }
+    uses[key] = WeakUse(binding: binding)
+    return .success(binding)
+  }
+
+  /// Whether the operators that something was made with are those that it would be made with now.
+  private func areCurrent(_ used: [String: FilterBinding], _ operators: FormatOperators?) -> Bool {
+    used.allSatisfy { operators?.configuration(of: $0.key) === $0.value }
+  }
+
+  private func open(_ scope: ConfigScope) -> ConfigScope {
+    let handle = handles.reserve(.config)
+    scope.opened(as: handle)
+    handles.fill(handle, .config(scope))
+    return scope
+  }
+
   private func end(_ scope: ConfigScope) {
     control.cancelTimers(of: scope.handle)
     handles.remove(scope.handle)
+    let gone = scope.plugin.version.define { [formats = scope.formats] in $0.release(formats: formats) }
+    if !gone.isEmpty { services.forget(scope.plugin.version, gone) }
   }
 
   // MARK: Services for handles of this side
@@ -265,7 +340,7 @@ public final class PluginHost: @unchecked Sendable {
   func name(of handle: UInt64) -> String {
     switch handles[handle] {
     case .plugin(let plugin): plugin.id
-    case .config(let scope): scope.filter.description.name
+    case .config(let scope): scope.isUse ? "%\(scope.request.name)%" : scope.filter.description.name
     case nil: "plugin"
     }
   }
@@ -277,7 +352,9 @@ public final class PluginHost: @unchecked Sendable {
   func setTimer(_ handle: UInt64, _ timer: UInt32, _ milliseconds: UInt64) -> martlet_status {
     guard control.isCurrent, let scope = handles.config(handle) else { return MARTLET_E_GONE }
     guard timer < 8, milliseconds <= 1 << 40 else { return MARTLET_E_ARGUMENT }
-    guard !scope.request.isForRoute, let hook = scope.filter.onConfigTimer else { return MARTLET_E_STATE }
+    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigTimer else {
+      return MARTLET_E_STATE
+    }
     control.setTimer(handle, timer, milliseconds: milliseconds) { [handles] in
       // The scope's end takes its timers off; it has its object by the time one is due.
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
@@ -288,7 +365,9 @@ public final class PluginHost: @unchecked Sendable {
 
   func wake(_ handle: UInt64, _ token: UInt64) -> martlet_status {
     guard let scope = handles.config(handle) else { return MARTLET_E_GONE }
-    guard !scope.request.isForRoute, let hook = scope.filter.onConfigWake else { return MARTLET_OK }
+    guard !scope.request.isForRoute, !scope.isUse, let hook = scope.filter.onConfigWake else {
+      return MARTLET_OK
+    }
     control.post { [handles] in
       guard let scope = handles.config(handle), let object = scope.liveObject else { return }
       scope.calls.call(MARTLET_HOOK_ON_CONFIG_WAKE) { hook(object.pointer, token) }
@@ -313,8 +392,8 @@ public final class PluginHost: @unchecked Sendable {
             .init(
               kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
               routeTypeNames: $0.description.routeTypeNames, isTerminal: $0.description.isTerminal,
-              descriptorBytes: $0.description.descriptors.count, hooks: $0.hooks)
-          }, configurations: plugin.scopes,
+              descriptorBytes: $0.description.descriptors.count, hooks: $0.hooks, operators: $0.description.operators)
+          }, configurations: plugin.scopes, uses: plugin.uses,
           bytesHeld: HostCoreServices.bytesHeld(by: plugin.version.handle))
       }
     }
@@ -344,6 +423,8 @@ public struct PluginReport: Sendable {
   public var filters: [Filter]
   /// Filters in configurations, and routes' configurations of them, that stand.
   public var configurations: Int
+  /// Of its format operators, that stand.
+  public var uses: Int
   /// Of the host's allocator.
   public var bytesHeld: Int
 
@@ -358,5 +439,6 @@ public struct PluginReport: Sendable {
     public var descriptorBytes: Int
     /// The functions of its table that are not NULL, in the table's order.
     public var hooks: [String]
+    public var operators: [String]
   }
 }

@@ -1,6 +1,7 @@
 // What the plugin host needs of the rest of the process: the tables that the data plane answers for, its
 // half of the core services, and the log.
 public import CMartletABI
+public import Model
 
 public struct PluginServices: Sendable {
   /// A table of the data plane by its id (`martlet.host.http/1`); nil: there is none.
@@ -8,6 +9,8 @@ public struct PluginServices: Sendable {
   public var core: WorkerCore
   /// One line for the log; levels are `MARTLET_LOG_...`.
   public var log: @Sendable (martlet_log_level, String) -> Void
+  /// Formats of a plugin that no config scope wants any more: the workers let go of them.
+  public var forget: @Sendable (PluginVersion, [FormatNumber]) -> Void
 
   /// The core services for handles of workers.
   public struct WorkerCore: Sendable {
@@ -54,8 +57,10 @@ public struct PluginServices: Sendable {
 
   public init(
     core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
+    forget: @escaping @Sendable (PluginVersion, [FormatNumber]) -> Void,
     log: @escaping @Sendable (martlet_log_level, String) -> Void
   ) {
+    self.forget = forget
     self.core = core
     self.table = table
     self.log = log

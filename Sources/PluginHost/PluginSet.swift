@@ -8,7 +8,7 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private unowned let host: PluginHost
   // Changed on the control thread, before the set is given to anybody.
   private(set) var plugins: [LoadedPlugin] = []
-  private var entries: [Entry] = []
+  private(set) var entries: [Entry] = []
   public private(set) var refusals: [String] = []
   /// What holds for plugins that have crashed.
   private(set) var policies = PluginPolicies()
@@ -16,7 +16,7 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   /// Those that were named until now.
   private var known: [PluginReference] = []
 
-  private struct Entry {
+  struct Entry {
     let plugin: LoadedPlugin
     let filter: LoadedFilter
     let path: String
@@ -30,6 +30,8 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   ]
 
   init(host: PluginHost) { self.host = host }
+
+  private func word(_ kind: FilterKind) -> String { kind == .formatter ? "formatter" : "filter" }
 
   typealias Log = @Sendable (martlet_log_level, String) -> Void
 
@@ -64,14 +66,21 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private func add(_ filter: LoadedFilter, of plugin: LoadedPlugin, _ path: String, _ log: Log) {
     let description = filter.description
     func refuse(_ what: String) {
-      self.refuse("plugin '\(path)': its filter \(description.name) is not used, for \(what)", log)
+      self.refuse(
+        "plugin '\(path)': its \(word(filter.kind)) \(description.name) is not used, for \(what)", log)
     }
     if Self.own.contains(description.name) { return refuse("the proxy has one of that name itself") }
+    if let name = description.operators.first(where: { !FormatParser.isFree($0) }) {
+      return refuse("the proxy has the operator %\(name)% itself")
+    }
     for entry in entries where entry.filter.kind == filter.kind {
       let other = entry.filter.description
       if other.name == description.name { return refuse("'\(entry.path)' has one of that name") }
       if let type = description.typeNames.first(where: other.typeNames.contains) {
         return refuse("\(other.name) of '\(entry.path)' has the type \(type)")
+      }
+      if let name = description.operators.first(where: other.operators.contains) {
+        return refuse("\(other.name) of '\(entry.path)' has the operator %\(name)%")
       }
     }
     entries.append(Entry(plugin: plugin, filter: filter, path: path))
@@ -100,7 +109,13 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
     }
   }
 
-  public func make(_ request: FilterRequest) -> FilterOutcome {
+  public func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
+    FormatOperators(self, host, configurations, node)
+  }
+
+  public func make(
+    _ request: FilterRequest, operators: (any FormatOperatorSource)?
+  ) -> FilterOutcome {
     guard
       let entry = entries.first(where: {
         $0.filter.kind == request.kind && $0.filter.description.name == request.filter
@@ -109,6 +124,6 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
       let problem = FilterProblem(path: "", message: "no plugin has the filter \(request.filter)")
       return FilterOutcome(binding: nil, errors: [problem], warnings: [])
     }
-    return host.make(entry.plugin, entry.filter, request)
+    return host.make(entry.plugin, entry.filter, request, operators as? FormatOperators)
   }
 }

@@ -52,11 +52,15 @@ extension ProxyServer {
       return PluginInformation(
         id: plugin.version.id, version: plugin.version.version, hash: plugin.version.hash,
         path: plugin.path, abi: "1.\(plugin.abiMinor)", isPresent: plugin.isPresent,
-        filters: plugin.filters.map {
+        filters: plugin.filters.filter { $0.kind != .formatter }.map {
           .init(
             kind: $0.kind == .http ? "http" : "network", name: $0.name, types: $0.typeNames,
             routeTypes: $0.routeTypeNames)
-        }, configurations: plugin.configurations, streamsActive: count("streams_active"),
+        },
+        formatters: plugin.filters.filter { $0.kind == .formatter }.map {
+          .init(name: $0.name, operators: $0.operators, types: $0.typeNames)
+        }, configurations: plugin.configurations, operatorUses: plugin.uses,
+        streamsActive: count("streams_active"),
         streamsTotal: count("streams_total"), bytesHeld: plugin.bytesHeld,
         functions: (costs[plugin.version.hash] ?? []).map {
           .init(

@@ -169,7 +169,9 @@ public final class ProxyServer: Sendable {
     let core = PluginServices.WorkerCore(
       logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
       random: PluginTables.random, setTimer: PluginTables.setTimer, wake: PluginTables.wake)
-    let services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
+    let services = PluginServices(
+      core: core, table: { PluginTables.table($0) }, forget: { PluginTables.forget($1, of: $0) }
+    ) { level, text in
       log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
     }
     return PluginHost(

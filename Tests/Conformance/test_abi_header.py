@@ -19,7 +19,7 @@ REFERENCE = ROOT / "Docs/abi.md"
 
 THREADS = {"control", "worker", "any"}
 EFFECTS = {"terminal", "may-reenter", "no-alloc"}
-LIFETIMES = {f"borrowed({scope})" for scope in ("call", "callback", "stream", "config", "process")} | {"copied"}
+LIFETIMES = {f"borrowed({scope})" for scope in ("call", "callback", "stream", "config", "process", "next")} | {"copied"}
 OWNED = re.compile(r"owned->plugin, by (\w+)")
 # Structs that are passed by value and in arrays: they have no size because they never change.
 VALUES = {"martlet_bytes", "martlet_header"}

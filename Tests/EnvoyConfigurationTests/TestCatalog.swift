@@ -26,6 +26,9 @@ final class TestCatalog: FilterCatalog {
       FilterDescription(
         kind: .network, name: "test.network", typeNames: ["test.Network"], routeTypeNames: [],
         descriptors: [], isTerminal: true, plugin: plugin),
+      FilterDescription(
+        kind: .formatter, name: "test.formatter", typeNames: ["test.Formatter"], routeTypeNames: [],
+        descriptors: [], isTerminal: false, operators: ["TEST"], plugin: plugin),
     ]
   }
   var refusals: [String] { [] }
@@ -35,7 +38,11 @@ final class TestCatalog: FilterCatalog {
     return []
   }
 
-  func make(_ request: FilterRequest) -> FilterOutcome {
+  func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
+    TestOperators(configurations.last)
+  }
+
+  func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
     if request.bytes.elementsEqual(#"{"wrong":true}"#.utf8) {
       return FilterOutcome(
         binding: nil, errors: [FilterProblem(path: "wrong", message: "is wrong")],
@@ -51,5 +58,35 @@ final class TestCatalog: FilterCatalog {
       return made
     }
     return FilterOutcome(binding: binding, errors: [], warnings: [])
+  }
+}
+
+/// The operator TEST, where it is configured; the same use for the same argument.
+final class TestOperators: FormatOperatorSource {
+  private let formatter: FilterBinding?
+  init(_ formatter: FilterBinding?) { self.formatter = formatter }
+
+  private struct Key: Hashable {
+    var formatter: FilterBinding
+    var argument: String?
+  }
+  private static let uses = Mutex<[Key: FormatOperatorBinding]>([:])
+
+  var names: [String] { ["TEST"] }
+  func has(_ name: String) -> Bool { name == "TEST" }
+  func configuration(of name: String) -> FilterBinding? { formatter }
+
+  func make(_ name: String, argument: String?) throws(FormatError) -> FormatOperatorBinding {
+    guard let formatter else {
+      throw FormatError(message: "it needs a configuration", lacksConfiguration: true)
+    }
+    return Self.uses.withLock { uses in
+      let key = Key(formatter: formatter, argument: argument)
+      if let known = uses[key] { return known }
+      let made = FormatOperatorBinding(
+        name: name, kind: .text, use: nil, formatter: formatter, operators: [name: formatter], release: {})
+      uses[key] = made
+      return made
+    }
   }
 }

@@ -319,7 +319,8 @@ def test_parameters_that_mean_nothing(launch_once, settle, text):
     (k.text_format("%REQ(a)"), "text_format_source", "expected `%`"),
     (k.text_format("%CEL(request.path)%"), "text_format_source", "CEL expressions are not in this version"),
     ({"json_format": {"a": {"b": ["x", "%NO%"]}}}, 'json_format["a"]["b"][1]', "`%NO%`"),
-    ({**k.text_format("x"), "formatters": [{"name": "envoy.formatter.cel"}]}, "formatters", "extension point"),
+    ({**k.text_format("x"), "formatters": [{"name": "envoy.formatter.cel", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.formatter.cel.v3.Cel"}}]}, "formatters[0].typed_config", "is not supported"),
 ])
 def test_errors_name_the_place(launch_once, log_format, place, words):
     message = refused(launch_once, log_format)

@@ -249,8 +249,53 @@ struct Shout: NetworkFilter, OnNewConnection, OnData, OnClose {
   }
 }
 
+/// Operators with a configuration and an argument that is a format.
+final class Words: FormatOperator {
+  static let name = "test.words"
+  static let operators = ["TWICE", "COUNT"]
+
+  struct Options: JSONConfiguration {
+    static let typeName = "test.Words"
+    var between: String
+  }
+
+  final class Settings: FilterSettings {
+    let between: String
+    init(_ options: Options, _ scope: inout ConfigurationScope) throws { between = options.between }
+  }
+
+  private let counts: Bool
+  private let argument: Format
+  private let written: Counter
+
+  init(_ name: String, argument: String?, _ settings: Settings, _ scope: inout ConfigurationScope) throws {
+    guard let argument else { throw ConfigurationError("it needs an argument") }
+    counts = name == "COUNT"
+    self.argument = try scope.format(argument, at: "argument")
+    written = try scope.counter("words.written", relative: false)
+  }
+
+  var kind: OperatorValueKind { counts ? .number : .text }
+
+  func value(_ stream: borrowing FormatStream, _ settings: Settings, to value: inout OperatorValue) -> Bool {
+    let text = stream.text(of: argument)
+    if text.isEmpty { return false }
+    stream.add(to: written)
+    if counts {
+      value.append("\(text.count)")
+    } else {
+      value.append(text)
+      value.append(settings.between)
+      value.append(text)
+      value.append(UInt8(ascii: "!"))
+    }
+    return stream.requestHeaders.set("x-a", "b") != .ok || !settings.between.isEmpty
+  }
+}
+
 /// What a plugin's one line makes.
 func martletPlugin(_ minor: UInt32) -> PluginEntry {
   Plugin.entry(
-    id: "test.plugin", version: "1.2.3", .http(Greeting.self), .http(Everything.self), .network(Shout.self))
+    id: "test.plugin", version: "1.2.3", .http(Greeting.self), .http(Everything.self), .network(Shout.self),
+    .formatOperators(Words.self))
 }

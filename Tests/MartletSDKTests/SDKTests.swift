@@ -69,6 +69,43 @@ struct SDKTests {
     #expect(try refusal("test.greeting", json) == [TestFinding(path: path, message: message)])
   }
 
+  @Test func formatOperators() throws {
+    let configuration = try TestConfiguration(
+      plugin(), formatter: "test.words", Array(#"{"between": "-"}"#.utf8))
+    let twice = try TestOperator(configuration, "TWICE", argument: "%REQ(x-a)%")
+    let count = try TestOperator(configuration, "COUNT", argument: "%REQ(x-a)%")
+    #expect((twice.kind, count.kind) == (MARTLET_VALUE_TEXT, MARTLET_VALUE_NUMBER))
+    let stream = TestStream(configuration, [TestField("x-a", "word")])
+    #expect(twice.value(stream) == "word-word!")
+    #expect(count.value(stream) == "4")
+    #expect(host.metric("words.written") == 2)
+    let long = TestStream(configuration, [TestField("x-a", String(repeating: "x", count: 1000))])
+    #expect(twice.value(long)?.count == 2002)
+    #expect(twice.value(TestStream(configuration)) == nil)
+    twice.destroy()
+    count.destroy()
+    configuration.destroy()
+  }
+
+  @Test func formatOperatorsThatAreRefused() throws {
+    let plugin = try plugin()
+    func findings(_ name: String, _ argument: String?) throws -> [TestFinding] {
+      let configuration = try TestConfiguration(
+        plugin, formatter: "test.words", Array(#"{"between": ""}"#.utf8))
+      defer { configuration.destroy() }
+      do {
+        _ = try TestOperator(configuration, name, argument: argument)
+        return []
+      } catch let refusal as TestRefusal { return refusal.findings }
+    }
+    #expect(try findings("TWICE", nil) == [TestFinding(path: "", message: "it needs an argument")])
+    #expect(
+      try findings("TWICE", "%BAD%") == [TestFinding(path: "argument", message: "no operator BAD")])
+    #expect(throws: TestRefusal.self) {
+      try TestConfiguration(plugin, formatter: "test.words", Array("{}".utf8))
+    }
+  }
+
   @Test func severalErrorsAtOnceAndWarnings() throws {
     let findings = try refusal("test.greeting", #"{"text": "", "repeats": 10}"#)
     #expect(findings.map(\.path) == ["text", "repeats"])

@@ -9,6 +9,8 @@ extension AdminHandler {
         .init("abi", .string(plugin.abi)), .init("state", .string(state(plugin))),
         .init("crashes", .array(plugin.crashes.map(crash))),
         .init("filters", .array(plugin.filters.map(filter))),
+        .init("formatters", .array(plugin.formatters.map(formatter))),
+        .init("operator_uses", .integer(UInt64(plugin.operatorUses))),
         .init("configurations", .integer(UInt64(plugin.configurations))),
         .init("streams_active", .integer(plugin.streamsActive)),
         .init("streams_total", .integer(plugin.streamsTotal)),
@@ -48,6 +50,14 @@ extension AdminHandler {
       .init("calls", .integer(function.calls)), .init("time_ns", .integer(function.time)),
       .init("over_budget", .integer(function.overBudget)),
       .init("allocated_bytes", .integer(function.bytesAllocated)),
+    ])
+  }
+
+  private func formatter(_ formatter: PluginInformation.Formatter) -> JSONValue {
+    .object([
+      .init("name", .string(formatter.name)),
+      .init("operators", .array(formatter.operators.map { .string($0) })),
+      .init("types", .array(formatter.types.map { .string($0) })),
     ])
   }
 

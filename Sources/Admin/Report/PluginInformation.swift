@@ -51,6 +51,18 @@ public struct PluginInformation: Sendable {
       self.seconds = seconds
     }
   }
+  /// Format operators that share a configuration.
+  public struct Formatter: Sendable {
+    public var name: String
+    public var operators: [String]
+    public var types: [String]
+
+    public init(name: String, operators: [String], types: [String]) {
+      self.name = name
+      self.operators = operators
+      self.types = types
+    }
+  }
   public var id: String
   public var version: String
   /// SHA-256 of its file, in hexadecimal digits.
@@ -66,8 +78,11 @@ public struct PluginInformation: Sendable {
   /// Crashes of processes before this one that it is blamed for.
   public var crashes: [Crash]
   public var filters: [Filter]
+  public var formatters: [Formatter]
   /// Filters in configurations, and routes' configurations of them.
   public var configurations: Int
+  /// Of its format operators in formats that stand; the same one with the same argument counts once.
+  public var operatorUses: Int
   /// Streams and connections, each counted once for each of the plugin's filters in its chain.
   public var streamsActive: UInt64
   public var streamsTotal: UInt64
@@ -78,7 +93,8 @@ public struct PluginInformation: Sendable {
 
   public init(
     id: String, version: String, hash: String, path: String, abi: String, isPresent: Bool,
-    filters: [Filter], configurations: Int, streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int,
+    filters: [Filter], formatters: [Formatter], configurations: Int, operatorUses: Int,
+    streamsActive: UInt64, streamsTotal: UInt64, bytesHeld: Int,
     functions: [Function] = [], quarantine: String = "", crashes: [Crash] = []
   ) {
     self.id = id
@@ -88,6 +104,8 @@ public struct PluginInformation: Sendable {
     self.abi = abi
     self.isPresent = isPresent
     self.filters = filters
+    self.formatters = formatters
+    self.operatorUses = operatorUses
     self.configurations = configurations
     self.streamsActive = streamsActive
     self.streamsTotal = streamsTotal

@@ -34,6 +34,7 @@
  *                            or removed
  *   borrowed(config)         pointer valid until the config scope ends
  *   borrowed(process)        pointer valid for ever
+ *   borrowed(next)           pointer valid until the plugin is called again on the same thread
  *   copied                   the receiver copies what the pointer points to
  *   owned->plugin            the plugin frees it, by the function named
  *   -> A | B                 the results that can come back
@@ -47,8 +48,8 @@
  * it reads a member that its first revision did not have (MARTLET_HAS). Reserved ids, which nothing
  * answers to yet: martlet.host.upstream/1, martlet.host.http_callout/1, martlet.host.grpc_callout/1,
  * martlet.host.secrets/1, martlet.plugin.listener_filter/1, martlet.plugin.udp_listener_filter/1,
- * martlet.plugin.access_logger/1, martlet.plugin.format_operator/1,
- * martlet.plugin.load_balancing_policy/1, martlet.plugin.input_matcher/1, martlet.plugin.stat_sink/1.
+ * martlet.plugin.access_logger/1, martlet.plugin.load_balancing_policy/1,
+ * martlet.plugin.input_matcher/1, martlet.plugin.stat_sink/1.
  *
  * Unwinding. No exception, panic or longjmp may pass a function of this file, in either direction.
  */
@@ -140,7 +141,8 @@ typedef struct martlet_plugin {
   void (*close)(void);
 
   /* What the plugin can do, by id: "martlet.plugin.http_filter/1" gives a martlet_http_filter_list,
-   * "martlet.plugin.network_filter/1" a martlet_network_filter_list. NULL: not that. */
+   * "martlet.plugin.network_filter/1" a martlet_network_filter_list,
+   * "martlet.plugin.format_operator/1" a martlet_format_operator_list. NULL: not that. */
   /* [control] id: borrowed(call) -> borrowed(process) | NULL */
   const void *(*query)(const char *id);
 } martlet_plugin;
@@ -160,7 +162,7 @@ typedef int32_t martlet_encoding;
 typedef struct martlet_filter_config {
   uint32_t size;
   martlet_encoding encoding;
-  /* The filter's name in the chain. */
+  /* The filter's name in the chain; of format operators their usual name. */
   martlet_bytes name;
   /* The full name of the message in `@type`: "envoy.extensions.filters.http.fault.v3.HTTPFault".
    * Empty where the configuration is a Struct without a type. */
@@ -219,7 +221,8 @@ typedef struct martlet_host_config {
   /* [control] name: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT | MARTLET_E_LIMIT */
   martlet_status (*header)(martlet_handle config, martlet_bytes name, uint32_t *out);
 
-  /* A number for a format string: text with Envoy's operators, "%REQ(x-user)%". */
+  /* A number for a format string: text with Envoy's operators, "%REQ(x-user)%", and those of
+   * plugins. Where it has one of a plugin's, the number holds until this config scope ends. */
   /* [control] path: copied text: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT |
    * MARTLET_E_LIMIT */
   martlet_status (*format)(martlet_handle config, martlet_bytes path, martlet_bytes text,
@@ -928,6 +931,90 @@ typedef struct martlet_http_filter_list {
   uint32_t count;
   const martlet_http_filter *const *filters;
 } martlet_http_filter_list;
+
+/* ---------------------------------------------------------------- format operators */
+
+/* What an operator's value is where it stands alone in a JSON format. */
+typedef int32_t martlet_value_kind;
+#define MARTLET_VALUE_TEXT 0    /* bytes; written as a JSON string */
+#define MARTLET_VALUE_NUMBER 1  /* a number as RFC 8259 section 6 writes it */
+#define MARTLET_VALUE_BOOLEAN 2 /* "true" or "false" */
+
+/* Operators of format strings, `%NAME(argument):length%`, that share one configuration. `create`,
+ * `destroy` and `write` are required; every other function may be NULL.
+ *
+ * Where info names types, the operators need a configuration: an entry of the bootstrap's
+ * `bootstrap_extensions`, or of the `formatters` of the format string itself, whose type is one of
+ * them. Without types there is nothing to configure, and config_create (optional) is given an empty
+ * configuration. An argument ends at the parenthesis that closes it: those in it come in pairs, or
+ * stand in double quotes, where a backslash takes the next character as it is. The host cuts the
+ * value to `length`.
+ *
+ * Operators are asked wherever the host writes a format: header rules, local replies, access logs,
+ * formats of other plugins. */
+typedef struct martlet_format_operator {
+  uint32_t size;
+  /* Its `flags` and `route_type_names` have no meaning here. */
+  const martlet_filter_info *info;
+  /* Their names: capitals, digits and underscores, at most 64, the list ended by NULL. None of the
+   * host's own. */
+  const char *const *operators;
+
+  /* As those of a filter. What is written here comes before any use of it. */
+  /* [control] given: borrowed(call) out: owned->plugin, by config_destroy -> MARTLET_OK | any error */
+  martlet_status (*config_create)(martlet_handle config, const martlet_filter_config *given,
+                                  void **out);
+  /* [control] -> nothing */
+  void (*config_destroy)(void *config);
+  /* [control] -> nothing */
+  void (*on_config_timer)(void *config, uint32_t timer);
+  /* [control] -> nothing */
+  void (*on_config_wake)(void *config, uint64_t token);
+
+  /* The operators on a worker. Optional; NULL from it: they have no value there. */
+  /* [worker] out: owned->plugin, by worker_destroy -> worker | NULL */
+  void *(*worker_create)(void *config, martlet_handle worker);
+  /* [worker] -> nothing */
+  void (*worker_destroy)(void *worker);
+  /* [worker] -> nothing */
+  void (*on_worker_timer)(void *worker, uint32_t timer);
+  /* [worker] -> nothing */
+  void (*on_worker_wake)(void *worker, uint64_t token);
+
+  /* An operator in a format of the configuration. `use` is the handle of a config scope of its own:
+   * what is reported with it (`path` is empty, or "argument") is reported at the format's place and
+   * refuses the configuration. `argument.data` is NULL where there are no parentheses. `kind` is
+   * MARTLET_VALUE_TEXT unless it is set. The same operator with the same argument and configuration may
+   * be made once for several places. */
+  /* [control] name: borrowed(call) argument: borrowed(call) out: owned->plugin, by destroy -> MARTLET_OK
+   * | any error */
+  martlet_status (*create)(void *config, martlet_handle use, martlet_bytes name,
+                           martlet_bytes argument, martlet_value_kind *kind, void **out);
+
+  /* Once, when no format holds it any more. */
+  /* [control] -> nothing */
+  void (*destroy)(void *use);
+
+  /* The value. `worker` is what worker_create has given, or NULL. `format` names the stream or
+   * connection that a format is written for, until this function returns, and so does what is
+   * borrowed(stream) with it. With it log, metrics, text and stream_info work, and the functions of
+   * `host` that read headers. What would change the stream gives MARTLET_E_STATE, and
+   * MARTLET_E_ARGUMENT among the functions of stream_info; what is a filter's alone (bodies, routes,
+   * acts) gives MARTLET_E_STATE; timers are not to be had. Heads that have not come yet, or that a
+   * connection never has, are MARTLET_E_STATE. MARTLET_E_NOT_FOUND: it has no value, and the host
+   * writes "-", null or nothing, as the format says. May be called while it runs: an operator that
+   * writes a format may be in it. */
+  /* [worker] host: borrowed(process) out: borrowed(next) -> MARTLET_OK | MARTLET_E_NOT_FOUND */
+  martlet_status (*write)(void *use, void *worker, const martlet_host_http *host,
+                          martlet_handle format, martlet_bytes *out);
+} martlet_format_operator;
+
+/* martlet.plugin.format_operator/1 */
+typedef struct martlet_format_operator_list {
+  uint32_t size;
+  uint32_t count;
+  const martlet_format_operator *const *operators;
+} martlet_format_operator_list;
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,12 @@
-// What a handle of a filter names on a worker: the filter on this worker, or its place in the chain of one
-// stream or connection. All have timers, can be woken, and may ask for what their plugin has defined.
+// What a handle of a filter names on a worker: the filter on this worker, its place in the chain of one
+// stream or connection, or what a format operator writes for. All may ask for what their plugin has defined;
+// all but the last have timers and can be woken.
 import CMartletABI
 import CMartletBlame
 import Model
 
 class FilterScope {
-  enum Kind { case worker, connection, stream }
+  enum Kind { case worker, connection, stream, format }
   final let kind: Kind
   unowned(unsafe) let context: WorkerContext
   /// Nil: a filter of the proxy's own.

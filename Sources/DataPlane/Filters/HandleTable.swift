@@ -63,6 +63,16 @@ final class HandleTable {
     return PluginRuntime(version: version, context: context, known: known)
   }
 
+  /// Formats of a plugin that nobody wants any more.
+  func forget(_ formats: [FormatNumber], of version: PluginVersion) {
+    known.runtime(of: version)?.forget(formats)
+  }
+
+  /// The worker ends: nothing is written any more.
+  func forgetFormats() {
+    for runtime in known.all { runtime.forgetFormats() }
+  }
+
   /// The worker scope of a filter: one, however many chains it stands in.
   func filter(
     _ binding: FilterBinding, _ hooks: FilterOnWorker.Hooks, _ context: WorkerContext
@@ -83,6 +93,7 @@ final class HandleTable {
 /// had one is counted the slow way for ever, and these are on every request's path.
 final class KnownOnWorker {
   private var runtimes: [ObjectIdentifier: Unmanaged<PluginRuntime>] = [:]
+  var all: [PluginRuntime] { runtimes.values.map { $0.takeUnretainedValue() } }
   /// Until they end.
   var scopes: [ObjectIdentifier: FilterOnWorker] = [:]
 

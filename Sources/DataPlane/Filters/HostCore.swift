@@ -2,7 +2,7 @@
 // puts the two halves together.
 public import CMartletABI
 import CMartletSystem
-import Model
+public import Model
 
 /// How a thread that is none of the data plane's reaches a worker by its number.
 final class WorkerDoors: Sendable {
@@ -14,6 +14,11 @@ final class WorkerDoors: Sendable {
     doors.withLock { $0[worker] = post }
   }
   func close(_ worker: Int) { doors.withLock { $0[worker] = nil } }
+
+  /// On every worker.
+  func postAll(_ message: @escaping @Sendable () -> Void) {
+    for post in doors.withLock({ Array($0.values) }) { post(message) }
+  }
 
   /// False: there is no such worker.
   func post(_ worker: Int, _ message: @escaping @Sendable () -> Void) -> Bool {
@@ -41,6 +46,11 @@ public enum PluginTables {
   /// From rooms above this one.
   static func add(_ id: String, _ table: UnsafeRawPointer) {
     tables.withLock { $0[id] = UInt(bitPattern: table) }
+  }
+
+  /// Formats of a plugin that no config scope wants any more: the workers let go of them.
+  public static func forget(_ formats: [FormatNumber], of version: PluginVersion) {
+    WorkerDoors.shared.postAll { HandleTable.current?.forget(formats, of: version) }
   }
 
   public static let logEnabled: @convention(c) (martlet_log_level) -> Bool = { level in

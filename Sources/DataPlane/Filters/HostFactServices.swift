@@ -78,13 +78,13 @@ enum HostTextServices {
         size: UInt32(MemoryLayout<martlet_host_text>.size),
         format: { handle, number, out in
           guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
-          guard let formats = scope.plugin?.formats, Int(number) < formats.count else {
-            return MARTLET_E_ARGUMENT
-          }
+          guard let formats = scope.plugin?.formats, Int(number) < formats.count,
+            let program = formats[Int(number)]
+          else { return MARTLET_E_ARGUMENT }
           let text = scope.context.text
           let start = text.count
           defer { text.truncate(to: start) }
-          guard scope.withFormatContext({ formats[Int(number)].write(&$0, to: text) }) else {
+          guard scope.withFormatContext({ program.write(&$0, to: text) }) else {
             return MARTLET_E_ARGUMENT
           }
           out?.pointee = martlet_bytes(scope.keep(text.view(from: start)))

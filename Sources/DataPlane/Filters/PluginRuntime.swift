@@ -29,7 +29,10 @@ final class PluginRuntime {
   typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
   let tables: UnsafeMutablePointer<Tables>
   private var headerNames: [OwnedText] = []
-  private(set) var formats: [FormatProgram] = []
+  /// Nil where nobody wants the format any more.
+  private(set) var formats: [FormatProgram?] = []
+  /// Of each, which of its number it is.
+  private var formatSerials: [UInt64] = []
   /// Nil where RE2 has no memory for it.
   private(set) var expressions: [RegularExpression?] = []
   private(set) var runtimeSlots: [RuntimeSlot] = []
@@ -97,11 +100,7 @@ final class PluginRuntime {
       (tables.pointee.headers + tables.pointee.headerCount).initialize(to: header)
       tables.pointee.headerCount += 1
     }
-    for format in all.parsedFormats[formats.count...] {
-      let program = FormatProgram(format, names: context.names)
-      formats.append(program)
-      formatNeeds.formUnion(program.needs)
-    }
+    updateFormats(all.formats.slots)
     for pattern in all.expressions.values[expressions.count...] {
       expressions.append(RegularExpression(String(decoding: pattern, as: UTF8.self)))
     }
@@ -112,6 +111,33 @@ final class PluginRuntime {
       grow(&tables.pointee.words, metrics.count, to: all.metrics.values.count)
     }
     for metric in all.metrics.values[metrics.count...] { add(metric) }
+  }
+
+  private func updateFormats(_ slots: [NumberedFormats.Slot]) {
+    for (number, slot) in slots.enumerated() {
+      if number == formats.count {
+        formats.append(nil)
+        formatSerials.append(0)
+      }
+      guard formatSerials[number] != slot.serial else { continue }
+      formatSerials[number] = slot.serial
+      let program = slot.format.map { FormatProgram($0, names: context.names) }
+      formats[number] = program
+      formatNeeds.formUnion(program?.needs ?? [])
+    }
+  }
+
+  /// Nobody wants these formats any more.
+  func forget(_ gone: [FormatNumber]) {
+    for format in gone where format.number < formats.count && formatSerials[format.number] == format.serial {
+      formats[format.number] = nil
+    }
+  }
+
+  /// No format is written any more. An operator in an argument of another of the same plugin would keep this
+  /// for ever otherwise.
+  func forgetFormats() {
+    for number in formats.indices { formats[number] = nil }
   }
 
   private func add(_ metric: PluginMetric) {

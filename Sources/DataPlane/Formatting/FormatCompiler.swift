@@ -97,6 +97,13 @@ struct FormatCompiler {
       case .typed: return stored(.filterState, 1, [key])
       case .field(let name): return stored(.filterState, 2, [key, name])
       }
+    case .plugin(let binding):
+      guard let made = FormatOperatorRuntime.make?(binding) else { return FormatStep(.absent) }
+      memory.keep(made)
+      needs.formUnion(made.needs)
+      var step = make(.plugin, binding.kind == .text ? 0 : binding.kind == .number ? 1 : 2)
+      step.pointer = UnsafeRawPointer(Unmanaged.passUnretained(made).toOpaque())
+      return step
     case .customFlags: return literal("")
     case .hostname: return constant(HostFacts.name)
     case .environment(let variable): return constant(getenv(variable).map { String(cString: $0) })
@@ -262,6 +269,7 @@ final class FormatMemory {
   private var times: [CompiledTime] = []
   private var paths: [MetadataPath] = []
   private var runs: [UnsafeMutablePointer<FormatStep>] = []
+  private var operators: [FormatOperatorRuntime] = []
 
   deinit { for run in runs { run.deallocate() } }
 
@@ -273,6 +281,7 @@ final class FormatMemory {
 
   func keep(_ time: CompiledTime) { times.append(time) }
   func keep(_ path: MetadataPath) { paths.append(path) }
+  func keep(_ made: FormatOperatorRuntime) { operators.append(made) }
 
   func keep(_ steps: [FormatStep]) -> UnsafePointer<FormatStep> {
     let run = UnsafeMutablePointer<FormatStep>.allocate(capacity: Swift.max(steps.count, 1))

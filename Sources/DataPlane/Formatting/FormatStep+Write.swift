@@ -44,6 +44,7 @@ extension FormatStep {
     case .coalesce: return writeFirst(&context, to: out)
     case .metadata, .filterState: return writeStored(context, to: out)
     case .absent, .absentNumber: return false
+    case .plugin: return writePlugin(&context, to: out)
     default: return writeName(&context, to: out)
     }
     return true

@@ -18,6 +18,8 @@ struct FormatStep {
     case metadata, filterState
     case listenerName, routeResolutions, routeResolutionTime, roundTripTime, downstreamCloseType, attempted
     case absent, absentNumber
+    /// `kind`: 0 text, 1 number, 2 truth value.
+    case plugin
   }
   /// Where a field is found: by its number, or among the parts of the start line.
   struct Field {
@@ -36,7 +38,8 @@ struct FormatStep {
   var limit: Int32 = -1
   /// A prefix length, digits; -1: none.
   var number: Int32 = -1
-  /// Into the program's memory: literal text, a name; steps of a coalesce; a time format.
+  /// Into the program's memory: literal text, a name; steps of a coalesce; a time format; an operator of a
+  /// plugin.
   var pointer: UnsafeRawPointer?
   var count: Int32 = 0
 
@@ -56,6 +59,7 @@ struct FormatStep {
       .routeResolutions, .routeResolutionTime, .roundTripTime:
       true
     case .grpcStatus: kind == 2
+    case .plugin: kind != 0
     case .address: second == 2
     default: false
     }

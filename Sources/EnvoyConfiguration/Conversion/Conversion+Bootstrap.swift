@@ -14,13 +14,11 @@ extension Conversion {
     configuration.node.region = bootstrap.node.locality.region
     configuration.node.subZone = bootstrap.node.locality.subZone
     node = configuration.node
-    let extensions = place.field("bootstrap_extensions")
-    for (index, item) in bootstrap.bootstrapExtensions.enumerated() {
-      let found = BootstrapExtension.convert(
-        item.typedConfig, among: BootstrapExtension.all, with: self,
-        at: extensions.element(index).field("typed_config"))
-      if case .plugins(let policies)? = found { configuration.plugins = policies }
-    }
+    let extensions = bootstrapExtensions(
+      bootstrap.bootstrapExtensions, at: place.field("bootstrap_extensions"))
+    formatters = extensions.formatters
+    configuration.formatters = formatters
+    if let policies = extensions.policies { configuration.plugins = policies }
     configuration.runtimeLayers = runtimeLayers(
       bootstrap.layeredRuntime, at: place.field("layered_runtime"))
     if bootstrap.hasStatsFlushInterval {

@@ -17,20 +17,27 @@ extension Conversion {
   func format(
     _ message: Envoy_Config_Core_V3_SubstitutionFormatString, at place: Place
   ) -> FormatString? {
-    var format: FormatString?
-    switch message.format {
-    case .textFormat(let text)?: format = textFormat(text, at: place.field("text_format"))
-    case .textFormatSource(let source)?:
-      let sourcePlace = place.field("text_format_source")
-      format = bytes(source, limit: Self.limit, at: sourcePlace).flatMap {
-        textFormat(String(decoding: $0, as: UTF8.self), at: sourcePlace)
-      }
-    case .jsonFormat(let members)?: format = jsonFormat(members, at: place.field("json_format"))
-    case nil: break  // required by the proto file
+    var format = withFormatters(message.formatters, formatters, at: place.field("formatters")) {
+      shape(message, at: place)
     }
     format?.omitEmptyValues = message.omitEmptyValues
     format?.contentType = message.contentType
     return format
+  }
+
+  private func shape(
+    _ message: Envoy_Config_Core_V3_SubstitutionFormatString, at place: Place
+  ) -> FormatString? {
+    switch message.format {
+    case .textFormat(let text)?: return textFormat(text, at: place.field("text_format"))
+    case .textFormatSource(let source)?:
+      let sourcePlace = place.field("text_format_source")
+      return bytes(source, limit: Self.limit, at: sourcePlace).flatMap {
+        textFormat(String(decoding: $0, as: UTF8.self), at: sourcePlace)
+      }
+    case .jsonFormat(let members)?: return jsonFormat(members, at: place.field("json_format"))
+    case nil: return nil  // required by the proto file
+    }
   }
 
   func textFormat(_ text: String, at place: Place) -> FormatString? {
@@ -39,8 +46,9 @@ extension Conversion {
 
   private func elements(_ text: String, at place: Place) -> [FormatElement]? {
     do throws(FormatError) {
-      return try FormatParser.parse(text)
+      return try FormatParser.parse(text, plugins: operators)
     } catch {
+      if error.lacksConfiguration, lacksFormatter { return nil }
       self.error(error.message, at: place)
       return nil
     }

@@ -32,6 +32,11 @@ final class Conversion {
   var nodeOverride = ConfigurationLoader.NodeOverride()
   /// Who the proxy is.
   var node = Node()
+  /// Operators of plugins that formats may have, and the bootstrap's configurations of them.
+  var operators: (any FormatOperatorSource)?
+  var formatters: [FilterBinding] = []
+  /// A formatter was refused: that its operators have no configuration is not news.
+  var lacksFormatter = false
   /// Of the connection manager that is being read: usual names of its filters by their names in the chain,
   /// and its `stat_prefix`.
   var chain: [String: String] = [:]

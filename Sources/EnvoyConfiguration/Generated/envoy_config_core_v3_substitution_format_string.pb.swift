@@ -75,6 +75,9 @@ package nonisolated struct Envoy_Config_Core_V3_SubstitutionFormatString: Sendab
   /// Of local replies. Absent: `text/plain`, `application/json` for JSON.
   package var contentType: String = String()
 
+  /// Over those of the bootstrap, for this format alone.
+  package var formatters: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+
   package var jsonFormatOptions: Envoy_Config_Core_V3_JsonFormatOptions {
     get {_jsonFormatOptions ?? Envoy_Config_Core_V3_JsonFormatOptions()}
     set {_jsonFormatOptions = newValue}
@@ -135,7 +138,7 @@ nonisolated extension Envoy_Config_Core_V3_JsonFormatOptions: SwiftProtobuf.Mess
 
 nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubstitutionFormatString"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{3}content_type\0\u{3}text_format_source\0\u{4}\u{2}json_format_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{3}content_type\0\u{3}text_format_source\0\u{1}formatters\0\u{3}json_format_options\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -179,6 +182,7 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
           self.format = .textFormatSource(v)
         }
       }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.formatters) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._jsonFormatOptions) }()
       default: break
       }
@@ -210,6 +214,9 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
     try { if case .textFormatSource(let v)? = self.format {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
+    if !self.formatters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.formatters, fieldNumber: 6)
+    }
     try { if let v = self._jsonFormatOptions {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
@@ -220,6 +227,7 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
     if lhs.format != rhs.format {return false}
     if lhs.omitEmptyValues != rhs.omitEmptyValues {return false}
     if lhs.contentType != rhs.contentType {return false}
+    if lhs.formatters != rhs.formatters {return false}
     if lhs._jsonFormatOptions != rhs._jsonFormatOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -48,7 +48,8 @@ extension Conversion {
       FilterRequest(
         kind: kind, filter: found.filter.isEmpty ? filter ?? "" : found.filter, name: name,
         typeName: found.typeName, encoding: found.encoding == "json" ? .json : .protobuf,
-        bytes: Array(any.value), isForRoute: isForRoute, managerPrefix: managerPrefix, node: node))
+        bytes: Array(any.value), isForRoute: isForRoute, managerPrefix: managerPrefix, node: node),
+      operators: operators)
     for problem in outcome.warnings { warning(problem.message, at: place.following(problem.path)) }
     for problem in outcome.errors { diagnostics.error(problem.message, at: place.following(problem.path)) }
     return outcome.binding

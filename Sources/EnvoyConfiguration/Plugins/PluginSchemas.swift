@@ -27,7 +27,8 @@ final class PluginSchemas {
   static let routeCategory = "envoy.filters.http.route"
   static let categories: [String: (kind: FilterKind, isForRoute: Bool)] = [
     "envoy.filters.http": (.http, false), "envoy.filters.http.route": (.http, true),
-    "envoy.filters.network": (.network, false),
+    "envoy.filters.network": (.network, false), "envoy.bootstrap": (.formatter, false),
+    "envoy.formatter": (.formatter, false),
   ]
 
   /// The filter that a message configures.

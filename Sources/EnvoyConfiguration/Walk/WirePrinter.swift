@@ -174,7 +174,8 @@ struct WirePrinter {
       if let tree { content = value(tree) }
       if parts[2].isEmpty { return .fields([type, .init(name: "value", value: content)]) }
     } else if let filter = plugins?.filter(name: String(parts[1]), kind: .http)
-      ?? plugins?.filter(name: String(parts[1]), kind: .network),
+      ?? plugins?.filter(name: String(parts[1]), kind: .network)
+      ?? plugins?.filter(name: String(parts[1]), kind: .formatter),
       let (schema, store) = try? plugins?.schema(parts[2], of: filter)
     {
       content = WirePrinter(store: store).message(inner[...], schema)

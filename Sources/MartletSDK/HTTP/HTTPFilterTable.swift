@@ -10,7 +10,7 @@ extension PluginFilter {
     var table = martlet_http_filter()
     table.size = UInt32(MemoryLayout<martlet_http_filter>.size)
     table.info = scopes.makeInfo(flags: 0, takesRoutes: true)
-    FilterFactory.add(scopes, pointer, isHTTP: true)
+    FilterFactory.add(scopes, pointer, .http)
     table.setScopes()
     table.setStreams()
     table.setHooks(dispatch)
@@ -21,7 +21,7 @@ extension PluginFilter {
 extension martlet_http_filter {
   fileprivate mutating func setScopes() {
     config_create = { handle, given, out in
-      FilterFactory.createConfig(handle, given, out, isHTTP: true)
+      FilterFactory.createConfig(handle, given, out, .http)
     }
     config_destroy = { FilterFactory.destroyConfig($0) }
     route_config_create = { handle, given, out in

@@ -153,7 +153,7 @@ extension PluginFilter {
     table.size = UInt32(MemoryLayout<martlet_network_filter>.size)
     table.info = scopes.makeInfo(
       flags: isTerminal ? MARTLET_FILTER_TERMINAL : 0, takesRoutes: false)
-    FilterFactory.add(scopes, pointer, isHTTP: false)
+    FilterFactory.add(scopes, pointer, .network)
     table.setScopes()
     table.setConnections()
     table.setHooks(dispatch)
@@ -164,7 +164,7 @@ extension PluginFilter {
 extension martlet_network_filter {
   fileprivate mutating func setScopes() {
     config_create = { handle, given, out in
-      FilterFactory.createConfig(handle, given, out, isHTTP: false)
+      FilterFactory.createConfig(handle, given, out, .network)
     }
     config_destroy = { FilterFactory.destroyConfig($0) }
     on_config_timer = { FilterFactory.onConfigTimer($0, $1) }

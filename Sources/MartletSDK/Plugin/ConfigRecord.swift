@@ -1,7 +1,7 @@
 // A config scope as the host holds it: the settings, and how workers are made of them.
 import CMartletABI
 
-/// What is the same for HTTP and network filters of one type.
+/// What is the same for HTTP filters, network filters and format operators of one type.
 public struct FilterScopes: Sendable {
   typealias MakeConfig =
     @Sendable (
@@ -71,7 +71,7 @@ final class ConfigRecord {
   let services: UnsafePointer<HostServices>
   let settings: any FilterSettings
   let scopes: FilterScopes
-  /// The HTTPDispatch or NetworkDispatch.
+  /// The HTTPDispatch, NetworkDispatch or OperatorDispatch.
   let dispatch: UnsafeRawPointer
 
   init(

@@ -1,48 +1,49 @@
-// Config and worker scopes, the same for HTTP and network filters.
+// Config and worker scopes, the same for HTTP filters, network filters and format operators.
 import CMartletABI
 
 /// What makes the config scopes of one filter type. One a type, for ever.
 final class FilterFactory: Sendable {
   let scopes: FilterScopes
-  /// The HTTPDispatch or NetworkDispatch.
+  /// The HTTPDispatch, NetworkDispatch or OperatorDispatch.
   nonisolated(unsafe) let dispatch: UnsafeRawPointer
-  let isHTTP: Bool
+  enum Kind: Sendable { case http, network, formatter }
+  let kind: Kind
 
-  private init(_ scopes: FilterScopes, _ dispatch: UnsafeRawPointer, _ isHTTP: Bool) {
+  private init(_ scopes: FilterScopes, _ dispatch: UnsafeRawPointer, _ kind: Kind) {
     self.scopes = scopes
     self.dispatch = dispatch
-    self.isHTTP = isHTTP
+    self.kind = kind
   }
 
   /// All of this library, written before it is opened.
   nonisolated(unsafe) private static var all: [FilterFactory] = []
 
-  static func add(_ scopes: FilterScopes, _ dispatch: UnsafeRawPointer, isHTTP: Bool) {
-    all.append(FilterFactory(scopes, dispatch, isHTTP))
+  static func add(_ scopes: FilterScopes, _ dispatch: UnsafeRawPointer, _ kind: Kind) {
+    all.append(FilterFactory(scopes, dispatch, kind))
   }
 
   /// The filter type whose configuration this is, by the rule that the host finds it by: its type,
   /// and its name where it has none.
   private static func find(
-    _ given: martlet_filter_config, isHTTP: Bool, _ typeNames: KeyPath<FilterScopes, [String]>
+    _ given: martlet_filter_config, _ kind: Kind, _ typeNames: KeyPath<FilterScopes, [String]>
   ) -> FilterFactory? {
     let type = String(BytesView(unsafe: given.type_name))
     let name = String(BytesView(unsafe: given.name))
-    let kind = all.filter { $0.isHTTP == isHTTP }
-    let named = kind.first { $0.scopes.name == name }
+    let same = all.filter { $0.kind == kind }
+    let named = same.first { $0.scopes.name == name }
     if let named, type.isEmpty || named.scopes[keyPath: typeNames].contains(type) { return named }
-    return kind.first { $0.scopes[keyPath: typeNames].contains(type) }
-      ?? (kind.count == 1 ? kind[0] : nil)
+    return same.first { $0.scopes[keyPath: typeNames].contains(type) }
+      ?? (same.count == 1 ? same[0] : nil)
   }
 
   // MARK: config scopes [control]
 
   static func createConfig(
     _ handle: martlet_handle, _ given: UnsafePointer<martlet_filter_config>?,
-    _ out: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, isHTTP: Bool
+    _ out: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ kind: Kind
   ) -> martlet_status {
     guard let given, let out, let services = PluginState.services else { return MARTLET_E_STATE }
-    guard let factory = find(given.pointee, isHTTP: isHTTP, \.typeNames) else {
+    guard let factory = find(given.pointee, kind, \.typeNames) else {
       return MARTLET_E_NOT_FOUND
     }
     guard let settings = factory.scopes.makeConfig(given, handle, services) else {
@@ -58,7 +59,7 @@ final class FilterFactory: Sendable {
     _ out: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
   ) -> martlet_status {
     guard let given, let out, let services = PluginState.services else { return MARTLET_E_STATE }
-    guard let factory = find(given.pointee, isHTTP: true, \.routeTypeNames) else {
+    guard let factory = find(given.pointee, .http, \.routeTypeNames) else {
       return MARTLET_E_NOT_FOUND
     }
     guard let settings = factory.scopes.makeRouteConfig(given, handle, services) else {

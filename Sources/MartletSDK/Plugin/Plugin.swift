@@ -22,6 +22,7 @@ public enum Plugin {
     PluginState.filters += filters
     PluginState.http = httpList(PluginState.filters)
     PluginState.network = networkList(PluginState.filters)
+    PluginState.formatters = formatterList(PluginState.filters)
     var plugin = martlet_plugin()
     plugin.size = UInt32(MemoryLayout<martlet_plugin>.size)
     plugin.abi_minor = UInt32(MARTLET_ABI_MINOR)
@@ -40,6 +41,7 @@ public enum Plugin {
       switch String(cString: id) {
       case "martlet.plugin.http_filter/1": return UnsafeRawPointer(PluginState.http)
       case "martlet.plugin.network_filter/1": return UnsafeRawPointer(PluginState.network)
+      case "martlet.plugin.format_operator/1": return UnsafeRawPointer(PluginState.formatters)
       default: return nil
       }
     }
@@ -76,6 +78,20 @@ public enum Plugin {
     return permanent(list)
   }
 
+  private static func formatterList(
+    _ filters: [PluginFilter]
+  ) -> UnsafePointer<martlet_format_operator_list>? {
+    let tables: [UnsafePointer<martlet_format_operator>?] = filters.compactMap {
+      if case .formatter(let table) = $0.kind { table } else { nil }
+    }
+    if tables.isEmpty { return nil }
+    var list = martlet_format_operator_list()
+    list.size = UInt32(MemoryLayout<martlet_format_operator_list>.size)
+    list.count = UInt32(tables.count)
+    list.operators = UnsafePointer(permanentArray(tables))
+    return permanent(list)
+  }
+
   private static func permanentArray<Value>(_ values: [Value]) -> UnsafeMutablePointer<Value> {
     let copy = UnsafeMutablePointer<Value>.allocate(capacity: max(values.count, 1))
     copy.initialize(from: values, count: values.count)
@@ -92,4 +108,5 @@ enum PluginState {
   nonisolated(unsafe) static var services: UnsafePointer<HostServices>?
   nonisolated(unsafe) static var http: UnsafePointer<martlet_http_filter_list>?
   nonisolated(unsafe) static var network: UnsafePointer<martlet_network_filter_list>?
+  nonisolated(unsafe) static var formatters: UnsafePointer<martlet_format_operator_list>?
 }

@@ -1,11 +1,12 @@
-// One filter of a plugin, in the form that the host reads.
+// One filter of a plugin, or its operators of one type, in the form that the host reads.
 import CMartletABI
 
-/// A filter that a plugin has: `.http(Greeting.self)`, `.network(Audit.self)`.
+/// What a plugin has: `.http(Greeting.self)`, `.network(Audit.self)`, `.formatOperators(Words.self)`.
 public struct PluginFilter {
   enum Kind {
     case http(UnsafePointer<martlet_http_filter>)
     case network(UnsafePointer<martlet_network_filter>)
+    case formatter(UnsafePointer<martlet_format_operator>)
   }
   let kind: Kind
 
@@ -67,7 +68,7 @@ extension FilterScopes {
     return permanent(info)
   }
 
-  private func list(_ texts: [String]) -> UnsafePointer<UnsafePointer<CChar>?>? {
+  func list(_ texts: [String]) -> UnsafePointer<UnsafePointer<CChar>?>? {
     let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: texts.count + 1)
     for (index, text) in texts.enumerated() {
       (list + index).initialize(to: UnsafePointer(permanent(text)))

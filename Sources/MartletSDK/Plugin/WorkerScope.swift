@@ -40,12 +40,14 @@ struct WorkerRecord {
   @usableFromInline let handle: UInt64
   /// What hooks are handed, kept alive by this record.
   @usableFromInline let shared: UnsafeRawPointer
-  /// The HTTPDispatch or NetworkDispatch.
+  /// The HTTPDispatch, NetworkDispatch or OperatorDispatch.
   @usableFromInline let dispatch: UnsafeRawPointer
   @usableFromInline let routeSettings: ObjectIdentifier
   let config: ConfigRecord
   /// Slots that are free, in a chain: a stream after the first allocates nothing.
   @usableFromInline var free: UnsafeMutableRawPointer?
+  /// Of format operators.
+  let buffers = OperatorBuffers()
 
   /// Memory for a filter, counted by the host as the plugin's.
   @inlinable

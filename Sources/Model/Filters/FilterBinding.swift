@@ -20,13 +20,18 @@ public final class FilterBinding: Sendable {
   /// What the chain calls it; on a route, the name of the filter that it is for.
   public let nameInChain: String
   public let plugin: PluginVersion
+  /// By name, the operators of plugins in its formats, those in their arguments included, with the
+  /// configurations that they have.
+  public let operators: [String: FilterBinding]
   private let release: @Sendable () -> Void
 
   /// `release` is called once, on the thread that lets go of the binding last.
   public init(
     table: UnsafeRawPointer, config: UnsafeMutableRawPointer?, handle: UInt64, filterName: String,
-    nameInChain: String? = nil, plugin: PluginVersion, release: @escaping @Sendable () -> Void
+    nameInChain: String? = nil, plugin: PluginVersion, operators: [String: FilterBinding] = [:],
+    release: @escaping @Sendable () -> Void
   ) {
+    self.operators = operators
     self.table = table
     self.config = config
     self.handle = handle

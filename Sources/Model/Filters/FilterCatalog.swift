@@ -1,7 +1,8 @@
 // What the reader of configurations asks of the plugin host: which filters there are, and to make one
 // of a configuration. The two know each other by this file alone.
 
-public enum FilterKind: Hashable, Sendable { case http, network }
+/// `formatter`: operators of format strings, which share a configuration.
+public enum FilterKind: Hashable, Sendable { case http, network, formatter }
 
 /// A filter that some plugin has.
 public struct FilterDescription: Sendable {
@@ -15,12 +16,15 @@ public struct FilterDescription: Sendable {
   /// A serialized `google.protobuf.FileDescriptorSet`; empty: the plugin reads JSON.
   public var descriptors: [UInt8]
   public var isTerminal: Bool
+  /// Of a formatter: the names of its operators.
+  public var operators: [String]
   public var plugin: PluginVersion
 
   public init(
     kind: FilterKind, name: String, typeNames: [String], routeTypeNames: [String],
-    descriptors: [UInt8], isTerminal: Bool, plugin: PluginVersion
+    descriptors: [UInt8], isTerminal: Bool, operators: [String] = [], plugin: PluginVersion
   ) {
+    self.operators = operators
     self.kind = kind
     self.name = name
     self.typeNames = typeNames
@@ -98,7 +102,21 @@ public protocol FilterCatalog: AnyObject, Sendable {
   /// one has said, or the defaults.
   /// - Returns: For each of them that cannot be loaded, its index and why.
   func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)]
-  func make(_ request: FilterRequest) -> FilterOutcome
+  /// `operators`: what the filter's own formats may use.
+  func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome
+  /// The operators of all formatters, with these configurations of them: the last of a formatter
+  /// counts.
+  func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource
+}
+
+/// Operators of plugins, for the formats of one configuration.
+public protocol FormatOperatorSource: AnyObject, Sendable {
+  var names: [String] { get }
+  func has(_ name: String) -> Bool
+  /// A use of an operator that there is.
+  func make(_ name: String, argument: String?) throws(FormatError) -> FormatOperatorBinding
+  /// The configuration that uses of an operator are made with now. Nil: it needs one and has none.
+  func configuration(of name: String) -> FilterBinding?
 }
 
 /// A plugin that a bootstrap names by its file.

@@ -39,9 +39,7 @@ public struct PluginResources: Sendable {
 
   /// Header names in lower case.
   public private(set) var headers = NumberedList<[UInt8]>()
-  public private(set) var formats = NumberedList<String>()
-  /// Parsed, in the order of `formats`.
-  public private(set) var parsedFormats: [FormatString] = []
+  public private(set) var formats = NumberedFormats()
   public private(set) var expressions = NumberedList<[UInt8]>()
   public private(set) var runtimeKeys = NumberedList<String>()
   public private(set) var metrics = NumberedList<PluginMetric>()
@@ -53,10 +51,11 @@ public struct PluginResources: Sendable {
   public mutating func expression(_ pattern: [UInt8]) -> Int? { expressions.number(pattern) }
   public mutating func runtimeKey(_ key: String) -> Int? { runtimeKeys.number(key) }
 
-  public mutating func format(_ text: String, _ parsed: FormatString) -> Int? {
-    guard let number = formats.number(text) else { return nil }
-    if number == parsedFormats.count { parsedFormats.append(parsed) }
-    return number
+  public mutating func format(_ format: FormatString) -> Int? { formats.number(format) }
+  /// Formats that `format` has counted, each once for a time that it was asked for. What nobody wants any
+  /// more goes.
+  public mutating func release(formats numbers: [Int]) -> [FormatNumber] {
+    numbers.compactMap { formats.release($0) }
   }
 
   /// `.failure`: a metric of that name and another kind or other labels is there.

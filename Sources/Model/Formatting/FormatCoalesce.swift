@@ -3,7 +3,9 @@
 // parenthesis may close in it), because no other part of the model needs JSON.
 
 enum FormatCoalesce {
-  static func parse(_ text: String) throws(FormatError) -> FormatOperator {
+  static func parse(
+    _ text: String, plugins: (any FormatOperatorSource)? = nil
+  ) throws(FormatError) -> FormatOperator {
     var reader = Reader(text)
     guard case .object(let members)? = reader.document() else {
       throw FormatError(message: "expected a JSON object, found `\(text)`")
@@ -12,14 +14,16 @@ enum FormatCoalesce {
       throw FormatError(message: "expected `operators` with a list of one operator or more")
     }
     var values: [FormatValue] = []
-    for item in list { values.append(try value(item)) }
+    for item in list { values.append(try value(item, plugins)) }
     return .coalesce(values)
   }
 
-  private static func value(_ item: JSON) throws(FormatError) -> FormatValue {
+  private static func value(
+    _ item: JSON, _ plugins: (any FormatOperatorSource)?
+  ) throws(FormatError) -> FormatValue {
     switch item {
     case .text(let name):
-      return FormatValue(try FormatOperatorTable.make(name, parameter: nil, length: nil))
+      return FormatValue(try FormatOperatorTable.make(name, parameter: nil, length: nil, plugins: plugins))
     case .object(let members):
       guard case .text(let name)? = members["command"] else {
         throw FormatError(message: "expected `command` with the name of an operator")
@@ -39,7 +43,8 @@ enum FormatCoalesce {
       if let other = members.keys.first(where: { !["command", "param", "max_length"].contains($0) }) {
         throw FormatError(message: "`\(other)` is none of command, param, max_length")
       }
-      let made = try FormatOperatorTable.make(name, parameter: parameter, length: nil)
+      let made = try FormatOperatorTable.make(
+        name, parameter: parameter, length: nil, plugins: plugins)
       return FormatValue(made, maxLength: length)
     case .number, .list:
       throw FormatError(message: "expected the name of an operator, or an object with `command`")

@@ -9,11 +9,22 @@ enum FormatOperatorTable {
     var make: @Sendable (String) throws(FormatError) -> FormatOperator
   }
 
+  /// Envoy's own, also one that is refused here: no plugin may have an operator of this name.
+  static func isBuiltIn(_ name: String) -> Bool { entries[name] != nil || refused[name] != nil }
+
   static func make(
-    _ name: String, parameter: String?, length: Int?
+    _ name: String, parameter: String?, length: Int?, plugins: (any FormatOperatorSource)? = nil
   ) throws(FormatError) -> FormatOperator {
+    if !isBuiltIn(name), let plugins, plugins.has(name) {
+      let binding = try plugins.make(name, argument: parameter)
+      if length != nil, binding.kind != .text {
+        throw FormatError(message: "its value is no text: it takes no length")
+      }
+      return .plugin(binding)
+    }
     if let reason = refused[name] { throw FormatError(message: reason) }
-    guard let entry = entries[name] else { throw FormatError(message: unknown(name)) }
+    guard let entry = entries[name] else { throw FormatError(message: unknown(name, plugins)) }
+    if name == "COALESCE", let plugins { return try FormatCoalesce.parse(parameter ?? "", plugins: plugins) }
     switch entry.parameter {
     case .none:
       if parameter != nil { throw FormatError(message: "it takes no parameter") }
@@ -27,8 +38,8 @@ enum FormatOperatorTable {
     return try entry.make(parameter ?? "")
   }
 
-  private static func unknown(_ name: String) -> String {
-    let near = entries.keys.sorted().first { distance($0, name) <= 2 }
+  private static func unknown(_ name: String, _ plugins: (any FormatOperatorSource)?) -> String {
+    let near = (entries.keys + (plugins?.names ?? [])).sorted().first { distance($0, name) <= 2 }
     return "there is no such operator" + (near.map { "; did you mean %\($0)%?" } ?? "")
   }
 

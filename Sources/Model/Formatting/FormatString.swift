@@ -125,6 +125,8 @@ public indirect enum FormatOperator: Hashable, Sendable {
   case metadata(MetadataSource, namespace: String, path: [String])
   /// Objects that filters store.
   case filterState(key: String, FilterStateFace)
+  /// A plugin's.
+  case plugin(FormatOperatorBinding)
 
   /// What only TLS, QUIC, tracing or a filter would know: never a value on plain connections.
   case absent(AbsentKind)

@@ -1,21 +1,29 @@
 // Format strings: what is read is compiled and written, as text and as JSON. A line of JSON holds no
 // bare control character and ends in one line feed, whatever the format and the request say; a
-// length is kept; what is refused says why.
+// length is kept; what is refused says why. The same with operators of plugins, whose arguments end
+// otherwise; what a plugin has is not asked for here.
 import Model
+import Synchronization
 
 @testable import DataPlane
 
 enum FormatFuzz {
   static func run(_ input: [UInt8]) {
     let text = String(decoding: input, as: UTF8.self)
+    run(text, input, nil)
+    run(text, input, FuzzOperators.shared)
+    FuzzOperators.shared.clear()
+  }
+
+  private static func run(_ text: String, _ input: [UInt8], _ plugins: (any FormatOperatorSource)?) {
     let elements: [FormatElement]
     do throws(FormatError) {
-      elements = try FormatParser.parse(text)
+      elements = try FormatParser.parse(text, plugins: plugins)
     } catch {
       expect(!error.message.isEmpty, "refused without a reason")
       return
     }
-    let again = try? FormatParser.parse(text)
+    let again = try? FormatParser.parse(text, plugins: plugins)
     expect(again == elements, "read in two ways")
     write(FormatString(.text(elements)), input, isJSON: false)
     let members: [FormatJSON.Member] = [
@@ -65,6 +73,31 @@ enum FormatFuzz {
         fatalError("fuzz: a bare control character in JSON")
       }
       expect(JSONText.isUTF8(line), "JSON that is no UTF-8")
+    }
+  }
+}
+
+/// The operator P: each argument gives one binding, so that what is read twice is the same.
+private final class FuzzOperators: FormatOperatorSource {
+  static let shared = FuzzOperators()
+  private let formatter = FilterBinding(
+    table: UnsafeRawPointer(bitPattern: 8).unsafelyUnwrapped, config: nil, handle: 1, filterName: "fuzz",
+    plugin: PluginVersion(id: "fuzz", version: "1", hash: "0", handle: 1), release: {})
+  private let made = Mutex<[String?: FormatOperatorBinding]>([:])
+
+  var names: [String] { ["P"] }
+  func has(_ name: String) -> Bool { name == "P" }
+  func configuration(of name: String) -> FilterBinding? { formatter }
+
+  func clear() { made.withLock { $0.removeAll() } }
+
+  func make(_ name: String, argument: String?) throws(FormatError) -> FormatOperatorBinding {
+    made.withLock { made in
+      if let known = made[argument] { return known }
+      let binding = FormatOperatorBinding(
+        name: name, kind: .text, use: nil, formatter: formatter, operators: [:], release: {})
+      made[argument] = binding
+      return binding
     }
   }
 }

@@ -7,18 +7,26 @@ import CMartletABI
 private func withSlot(
   _ handle: martlet_handle, _ body: (HTTPFilterSlot) -> martlet_status
 ) -> martlet_status {
-  guard let scope = HandleTable.scope(handle), scope.kind == .stream else { return MARTLET_E_GONE }
+  guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
+  guard scope.kind == .stream else { return noPlace(scope) }
   return body(unsafeDowncast(scope, to: HTTPFilterSlot.self))
 }
 
-/// The same for what cannot end the stream: nothing is retained.
+/// What has no place in a chain of HTTP filters: format operators may read and do nothing.
+@inline(never)
+private func noPlace(_ scope: FilterScope) -> martlet_status {
+  scope.kind == .format ? MARTLET_E_STATE : MARTLET_E_GONE
+}
+
+/// The same for what cannot end the stream: nothing is retained. `other` answers for what is no place.
 @inline(__always)
 private func withBorrowedSlot(
-  _ handle: martlet_handle, _ body: (HTTPFilterSlot) -> martlet_status
+  _ handle: martlet_handle, other: (FilterScope) -> martlet_status = noPlace,
+  _ body: (HTTPFilterSlot) -> martlet_status
 ) -> martlet_status {
   guard let scope = HandleTable.borrowed(handle) else { return MARTLET_E_GONE }
   return scope._withUnsafeGuaranteedRef { scope in
-    guard scope.kind == .stream else { return MARTLET_E_GONE }
+    guard scope.kind == .stream else { return other(scope) }
     return body(unsafeDowncast(scope, to: HTTPFilterSlot.self))
   }
 }
@@ -28,7 +36,7 @@ private func withBorrowedSlot(
 private func withHeaders(
   _ handle: martlet_handle, _ map: martlet_header_map, _ body: (FilterHeaders) -> martlet_status
 ) -> martlet_status {
-  withBorrowedSlot(handle) { slot in
+  withBorrowedSlot(handle, other: { $0.withFormatHeaders(map, body) }) { slot in
     let headers = slot.headers(map)
     return headers.status == MARTLET_OK ? body(headers) : headers.status
   }
@@ -40,7 +48,11 @@ private func withHeader(
   _ handle: martlet_handle, _ map: martlet_header_map, _ number: UInt32,
   _ body: (FilterHeaders, PluginRuntime.Header) -> martlet_status
 ) -> martlet_status {
-  withBorrowedSlot(handle) { slot in
+  let other = { (scope: FilterScope) -> martlet_status in
+    guard let header = scope.tables?.pointee.header(number) else { return MARTLET_E_ARGUMENT }
+    return scope.withFormatHeaders(map) { body($0, header) }
+  }
+  return withBorrowedSlot(handle, other: other) { slot in
     guard let header = slot.tables?.pointee.header(number) else { return MARTLET_E_ARGUMENT }
     let headers = slot.headers(map)
     return headers.status == MARTLET_OK ? body(headers, header) : headers.status
@@ -133,7 +145,7 @@ enum HostHTTPServices {
         },
         header_remove: { handle, map, name in withHeaders(handle, map) { $0.remove(view(name)) } },
         header_get_by_id: { handle, map, number, nth, out in
-          withBorrowedSlot(handle) { slot in
+          withBorrowedSlot(handle, other: { _ in getByNumber(handle, map, number, nth, out) }) { slot in
             if nth == 0, let header = slot.tables?.pointee.header(number), !header.isSpecial,
               let headers = slot.maps.pointee.readable(map)
             {
@@ -147,7 +159,7 @@ enum HostHTTPServices {
           }
         },
         header_set_by_id: { handle, map, number, value in
-          withBorrowedSlot(handle) { slot in
+          withBorrowedSlot(handle, other: { _ in setByNumber(handle, map, number, value) }) { slot in
             if let header = slot.tables?.pointee.header(number), !header.isSpecial,
               let headers = slot.maps.pointee.writable(map)
             {
