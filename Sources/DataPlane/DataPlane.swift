@@ -421,4 +421,7 @@ extension PluginTables {
     use(LogThreshold(logLevel))
     add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
   }
+
+  /// The worker's half of `martlet.host.rate_limit/1`.
+  public static var descriptors: HostDescriptors.Function { HostDescriptors.find }
 }

@@ -40,6 +40,7 @@ public final class PluginHost: @unchecked Sendable {
   let shared = SharedData()
   private let copies = PrivateCopies()
   private let core: UnsafePointer<martlet_host_core>
+  private let rateLimits: UnsafePointer<martlet_host_rate_limit>
   private let version: UnsafePointer<CChar>
 
   // On the control thread.
@@ -60,6 +61,7 @@ public final class PluginHost: @unchecked Sendable {
     self.options = options
     self.services = services
     core = HostCoreServices.make(services.core)
+    rateLimits = HostRateLimitRules.make(services.rateLimits)
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: version.utf8.count + 1)
     for (index, byte) in version.utf8CString.enumerated() { text[index] = byte }
     self.version = UnsafePointer(text)
@@ -72,6 +74,7 @@ public final class PluginHost: @unchecked Sendable {
     switch String(cString: id) {
     case "martlet.host.core/1": return UnsafeRawPointer(host.core)
     case "martlet.host.config/1": return UnsafeRawPointer(HostConfigServices.table)
+    case "martlet.host.rate_limit/1": return UnsafeRawPointer(host.rateLimits)
     case "martlet.host.shared_data/1": return UnsafeRawPointer(SharedData.table)
     case let other: return host.services.table(other)
     }

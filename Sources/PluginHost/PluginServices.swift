@@ -1,11 +1,13 @@
 // What the plugin host needs of the rest of the process: the tables that the data plane answers for, its
 // half of the core services, and the log.
 public import CMartletABI
+public import Model
 
 public struct PluginServices: Sendable {
   /// A table of the data plane by its id (`martlet.host.http/1`); nil: there is none.
   public var table: @Sendable (String) -> UnsafeRawPointer?
   public var core: WorkerCore
+  public var rateLimits: RateLimits
   /// One line for the log; levels are `MARTLET_LOG_...`.
   public var log: @Sendable (martlet_log_level, String) -> Void
 
@@ -34,11 +36,34 @@ public struct PluginServices: Sendable {
     }
   }
 
+  /// Rate limit rules that filters bring themselves.
+  public struct RateLimits: Sendable {
+    public typealias Descriptors =
+      @convention(c) (
+        martlet_handle, UnsafePointer<martlet_descriptor_query>?,
+        UnsafeMutablePointer<UnsafePointer<UnsafePointer<martlet_descriptor>?>?>?,
+        UnsafeMutablePointer<Int>?
+      ) -> martlet_status
+    /// Reads messages of `envoy.config.route.v3.RateLimit`, as JSON or in the wire format.
+    public var read: @Sendable (_ messages: [[UInt8]], _ isJSON: Bool) -> RateLimitOutcome
+    /// The worker's half of the services.
+    public var descriptors: Descriptors
+
+    public init(
+      read: @escaping @Sendable (_ messages: [[UInt8]], _ isJSON: Bool) -> RateLimitOutcome,
+      descriptors: @escaping Descriptors
+    ) {
+      self.read = read
+      self.descriptors = descriptors
+    }
+  }
+
   public init(
-    core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
+    core: WorkerCore, rateLimits: RateLimits, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
     log: @escaping @Sendable (martlet_log_level, String) -> Void
   ) {
     self.core = core
+    self.rateLimits = rateLimits
     self.table = table
     self.log = log
   }

@@ -133,7 +133,11 @@ public final class ProxyServer: Sendable {
     let core = PluginServices.WorkerCore(
       logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
       random: PluginTables.random, setTimer: PluginTables.setTimer, wake: PluginTables.wake)
-    let services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
+    let rateLimits = PluginServices.RateLimits(
+      read: { FilterRateLimits.read($0, isJSON: $1) }, descriptors: PluginTables.descriptors)
+    let services = PluginServices(
+      core: core, rateLimits: rateLimits, table: { PluginTables.table($0) }
+    ) { level, text in
       log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
     }
     return PluginHost(options: options.plugins, version: Version.text, services: services)
