@@ -39,6 +39,7 @@ let package = Package(
   products: [
     .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutationLibrary"]),
     .library(name: "martlet-fault", type: .dynamic, targets: ["FaultLibrary"]),
+    .library(name: "martlet-local-rate-limit", type: .dynamic, targets: ["LocalRateLimitLibrary"]),
   ],
   dependencies: [
     .package(name: "martlet", path: ".."),
@@ -61,11 +62,20 @@ let package = Package(
     .target(
       name: "FaultLibrary", dependencies: ["Fault", sdk], path: "Fault/Library",
       swiftSettings: strict, linkerSettings: plugin),
+    .target(
+      name: "LocalRateLimit", dependencies: ["EnvoyMatchers", sdk, protobuf],
+      path: "LocalRateLimit/Sources", swiftSettings: strict),
+    .target(
+      name: "LocalRateLimitLibrary", dependencies: ["LocalRateLimit", sdk],
+      path: "LocalRateLimit/Library", swiftSettings: strict, linkerSettings: plugin),
     .testTarget(
       name: "HeaderMutationTests", dependencies: ["HeaderMutation", "EnvoyMatchers", testHost, protobuf],
       path: "HeaderMutation/Tests", swiftSettings: strict),
     .testTarget(
       name: "FaultTests", dependencies: ["Fault", "EnvoyMatchers", testHost, protobuf], path: "Fault/Tests",
       swiftSettings: strict),
+    .testTarget(
+      name: "LocalRateLimitTests", dependencies: ["LocalRateLimit", "EnvoyMatchers", testHost, protobuf],
+      path: "LocalRateLimit/Tests", swiftSettings: strict),
   ]
 )
