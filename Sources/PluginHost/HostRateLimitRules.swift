@@ -17,7 +17,8 @@ enum HostRateLimitRules {
           guard let scope = HostConfigServices.scope(handle), let host = HostConfigServices.host else {
             return MARTLET_E_GONE
           }
-          guard encoding == MARTLET_JSON || encoding == MARTLET_PROTOBUF, count <= most,
+          guard encoding == MARTLET_JSON || encoding == MARTLET_PROTOBUF,
+            count <= HostRateLimitRules.most,
             count == 0 || messages != nil
           else { return MARTLET_E_ARGUMENT }
           let given = (0..<count).map { [UInt8](messages.unsafelyUnwrapped[$0]) }

@@ -51,11 +51,25 @@ struct AddedField: ~Copyable, Sendable {
     }
   }
 
+  /// Applies them all, 10 at most. As Envoy does it, all look at the fields as they were; what overwrites goes first.
   static func apply(
     _ all: borrowing FrozenList<AddedField>, to fields: HeaderMap, _ stream: borrowing HTTPStream
   ) {
     let span = all.span
-    for index in 0..<span.count { span[index].apply(to: fields, stream) }
+    var overwrites: UInt32 = 0
+    var adds: UInt32 = 0
+    for index in 0..<span.count {
+      switch span[index].action {
+      case .add: adds |= 1 << UInt32(index)
+      case .addIfAbsent: if !fields.contains(span[index].header) { adds |= 1 << UInt32(index) }
+      case .overwrite: overwrites |= 1 << UInt32(index)
+      case .overwriteIfExists: if fields.contains(span[index].header) { overwrites |= 1 << UInt32(index) }
+      }
+    }
+    for index in 0..<span.count where overwrites >> UInt32(index) & 1 == 1 {
+      span[index].apply(to: fields, stream)
+    }
+    for index in 0..<span.count where adds >> UInt32(index) & 1 == 1 { span[index].apply(to: fields, stream) }
   }
 
   private borrowing func apply(to fields: HeaderMap, _ stream: borrowing HTTPStream) {
@@ -65,10 +79,8 @@ struct AddedField: ~Copyable, Sendable {
   private borrowing func apply(_ value: BytesView, _ fields: HeaderMap) {
     if value.isEmpty, !keepsEmpty { return }
     switch action {
-    case .add: if joins { fields.append(name, value) } else { fields.add(name, value) }
-    case .addIfAbsent: if !fields.contains(header) { fields.add(name, value) }
-    case .overwrite: fields.set(header, value)
-    case .overwriteIfExists: if fields.contains(header) { fields.set(header, value) }
+    case .add, .addIfAbsent: if joins { fields.append(name, value) } else { fields.add(name, value) }
+    case .overwrite, .overwriteIfExists: fields.set(header, value)
     }
   }
 }

@@ -4,7 +4,8 @@
 //                                -> the common bucket, where none has matched or it counts always
 //
 // The first bucket that has too little stops the request; those before it have given their tokens. A bucket
-// in shadow mode stops nothing: it is noted, and the others are asked all the same.
+// in shadow mode stops nothing: the others are asked all the same, and where they let the request pass it is
+// noted.
 import MartletSDK
 
 struct Decision {
@@ -12,7 +13,7 @@ struct Decision {
   var bucket: BucketReference?
   var headers = LimitHeaders.unspecified
   var isAllowed = true
-  /// A bucket in shadow mode would have stopped it.
+  /// It is allowed, and a bucket in shadow mode would have stopped it.
   var isShadowed = false
 }
 
@@ -35,8 +36,7 @@ extension LimitShape {
         match.bucket.with { $0.giveBack(match.hits, now: now) }
       } else if !match.bucket.with({ $0.take(match.hits, now: now) }) {
         guard match.bucket.isShadow else {
-          return Decision(
-            bucket: match.bucket, headers: match.headers, isAllowed: false, isShadowed: decision.isShadowed)
+          return Decision(bucket: match.bucket, headers: match.headers, isAllowed: false)
         }
         decision.isShadowed = true
       }
@@ -48,11 +48,11 @@ extension LimitShape {
     }
     switch common {
     case .none: break
-    case .nothingPasses: return Decision(isAllowed: false, isShadowed: decision.isShadowed)
+    case .nothingPasses: return Decision(isAllowed: false)
     case .bucket:
       guard let common = state.common else { break }
       guard common.with({ $0.take(now: now) }) else {
-        return Decision(bucket: common, isAllowed: false, isShadowed: decision.isShadowed)
+        return Decision(bucket: common, isAllowed: false)
       }
       if decision.bucket == nil { decision.bucket = common }
     }

@@ -74,13 +74,15 @@ struct LocalRateLimitFilter: HTTPFilter, OnRequestHeaders, OnResponseHeaders {
     case .off: tellsLimits = false
     }
     if tellsLimits { bucket = decision.bucket }
-    if decision.isShadowed { stream.add(to: rules.counters.shadow) }
     if decision.isAllowed, !decision.isShadowed {
       stream.add(to: rules.counters.ok)
       return .continue
     }
     stream.add(to: rules.counters.limited)
-    if decision.isAllowed { return .continue }
+    if decision.isAllowed {
+      stream.add(to: rules.counters.shadow)
+      return .continue
+    }
     guard let enforced = rules.enforced, enforced.includes(stream) else {
       AddedField.apply(rules.requestFields, to: stream.requestHeaders, stream)
       return .continue

@@ -228,16 +228,9 @@ private struct DescriptorWriter {
 extension ByteView {
   fileprivate init(literal text: StaticString) { self.init(text.utf8Start, text.utf8CodeUnitCount) }
 
-  /// A decimal number, perhaps with a fraction or an exponent, and nothing else.
+  /// A number as C reads it, and nothing behind it.
   var number: Double? {
     guard count > 0, count < 64 else { return nil }
-    for index in 0..<count {
-      let byte = self[index]
-      let isPart =
-        byte &- 0x30 < 10 || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "+")
-        || byte == UInt8(ascii: "-") || byte | 0x20 == UInt8(ascii: "e")
-      if !isPart { return nil }
-    }
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text -> Double? in
       guard let start = text.baseAddress else { return nil }
       UnsafeMutableRawPointer(start).copyMemory(from: base, byteCount: count)
