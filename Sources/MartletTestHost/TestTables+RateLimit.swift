@@ -34,10 +34,13 @@ final class TestDescriptorMemory {
   private var descriptors: UnsafeMutablePointer<martlet_descriptor>?
   private var pointers: UnsafeMutablePointer<UnsafePointer<martlet_descriptor>?>?
 
-  func make(_ given: [TestDescriptor], _ texts: TestTexts) -> UnsafePointer<UnsafePointer<martlet_descriptor>?> {
+  func make(_ given: [TestDescriptor], _ texts: TestTexts) -> UnsafePointer<
+    UnsafePointer<martlet_descriptor>?
+  > {
     clear()
     let descriptors = UnsafeMutablePointer<martlet_descriptor>.allocate(capacity: given.count + 1)
-    let pointers = UnsafeMutablePointer<UnsafePointer<martlet_descriptor>?>.allocate(capacity: given.count + 1)
+    let pointers = UnsafeMutablePointer<UnsafePointer<martlet_descriptor>?>.allocate(
+      capacity: given.count + 1)
     for (index, one) in given.enumerated() {
       let list = UnsafeMutablePointer<martlet_descriptor_entry>.allocate(capacity: one.entries.count + 1)
       for (place, entry) in one.entries.enumerated() {

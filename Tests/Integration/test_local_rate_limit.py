@@ -157,6 +157,8 @@ def proxy(launch, upstream, logs):
     add("connection", limit(bucket(2), local_rate_limit_per_downstream_connection=True, **X))
     add("connection-descriptors", limit(bucket(9), local_rate_limit_per_downstream_connection=True, **X,
                                         descriptors=[descriptor([V], bucket(1)), descriptor([("generic_key", None)], bucket(1))]), [key(), key("z")])
+    each = {"local_rate_limit_per_downstream_connection": True}
+    add("connection-two", [http_filter(limit(bucket(4), **each)), {**http_filter(limit(bucket(100), **each)), "name": "second"}])
     add("no-hits", limit(bucket(9), descriptors=[descriptor([V], bucket(5))], rate_limits=[key(hits_addend={"number": 0})]))
     add("shadow", limit(bucket(1), descriptors=[descriptor([V], bucket(1), shadow_mode=True)], stat_prefix="shadow"), [key()])
     add("shadow-alone", limit(bucket(9), descriptors=[descriptor([V], bucket(1), shadow_mode=True)], stat_prefix="alone"), [key()])
@@ -291,6 +293,15 @@ def test_descriptors_of_each_connection(proxy):
     for _ in range(2):
         with Client(proxy.address("connection-descriptors")) as client:
             assert [told(client.request()) for _ in range(2)] == [(200, 1, 0, 1000), (429, 1, 0, 1000)]
+
+
+PER_CONNECTION = differs("two local rate limits per connection, of 4 and of 100 tokens: requests that pass", envoy=2, martlet=4,
+                         why="Each limit has a bucket of its own")
+
+
+def test_two_limits_of_each_connection(proxy, settle):
+    with Client(proxy.address("connection-two")) as client:
+        assert [client.request().status for _ in range(6)].count(200) == settle(PER_CONNECTION)
 
 
 def test_no_hits(proxy, settle):

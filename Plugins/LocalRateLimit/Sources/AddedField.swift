@@ -22,7 +22,8 @@ struct AddedField: ~Copyable, Sendable {
     _ option: Envoy_Config_Core_V3_HeaderValueOption, _ scope: inout ConfigurationScope, at path: String
   ) throws {
     let name = option.header.key.lowercased()
-    if name.hasPrefix(":") || name == "host" || FieldNames.framing.contains(name) || name == "content-length" {
+    if name.hasPrefix(":") || name == "host" || FieldNames.framing.contains(name) || name == "content-length"
+    {
       throw ConfigurationError("\(name) is not for filters to set", at: "\(path).header.key")
     }
     if option.hasAppend, option.appendAction != .appendIfExistsOrAdd {
@@ -51,7 +52,8 @@ struct AddedField: ~Copyable, Sendable {
     }
   }
 
-  /// Applies them all, 10 at most. As Envoy does it, all look at the fields as they were; what overwrites goes first.
+  /// Applies them all, 10 at most. As Envoy does it, all look at the fields as they were, and what
+  /// overwrites goes first.
   static func apply(
     _ all: borrowing FrozenList<AddedField>, to fields: HeaderMap, _ stream: borrowing HTTPStream
   ) {

@@ -71,7 +71,8 @@ final class LimitShape: Sendable {
   /// A bucket's size and rate.
   static func rate(_ message: BucketMessage, at path: String) throws -> FillRate {
     let interval = message.fillInterval
-    let milliseconds = UInt64(clamping: interval.seconds) * 1000 + UInt64(clamping: interval.nanos / 1_000_000)
+    let milliseconds =
+      UInt64(clamping: interval.seconds) * 1000 + UInt64(clamping: interval.nanos / 1_000_000)
     if message.maxTokens > 0, milliseconds < shortest {
       throw ConfigurationError("expected 50 milliseconds or more", at: "\(path).fill_interval")
     }

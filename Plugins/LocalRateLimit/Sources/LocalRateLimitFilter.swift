@@ -65,7 +65,8 @@ struct LocalRateLimitFilter: HTTPFilter, OnRequestHeaders, OnResponseHeaders {
     guard let enabled = rules.enabled, enabled.includes(stream) else { return .continue }
     stream.add(to: rules.counters.enabled)
     let now = stream.now
-    let decision = rules.isPerConnection
+    let decision =
+      rules.isPerConnection
       ? decide(stream, shared, rules, connectionState(stream, rules, now: now), now: now)
       : decide(stream, shared, rules, rules.state, now: now)
     switch decision.headers {

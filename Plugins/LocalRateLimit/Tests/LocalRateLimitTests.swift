@@ -102,7 +102,8 @@ struct LocalRateLimitTests {
     #expect(
       found.stream.reply
         == TestReply(
-          status: 429, headers: [], body: "local_rate_limited", details: "local_rate_limited", grpcStatus: -1))
+          status: 429, headers: [], body: "local_rate_limited", details: "local_rate_limited", grpcStatus: -1)
+    )
     #expect(found.stream.values("x-a", 2) == ["b"] && found.stream.responseFlags == ["RL"])
     #expect(found.stream.values("retry-after", 2) == [])
     configuration.destroy()
@@ -172,7 +173,9 @@ struct LocalRateLimitTests {
       $0.descriptors = [descriptor([("a", "")], bucket(2)), descriptor([("a", "x")], bucket(5))]
       $0.maxDynamicDescriptors = .init(2)
     }
-    func remaining(_ value: String) -> [String] { Array(ask(configuration, [one(("a", value))]).limit.prefix(2)) }
+    func remaining(_ value: String) -> [String] {
+      Array(ask(configuration, [one(("a", value))]).limit.prefix(2))
+    }
     #expect(remaining("x") == ["5", "4"])
     #expect(remaining("p") == ["2", "1"] && remaining("p") == ["2", "0"] && remaining("q") == ["2", "1"])
     #expect(remaining("p") == ["2", "0"])
@@ -372,7 +375,11 @@ struct LocalRateLimitTests {
   }
 
   @Test func closesConnections() throws {
-    let configuration = try connections { $0.runtimeEnabled = .with { $0.defaultValue = .init(true); $0.runtimeKey = "on" } }
+    let configuration = try connections {
+      $0.runtimeEnabled = .with {
+        $0.defaultValue = .init(true); $0.runtimeKey = "on"
+      }
+    }
     #expect((0..<3).map { _ in passes(configuration) } == [true, true, false])
     #expect(host.metric("local_rate_limit.tcp.rate_limited") == 1)
     host.runtime["on"] = 0

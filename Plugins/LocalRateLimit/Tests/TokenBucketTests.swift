@@ -19,10 +19,11 @@ struct TokenBucketTests {
     return count
   }
 
-  @Test(arguments: [
-    (1, 1, 50), (5, 3, 10_000), (17, 17, 1000), (1, 97, 51), (10_000, 1, 86_400_000), (60_000, 1000, 50),
-    (4_294_967_295, 4_294_967_295, 50), (4_294_967_295, 1, 315_576_000_000_000), (7, 4_294_967_291, 60_001),
-  ] as [(UInt64, UInt64, UInt64)])
+  @Test(
+    arguments: [
+      (1, 1, 50), (5, 3, 10_000), (17, 17, 1000), (1, 97, 51), (10_000, 1, 86_400_000), (60_000, 1000, 50),
+      (4_294_967_295, 4_294_967_295, 50), (4_294_967_295, 1, 315_576_000_000_000), (7, 4_294_967_291, 60_001),
+    ] as [(UInt64, UInt64, UInt64)])
   func isFullAtFirst(_ most: UInt64, _ perFill: UInt64, _ milliseconds: UInt64) {
     let bucket = bucket(most, perFill, milliseconds)
     #expect(bucket.remaining(now: start) == most)

@@ -46,7 +46,11 @@ public struct FilterRateLimits {
     for finding in diagnostics.sorted {
       let path = finding.path.isEmpty ? "[\(index)]" : "[\(index)].\(finding.path)"
       let problem = FilterProblem(path: path, message: finding.message)
-      if finding.severity == .error { outcome.errors.append(problem) } else { outcome.warnings.append(problem) }
+      if finding.severity == .error {
+        outcome.errors.append(problem)
+      } else {
+        outcome.warnings.append(problem)
+      }
     }
   }
 
