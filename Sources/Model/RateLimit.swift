@@ -13,9 +13,9 @@ public struct RateLimit: Hashable, Sendable {
   public var actions: [Action]
   /// Nil: the limit that the rate limit service has.
   public var limit: Limit?
-  /// Nil: the request counts as one.
+  /// Of a filter's own rules; nil, and with rules of routes: the request counts as one.
   public var hits: Hits?
-  /// It counts when the stream has ended, and not when the request comes.
+  /// Of a filter's own rules: it counts when the stream has ended, and not when the request comes.
   public var appliesAtEnd = false
   public var headers = Headers.unspecified
 

@@ -21,10 +21,7 @@ extension Conversion {
           "has no effect here, in Envoy neither: in a filter's own `rate_limits` it has",
           at: own.field("apply_on_stream_done"))
       }
-      var rule = rateLimit(message, at: own)
-      rule?.hits = nil
-      rule?.appliesAtEnd = false
-      return rule
+      return rateLimit(message, at: own)
     }
   }
 

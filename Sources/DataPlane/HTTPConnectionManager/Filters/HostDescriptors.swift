@@ -36,7 +36,7 @@ public enum HostDescriptors {
     var writer = DescriptorWriter(list: list, stream: stream, context: slot.context)
     guard query.rules == MARTLET_ROUTE_RATE_LIMITS else {
       guard let known = slot.plugin?.rateLimits, Int(query.rules) < known.count else { return false }
-      if let rules = known[Int(query.rules)] { writer.add(rules, stage: 0, atEnd: query.at_end) }
+      if let rules = known[Int(query.rules)] { writer.add(ofFilter: rules, atEnd: query.at_end) }
       return true
     }
     guard query.stage <= 10,
@@ -45,11 +45,11 @@ public enum HostDescriptors {
     // Those of routes all count at once.
     guard !query.at_end, let (action, host) = stream.rateLimitRoute else { return true }
     let stage = Int(query.stage)
-    if let rules = action.rateLimits { writer.add(rules, stage: stage, atEnd: false) }
+    if let rules = action.rateLimits { writer.add(ofRoute: rules, stage: stage) }
     let isIncluded =
       action.includesVirtualHostRateLimits || query.virtual_host == MARTLET_VIRTUAL_HOST_TOO
       || (query.virtual_host == MARTLET_VIRTUAL_HOST_OTHERWISE && action.rateLimits == nil)
-    if isIncluded, let rules = host.rateLimits { writer.add(rules, stage: stage, atEnd: false) }
+    if isIncluded, let rules = host.rateLimits { writer.add(ofRoute: rules, stage: stage) }
     return true
   }
 }
@@ -60,18 +60,23 @@ private struct DescriptorWriter {
   unowned(unsafe) let stream: HTTPStream
   unowned(unsafe) let context: WorkerContext
 
-  mutating func add(_ rules: RateLimitRules, stage: Int, atEnd: Bool) {
-    for rule in rules.rules where rule.stage == stage && rule.appliesAtEnd == atEnd { add(rule) }
+  mutating func add(ofFilter rules: RateLimitRules, atEnd: Bool) {
+    for rule in rules.rules where rule.appliesAtEnd == atEnd { add(rule, rule.hits) }
   }
 
-  private mutating func add(_ rule: RateLimitRules.Rule) {
+  /// They all count one, and at once.
+  mutating func add(ofRoute rules: RateLimitRules, stage: Int) {
+    for rule in rules.rules where rule.stage == stage { add(rule, nil) }
+  }
+
+  private mutating func add(_ rule: RateLimitRules.Rule, _ hits: RateLimitRules.Rule.Hits?) {
     for action in rule.actions where !add(action) && !action.isOptional {
       list.abandon()
       return
     }
     var flags: UInt32 = 0
     var count: UInt64 = 1
-    if let hits = rule.hits {
+    if let hits {
       guard let number = self.hits(hits) else {
         list.abandon()
         return
