@@ -40,6 +40,7 @@ let package = Package(
     .library(name: "martlet-header-mutation", type: .dynamic, targets: ["HeaderMutationLibrary"]),
     .library(name: "martlet-fault", type: .dynamic, targets: ["FaultLibrary"]),
     .library(name: "martlet-foreign-function", type: .dynamic, targets: ["ForeignFunctionLibrary"]),
+    .library(name: "martlet-local-rate-limit", type: .dynamic, targets: ["LocalRateLimitLibrary"]),
   ],
   dependencies: [
     .package(name: "martlet", path: ".."),
@@ -74,11 +75,20 @@ let package = Package(
     .testTarget(
       name: "ForeignFunctionTests", dependencies: ["ForeignFunction", "EnvoyMatchers", testHost, protobuf],
       path: "ForeignFunction/Tests", swiftSettings: strict),
+    .target(
+      name: "LocalRateLimit", dependencies: ["EnvoyMatchers", sdk, protobuf],
+      path: "LocalRateLimit/Sources", swiftSettings: strict),
+    .target(
+      name: "LocalRateLimitLibrary", dependencies: ["LocalRateLimit", sdk],
+      path: "LocalRateLimit/Library", swiftSettings: strict, linkerSettings: plugin),
     .testTarget(
       name: "HeaderMutationTests", dependencies: ["HeaderMutation", "EnvoyMatchers", testHost, protobuf],
       path: "HeaderMutation/Tests", swiftSettings: strict),
     .testTarget(
       name: "FaultTests", dependencies: ["Fault", "EnvoyMatchers", testHost, protobuf], path: "Fault/Tests",
       swiftSettings: strict),
+    .testTarget(
+      name: "LocalRateLimitTests", dependencies: ["LocalRateLimit", "EnvoyMatchers", testHost, protobuf],
+      path: "LocalRateLimit/Tests", swiftSettings: strict),
   ]
 )

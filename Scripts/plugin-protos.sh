@@ -9,16 +9,30 @@ if [ -z "${PROTOC_GEN_SWIFT:-}" ]; then
   PROTOC_GEN_SWIFT=$(swift build --show-bin-path)/protoc-gen-swift
   [ -x "$PROTOC_GEN_SWIFT" ] || PROTOC_GEN_SWIFT=${PROTOC_GEN_SWIFT}-tool
 fi
+# Messages of the core that a plugin uses as they are.
+borrowed() {
+  case $1 in
+    LocalRateLimit)
+      echo envoy/type/matcher/v3/address.proto envoy/type/metadata/v3/metadata.proto \
+        envoy/type/v3/http_status.proto xds/core/v3/cidr.proto
+      ;;
+  esac
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 list() { (cd "$1" && find . -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort); }
 shared=$(list Shared/Protos)
-{
+# modules PLUGIN: which of the files that it imports are another module's. A file that it has itself under
+# a name of the shared ones is its own.
+modules() {
   echo 'mapping { module_name: "EnvoyMatchers"'
-  for file in $shared; do echo "  proto_file_path: \"$file\""; done
+  for file in $shared; do
+    [ -e "$1/Protos/$file" ] && [ "$1" != Shared ] || echo "  proto_file_path: \"$file\""
+  done
   echo '}'
-} >"$work/modules"
+}
 
 # generate FOLDER VISIBILITY FILES...
 generate() {
@@ -27,6 +41,7 @@ generate() {
   shift 2
   rm -rf "$folder/Sources/Generated"
   mkdir -p "$folder/Sources/Generated"
+  modules "$folder" >"$work/modules"
   protoc -I "$folder/Protos" -I Shared/Protos -I ../Protos -I /usr/include \
     --plugin=protoc-gen-swift="$PROTOC_GEN_SWIFT" --swift_out="$folder/Sources/Generated" \
     --swift_opt="Visibility=$visibility,FileNaming=PathToUnderscores,UseAccessLevelOnImports=true" \
@@ -35,10 +50,10 @@ generate() {
 
 # shellcheck disable=SC2086  # the lists are meant to be split
 generate Shared Package $shared
-for plugin in HeaderMutation Fault ForeignFunction; do
+for plugin in HeaderMutation Fault ForeignFunction LocalRateLimit; do
   own=$(list $plugin/Protos)
-  # shellcheck disable=SC2086
-  generate $plugin Internal $own
+  # shellcheck disable=SC2046,SC2086
+  generate $plugin Internal $own $(borrowed $plugin)
   # The messages with all that they import, but for the descriptors of descriptors and our options.
   # shellcheck disable=SC2086
   protoc -I $plugin/Protos -I Shared/Protos -I ../Protos -I /usr/include \

@@ -454,4 +454,7 @@ extension PluginTables {
     add("martlet.host.http/1", UnsafeRawPointer(HostHTTPServices.table))
     FormatOperatorRuntime.make = { PluginFormatOperator.make($0) }
   }
+
+  /// The worker's half of `martlet.host.rate_limit/1`.
+  public static var descriptors: HostDescriptors.Function { HostDescriptors.find }
 }

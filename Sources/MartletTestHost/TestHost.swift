@@ -53,6 +53,9 @@ public final class TestHost {
   public var runtime: [String: UInt64] = [:]
   /// What comes before the names of relative metrics.
   public var statPrefix = "http.test."
+  /// Messages of rate limit rules that filters have brought, each list once.
+  public internal(set) var rateLimitRules: [[[UInt8]]] = []
+  let descriptorMemory = TestDescriptorMemory()
   /// Bytes that the plugin holds of the host's allocator.
   public internal(set) var allocations = 0
   let texts = TestTexts()

@@ -54,6 +54,12 @@ public final class TestStream {
   public internal(set) var metadata: [String: String] = [:]
   public internal(set) var responseFlags: [String] = []
   public internal(set) var filterState: [String: String] = [:]
+  /// The descriptors that the host's rules would make. `atEnd` of the query is not looked at.
+  public var descriptors: [TestDescriptor] = []
+  /// The last query for them.
+  public internal(set) var descriptorQuery: martlet_descriptor_query?
+  /// The connection that the stream has come by; streams of one share what is attached to it.
+  public var downstream = TestDownstream()
   /// Facts, by the C interface's number.
   public var attributes: [martlet_text_attribute: String] = [:]
   public var numbers: [martlet_number_attribute: UInt64] = [:]

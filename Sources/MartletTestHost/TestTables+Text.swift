@@ -107,6 +107,7 @@ extension TestTables {
       out!.pointee = TestHost.current.texts.keep(Array(text.utf8))
       return MARTLET_OK
     }
+    addAttachments(to: &info)
     return info
   }
 

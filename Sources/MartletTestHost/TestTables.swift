@@ -18,6 +18,7 @@ enum TestTables {
       case "martlet.host.stream_info/1": UnsafeRawPointer(streamInfoPointer)
       case "martlet.host.http/1": UnsafeRawPointer(httpPointer)
       case "martlet.host.network/1": UnsafeRawPointer(networkPointer)
+      case "martlet.host.rate_limit/1": UnsafeRawPointer(rateLimitPointer)
       default: nil
       }
     }
@@ -32,6 +33,7 @@ enum TestTables {
   nonisolated(unsafe) static let streamInfoPointer = one(streamInfo())
   nonisolated(unsafe) static let httpPointer = one(http())
   nonisolated(unsafe) static let networkPointer = one(network())
+  nonisolated(unsafe) static let rateLimitPointer = one(rateLimit())
 
   /// For the life of the process.
   private static func one<Value>(_ value: Value) -> UnsafePointer<Value> {

@@ -47,6 +47,7 @@ public struct VirtualHost: Hashable, Sendable {
   public var virtualClusters: [VirtualCluster] = []
   /// For routes that have none (nil: those of the route table).
   public var mirrors: [MirrorPolicy]?
+  public var rateLimits: [RateLimit] = []
   public var filters: RouteFilters = [:]
   public var metadata = Metadata()
 

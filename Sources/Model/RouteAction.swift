@@ -52,6 +52,10 @@ public struct RouteAction: Hashable, Sendable {
   public var priority = RoutingPriority.normal
   /// Nil: those of the virtual host.
   public var mirrors: [MirrorPolicy]?
+  /// What rate limit filters count by.
+  public var rateLimits: [RateLimit] = []
+  /// The virtual host's count as well, whatever the filter says.
+  public var includesVirtualHostRateLimits = false
   /// In the order in which they are mixed.
   public var hashPolicies: [HashPolicy] = []
   /// Nil: redirects of upstreams go to the client.

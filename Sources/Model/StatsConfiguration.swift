@@ -48,7 +48,8 @@ public struct StatsConfiguration: Hashable, Sendable {
   /// The default tags.
   public static let standardTags: Set<String> = [
     "envoy_cluster_name", "envoy_http_conn_manager_prefix", "envoy_listener_address",
-    "envoy_response_code", "envoy_response_code_class", "envoy_tcp_prefix", "envoy_worker_id",
+    "envoy_local_http_ratelimit_prefix", "envoy_local_network_ratelimit_prefix", "envoy_response_code",
+    "envoy_response_code_class", "envoy_tcp_prefix", "envoy_worker_id",
   ]
 
   public init() {}

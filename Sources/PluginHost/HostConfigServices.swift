@@ -7,13 +7,13 @@ enum HostConfigServices {
   /// The host of this process: C functions have no other way to it.
   nonisolated(unsafe) static var host: PluginHost?
 
-  private static func scope(_ handle: martlet_handle) -> ConfigScope? {
+  static func scope(_ handle: martlet_handle) -> ConfigScope? {
     guard let host, host.control.isCurrent else { return nil }
     return host.handles.config(handle)
   }
 
   /// Answers with a number, or with what stands in the way.
-  private static func number(_ found: Int?, _ out: UnsafeMutablePointer<UInt32>?) -> martlet_status {
+  static func number(_ found: Int?, _ out: UnsafeMutablePointer<UInt32>?) -> martlet_status {
     guard let found else { return MARTLET_E_LIMIT }
     out?.pointee = UInt32(found)
     return MARTLET_OK

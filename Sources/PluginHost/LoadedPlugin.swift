@@ -285,7 +285,8 @@ final class LoadedPlugin: @unchecked Sendable {
       kind: kind, name: String(cString: name), typeNames: Self.list(info.pointee.type_names),
       routeTypeNames: kind == .http ? Self.list(info.pointee.route_type_names) : [],
       descriptors: Array(info.pointee.descriptors),
-      isTerminal: kind == .network && info.pointee.flags & MARTLET_FILTER_TERMINAL != 0, plugin: version)
+      isTerminal: kind == .network && info.pointee.flags & MARTLET_FILTER_TERMINAL != 0,
+      isStateful: info.pointee.flags & MARTLET_FILTER_STATEFUL != 0, plugin: version)
   }
 
   /// No scope stands any more.

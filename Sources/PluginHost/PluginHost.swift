@@ -13,7 +13,6 @@ import CMartletABI
 import CMartletBlame
 import Glibc
 public import Model
-import Synchronization
 
 public struct PluginHostOptions: Sendable {
   /// Folders in the order in which they are searched for `*.so`.
@@ -41,9 +40,10 @@ public final class PluginHost: @unchecked Sendable {
   let shared = SharedData()
   let history: CrashHistory
   /// What was decided about versions that have crashed, by their hashes.
-  let crashed = Mutex<[String: PluginCrashReport]>([:])
+  let crashed = Locked<[String: PluginCrashReport]>([:])
   private let copies = PrivateCopies()
   private let core: UnsafePointer<martlet_host_core>
+  private let rateLimits: UnsafePointer<martlet_host_rate_limit>
   private let version: UnsafePointer<CChar>
 
   // On the control thread.
@@ -76,6 +76,7 @@ public final class PluginHost: @unchecked Sendable {
     self.history = history
     self.services = services
     core = HostCoreServices.make(services.core)
+    rateLimits = HostRateLimitRules.make(services.rateLimits)
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: version.utf8.count + 1)
     for (index, byte) in version.utf8CString.enumerated() { text[index] = byte }
     self.version = UnsafePointer(text)
@@ -94,6 +95,7 @@ public final class PluginHost: @unchecked Sendable {
     switch id {
     case "martlet.host.core/1": UnsafeRawPointer(core)
     case "martlet.host.config/1": UnsafeRawPointer(HostConfigServices.table)
+    case "martlet.host.rate_limit/1": UnsafeRawPointer(rateLimits)
     case "martlet.host.shared_data/1": UnsafeRawPointer(SharedData.table)
     default: services.table(id)
     }

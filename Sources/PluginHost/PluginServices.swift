@@ -7,6 +7,7 @@ public struct PluginServices: Sendable {
   /// A table of the data plane by its id (`martlet.host.http/1`); nil: there is none.
   public var table: @Sendable (String) -> UnsafeRawPointer?
   public var core: WorkerCore
+  public var rateLimits: RateLimits
   /// One line for the log; levels are `MARTLET_LOG_...`.
   public var log: @Sendable (martlet_log_level, String) -> Void
   /// Formats of a plugin that no config scope wants any more: the workers let go of them.
@@ -55,13 +56,36 @@ public struct PluginServices: Sendable {
   }
   public var instruments: Instruments?
 
+  /// Rate limit rules that filters bring themselves.
+  public struct RateLimits: Sendable {
+    public typealias Descriptors =
+      @convention(c) (
+        martlet_handle, UnsafePointer<martlet_descriptor_query>?,
+        UnsafeMutablePointer<UnsafePointer<UnsafePointer<martlet_descriptor>?>?>?,
+        UnsafeMutablePointer<Int>?
+      ) -> martlet_status
+    /// Reads messages of `envoy.config.route.v3.RateLimit`, as JSON or in the wire format.
+    public var read: @Sendable (_ messages: [[UInt8]], _ isJSON: Bool) -> RateLimitOutcome
+    /// The worker's half of the services.
+    public var descriptors: Descriptors
+
+    public init(
+      read: @escaping @Sendable (_ messages: [[UInt8]], _ isJSON: Bool) -> RateLimitOutcome,
+      descriptors: @escaping Descriptors
+    ) {
+      self.read = read
+      self.descriptors = descriptors
+    }
+  }
+
   public init(
-    core: WorkerCore, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
+    core: WorkerCore, rateLimits: RateLimits, table: @escaping @Sendable (String) -> UnsafeRawPointer?,
     forget: @escaping @Sendable (PluginVersion, [FormatNumber]) -> Void,
     log: @escaping @Sendable (martlet_log_level, String) -> Void
   ) {
     self.forget = forget
     self.core = core
+    self.rateLimits = rateLimits
     self.table = table
     self.log = log
   }

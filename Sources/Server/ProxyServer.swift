@@ -169,8 +169,11 @@ public final class ProxyServer: Sendable {
     let core = PluginServices.WorkerCore(
       logEnabled: PluginTables.logEnabled, log: PluginTables.log, now: PluginTables.now,
       random: PluginTables.random, setTimer: PluginTables.setTimer, wake: PluginTables.wake)
+    let rateLimits = PluginServices.RateLimits(
+      read: { FilterRateLimits.read($0, isJSON: $1) }, descriptors: PluginTables.descriptors)
     let services = PluginServices(
-      core: core, table: { PluginTables.table($0) }, forget: { PluginTables.forget($1, of: $0) }
+      core: core, rateLimits: rateLimits, table: { PluginTables.table($0) },
+      forget: { PluginTables.forget($1, of: $0) }
     ) { level, text in
       log.write(LogLevel(rawValue: Int(level)) ?? .error, .filter, text)
     }

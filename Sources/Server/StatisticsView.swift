@@ -52,6 +52,9 @@ final class StatisticsView: Sendable {
     if let (label, tag) = inner, uses(tag.name) {
       result = result.adding(tag, behind: label, inside: label != "route")
     }
+    if let (tag, part) = Self.limitPrefix(result.tagged), uses(tag.name) {
+      result = result.adding(tag, without: part)
+    }
     return withConfiguredTags(result)
   }
 
@@ -68,6 +71,21 @@ final class StatisticsView: Sendable {
     }
     for tag in fixedTags { result = result.adding(tag, without: "") }
     return result
+  }
+
+  /// Of a local rate limit's name the part that the operator has chosen, which Envoy makes a tag.
+  private static func limitPrefix(_ name: String) -> (tag: StatisticName.Tag, part: String)? {
+    let http = ".http_local_rate_limit."
+    if let range = name.firstRange(of: http) {
+      let prefix = String(name[..<range.lowerBound])
+      return (.init("envoy_local_http_ratelimit_prefix", prefix), prefix + ".")
+    }
+    let network = "local_rate_limit."
+    guard name.hasPrefix(network), let dot = name.lastIndex(of: ".") else { return nil }
+    let start = name.index(name.startIndex, offsetBy: network.count)
+    guard start < dot else { return nil }
+    let prefix = String(name[start..<dot])
+    return (.init("envoy_local_network_ratelimit_prefix", prefix), prefix + ".")
   }
 
   private func uses(_ tag: String) -> Bool { usesDefaultTags || standardTags.contains(tag) }

@@ -22,7 +22,7 @@ EFFECTS = {"terminal", "may-reenter", "no-alloc"}
 LIFETIMES = {f"borrowed({scope})" for scope in ("call", "callback", "stream", "config", "process", "next")} | {"copied"}
 OWNED = re.compile(r"owned->plugin, by (\w+)")
 # Structs that are passed by value and in arrays: they have no size because they never change.
-VALUES = {"martlet_bytes", "martlet_header"}
+VALUES = {"martlet_bytes", "martlet_header", "martlet_descriptor_entry"}
 INCLUDES = ["stdbool.h", "stddef.h", "stdint.h"]
 # Results that are no numbers of the header, by the type that the function returns.
 WORDS = {"void": {"nothing"}, "bool": {"true", "false"}, "uint64_t": {"nanoseconds", "bits"}}
@@ -83,9 +83,11 @@ def needs(function):
     """The parameters whose lifetimes must be said, and whether what the function gives back has one."""
     named, gives = set(), "*" in function.returns
     for kind, name in function.parameters:
-        if kind == "martlet_bytes" or (kind.startswith("const ") and kind.endswith("*") and kind != "const void*"):
+        if kind.endswith("**"):
+            gives = True
+        elif kind == "martlet_bytes" or (kind.startswith("const ") and kind.endswith("*") and kind != "const void*"):
             named.add(name)
-        elif kind in ("martlet_bytes*", "martlet_header*", "void**"):
+        elif kind in ("martlet_bytes*", "martlet_header*"):
             gives = True
     return named, gives
 

@@ -66,7 +66,7 @@ import Testing
       else { return [] }
       return occurrences(node, inner, path, store)
     }
-    let isOurs = schema.name.hasPrefix("envoy.") || schema.name.hasPrefix("martlet.")
+    let isOurs = ["envoy.", "martlet.", "xds."].contains { schema.name.hasPrefix($0) }
     return isOurs ? occurrences(node, schema, path, store) : []
   }
 

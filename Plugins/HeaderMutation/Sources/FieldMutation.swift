@@ -93,13 +93,13 @@ struct FieldMutation: ~Copyable, Sendable {
       if option.appendAction != .appendIfExistsOrAdd {
         throw ConfigurationError("`append` and `append_action` exclude each other", at: path)
       }
-      return option.append.value ? .add(joins: inOneLine.contains(name)) : .overwrite
+      return option.append.value ? .add(joins: FieldNames.inOneLine.contains(name)) : .overwrite
     }
     return switch option.appendAction {
     case .addIfAbsent: .addIfAbsent
     case .overwriteIfExistsOrAdd: .overwrite
     case .overwriteIfExists: .overwriteIfExists
-    case .appendIfExistsOrAdd, .UNRECOGNIZED: .add(joins: inOneLine.contains(name))
+    case .appendIfExistsOrAdd, .UNRECOGNIZED: .add(joins: FieldNames.inOneLine.contains(name))
     }
   }
 
@@ -108,27 +108,11 @@ struct FieldMutation: ~Copyable, Sendable {
     if name.hasPrefix(":") || name == "host" {
       throw ConfigurationError("headers that begin with ':' and host cannot be changed", at: path)
     }
-    if framing.contains(name) {
+    if FieldNames.framing.contains(name) {
       throw ConfigurationError("the proxy frames its messages itself: \(name) is its own", at: path)
     }
     if name.isEmpty { throw ConfigurationError("expected the name of a header", at: path) }
   }
-
-  /// Fields of one hop.
-  private static let framing: Set<String> = [
-    "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
-  ]
-
-  /// Fields that Envoy keeps in one line: what comes again is joined to what is there.
-  private static let inOneLine: Set<String> = [
-    "accept", "accept-encoding", "age", "authorization", "cache-control", "content-encoding",
-    "content-type", "date", "etag", "expect", "expires", "grpc-message", "grpc-status",
-    "grpc-timeout", "location", "origin", "referer", "server", "user-agent", "vary", "via",
-    "x-client-trace-id", "x-envoy-attempt-count", "x-envoy-decorator-operation",
-    "x-envoy-external-address", "x-envoy-original-path", "x-envoy-upstream-service-time",
-    "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
-    "x-forwarded-proto", "x-request-id",
-  ]
 
   borrowing func apply(to fields: HeaderMap, _ stream: borrowing HTTPStream) {
     if !condition.isEmpty, !condition.span[0].holds(stream) { return }

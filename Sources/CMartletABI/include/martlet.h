@@ -191,6 +191,10 @@ typedef struct martlet_filter_info {
 
 /* Network filters only: ends its chain, nothing stands behind it. */
 #define MARTLET_FILTER_TERMINAL 1u
+/* It keeps something in its config scopes that no other place of the configuration may share, such as
+ * a count: each place gets a scope of its own, where otherwise places with the same configuration may
+ * share one. A reload that changes nothing at a place leaves it its scope. */
+#define MARTLET_FILTER_STATEFUL 2u
 
 /* A kind of metric. */
 typedef int32_t martlet_metric_kind;
@@ -429,6 +433,16 @@ typedef int32_t martlet_number_attribute;
 #define MARTLET_RESPONSE_BYTES 19  /* of the body, sent */
 #define MARTLET_ATTEMPTS 20        /* how often the request was sent upstream */
 
+/* An object of the plugin's that lives as long as a connection. */
+typedef struct martlet_attachment {
+  uint32_t size;
+  void *object;
+
+  /* Once, when the connection has ended. */
+  /* [worker] -> nothing */
+  void (*destroy)(void *object);
+} martlet_attachment;
+
 /* martlet.host.stream_info/1: what is known of a stream or connection, and what filters leave there
  * for each other. Metadata are values by namespace and key, as Envoy's dynamic metadata: access logs,
  * formats and routes see them (%DYNAMIC_METADATA(namespace:key)%). */
@@ -479,6 +493,19 @@ typedef struct martlet_host_stream_info {
   /* [worker] key: borrowed(call) out: borrowed(stream) -> MARTLET_OK | MARTLET_E_GONE |
    * MARTLET_E_NOT_FOUND */
   martlet_status (*filter_state)(martlet_handle handle, martlet_bytes key, martlet_bytes *out);
+
+  /* What the filter has attached to the downstream connection under this key, which is any address of
+   * the plugin's own. This function and the next: MARTLET_HAS. */
+  /* [worker] [no-alloc] out: borrowed(stream) -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_NOT_FOUND */
+  martlet_status (*attached)(martlet_handle handle, const void *key, void **out);
+
+  /* Attaches an object to the downstream connection, for all streams that it has. It is destroyed on
+   * this worker when the connection has ended and they with it; the filter's configuration stands until
+   * then. At most 64 of a connection. */
+  /* [worker] attachment: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT |
+   * MARTLET_E_CONFLICT | MARTLET_E_LIMIT */
+  martlet_status (*attach)(martlet_handle handle, const void *key,
+                           const martlet_attachment *attachment);
 } martlet_host_stream_info;
 
 /* What a hook wants of the chain. */
@@ -827,6 +854,82 @@ typedef struct martlet_host_http {
   /* [worker] cluster: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_NOT_FOUND | MARTLET_E_STATE */
   martlet_status (*set_cluster)(martlet_handle stream, martlet_bytes cluster);
 } martlet_host_http;
+
+/* ---------------------------------------------------------------- rate limits */
+
+/* One entry of a descriptor. */
+typedef struct martlet_descriptor_entry {
+  martlet_bytes key;
+  martlet_bytes value;
+} martlet_descriptor_entry;
+
+/* What a descriptor is, beside its entries. */
+#define MARTLET_DESCRIPTOR_HITS 1u         /* `hits` is given; otherwise the request counts as one */
+#define MARTLET_DESCRIPTOR_GIVES_BACK 2u   /* the hits are given back and not taken */
+#define MARTLET_DESCRIPTOR_LIMIT 4u        /* `limit_requests` and `limit_unit` are given */
+#define MARTLET_DESCRIPTOR_DISABLE_KEY 8u  /* its rule has a `disable_key`: it is for global limits */
+#define MARTLET_DESCRIPTOR_DISABLED 16u    /* and the runtime value of that key turns it off now */
+#define MARTLET_DESCRIPTOR_HEADERS_OFF 32u /* the answer tells nothing of its limit */
+#define MARTLET_DESCRIPTOR_HEADERS_ON 64u  /* the answer tells of its limit, whatever the filter says */
+
+/* What a request is counted by: keys and values that one rule has found in it. */
+typedef struct martlet_descriptor {
+  uint32_t size;
+  /* MARTLET_DESCRIPTOR_... */
+  uint32_t flags;
+  const martlet_descriptor_entry *entries;
+  size_t entry_count;
+  /* At most 1,000,000,000. */
+  uint64_t hits;
+  /* Another limit than the one that is kept for the descriptor: so many requests a unit, which is a
+   * number of envoy.type.v3.RateLimitUnit. */
+  uint32_t limit_requests;
+  uint32_t limit_unit;
+} martlet_descriptor;
+
+/* The rules of the stream's route and virtual host, in place of the number of a filter's own. */
+#define MARTLET_ROUTE_RATE_LIMITS 0xffffffffu
+
+/* When the rules of the virtual host count. Those of a route with `include_vh_rate_limits` count in
+ * any case. */
+typedef int32_t martlet_virtual_host_rules;
+#define MARTLET_VIRTUAL_HOST_OTHERWISE 0 /* where the route has none */
+#define MARTLET_VIRTUAL_HOST_TOO 1
+#define MARTLET_VIRTUAL_HOST_NOT 2
+
+/* Which descriptors are wanted. */
+typedef struct martlet_descriptor_query {
+  uint32_t size;
+  /* The number of a filter's own rules, or MARTLET_ROUTE_RATE_LIMITS. */
+  uint32_t rules;
+  /* Of a route's rules those of this stage, 0 to 10. A filter's own have none. */
+  uint32_t stage;
+  martlet_virtual_host_rules virtual_host;
+  /* Of a filter's own rules those that count when the stream has ended, or those that do at once. */
+  bool at_end;
+} martlet_descriptor_query;
+
+/* martlet.host.rate_limit/1: what rate limit filters, local or global, count requests by. The rules are
+ * envoy.config.route.v3.RateLimit; those of routes and virtual hosts are the host's, a filter brings
+ * its own. */
+typedef struct martlet_host_rate_limit {
+  uint32_t size;
+
+  /* A number for a list of a filter's own rules. Each of `messages` is one
+   * envoy.config.route.v3.RateLimit, all in the same encoding; `path` is that of the list:
+   * "rate_limits". What is wrong with them is reported by the host. */
+  /* [control] path: copied messages: copied -> MARTLET_OK | MARTLET_E_GONE | MARTLET_E_ARGUMENT |
+   * MARTLET_E_LIMIT */
+  martlet_status (*rules)(martlet_handle config, martlet_bytes path, martlet_encoding encoding,
+                          const martlet_bytes *messages, size_t count, uint32_t *out);
+
+  /* The descriptors of an HTTP stream, in the order of their rules, the route's before the virtual
+   * host's. They are good until the host's callback returns or this function is called again. */
+  /* [worker] query: borrowed(call) out: borrowed(callback) -> MARTLET_OK | MARTLET_E_GONE |
+   * MARTLET_E_ARGUMENT */
+  martlet_status (*descriptors)(martlet_handle stream, const martlet_descriptor_query *query,
+                                const martlet_descriptor *const **out, size_t *count);
+} martlet_host_rate_limit;
 
 /* An HTTP filter. `create` and `destroy` are required, and route_config_create where its info names
  * types for routes; every other function may be NULL. `config` is what config_create has given, or

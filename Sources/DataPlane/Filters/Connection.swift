@@ -96,6 +96,8 @@ final class Connection: DescribedConnection {
   /// For the last line of an access log.
   private var lastRoundTrip: UInt64?
   private var reset = ConnectionReset.nobody
+  /// What filters have attached (nil: nothing); it goes when nothing holds the connection any more.
+  var attachments: ConnectionAttachments?
   /// In the worker's slab, while open.
   var handle = Handle.none
   /// The reactor's time when it was accepted.

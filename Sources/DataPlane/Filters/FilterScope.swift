@@ -47,6 +47,10 @@ class FilterScope {
   func note(_ flag: ResponseFlags) -> Bool { false }
   /// False: there is nothing to write a format of.
   func withFormatContext(_ body: (inout FormatContext) -> Void) -> Bool { false }
+  /// Nil: it has ended.
+  var downstream: Connection? { nil }
+  /// The filter in the configuration. Nil: one of the proxy's own.
+  var filterBinding: FilterBinding? { nil }
   /// A copy that lasts as long as the stream or connection.
   func keep(_ view: ByteView) -> ByteView { view }
 

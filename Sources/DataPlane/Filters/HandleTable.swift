@@ -8,6 +8,8 @@ final class HandleTable {
   let connections: Slab<Connection>
   /// Filters on this worker, and their places in the chains of streams and connections.
   let filters: Slab<FilterScope>
+  /// Of the request that a rate limit filter asks for.
+  let descriptors = DescriptorList()
   /// Nil until the worker has one.
   var context: WorkerContext?
   private let known = KnownOnWorker()

@@ -246,6 +246,23 @@ enum HostStreamInfoServices {
             if node >= 0 { return answer(scope, tree, node, out) }
           }
           return MARTLET_E_NOT_FOUND
+        },
+        attached: { handle, key, out in
+          guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
+          guard let binding = scope.filterBinding,
+            let found = scope.downstream?.attachments?.find(key, binding)
+          else { return MARTLET_E_NOT_FOUND }
+          out?.pointee = found
+          return MARTLET_OK
+        },
+        attach: { handle, key, given in
+          guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }
+          guard let given, Int(given.pointee.size) >= MemoryLayout<martlet_attachment>.size,
+            let binding = scope.filterBinding, let connection = scope.downstream
+          else { return MARTLET_E_ARGUMENT }
+          let attachments = connection.attachments ?? ConnectionAttachments()
+          connection.attachments = attachments
+          return attachments.add(key, given.pointee, binding)
         }))
     return UnsafePointer(table)
   }()

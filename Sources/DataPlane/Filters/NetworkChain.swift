@@ -121,6 +121,8 @@ final class NetworkFilterSlot: FilterScope {
   override func number(_ attribute: martlet_number_attribute) -> UInt64? {
     FilterScope.number(attribute, of: connection, context)
   }
+  override var downstream: Connection? { connection }
+  override var filterBinding: FilterBinding? { factory.scope?.binding }
   override var storedView: StoredView { StoredView(connection: connection.stored) }
   override func storedForWriting() -> StoredData? {
     if let stored = connection.stored { return stored }

@@ -37,6 +37,8 @@ final class PluginRuntime {
   private(set) var expressions: [RegularExpression?] = []
   private(set) var runtimeSlots: [RuntimeSlot] = []
   private(set) var formatNeeds: FormatNeeds = []
+  /// Lists of rate limit rules that filters brought themselves.
+  private(set) var rateLimits: [RateLimitRules?] = []
   private var metrics: [PluginMetric] = []
   private var histograms: [PagedCounts?] = []
   /// Counters and gauges that are members of families, from `seriesBase` on.
@@ -106,6 +108,11 @@ final class PluginRuntime {
     }
     for key in all.runtimeKeys.values[runtimeSlots.count...] {
       runtimeSlots.append(context.runtime.slot(key))
+    }
+    for rules in all.rateLimits.values[rateLimits.count...] {
+      let compiled = RateLimitRules(rules, context)
+      rateLimits.append(compiled)
+      if let compiled { formatNeeds.formUnion(compiled.formatNeeds) }
     }
     if all.metrics.values.count > metrics.count {
       grow(&tables.pointee.words, metrics.count, to: all.metrics.values.count)

@@ -454,6 +454,23 @@ final class HTTPStream {
     return action.target.find(request, manager.context.clusterDirectory)
   }
 
+  /// The rate limit rules of the route and of its virtual host; nil where there is no route that
+  /// forwards.
+  var rateLimitRoute: (action: RouteActionRuntime, host: VirtualHostRuntime)? {
+    guard let foundRoute, let foundHost, case .cluster(let action) = foundRoute.action else { return nil }
+    return (action, foundHost)
+  }
+
+  /// The cluster that the request will go to. Of weighted clusters one is drawn now.
+  func destinationCluster() -> ClusterRuntime? {
+    guard clusterOverride == nil, info.cluster == nil, let foundRoute,
+      case .cluster(let action) = foundRoute.action, let weights = action.weights
+    else { return clusterOfRoute }
+    let entry = chosenEntry ?? router.draw(weights, action)
+    chosenEntry = entry
+    return entry.target.find(request, manager.context.clusterDirectory)
+  }
+
   /// The answer is the proxy's own.
   private(set) var isLocalReply = false
 

@@ -46,7 +46,7 @@ final class RouteConditions {
 }
 
 final class QueryParameterMatcherRuntime {
-  private let name: [UInt8]
+  let name: [UInt8]
   /// For a matcher without text: whether the parameter must be there.
   private let mustBePresent: Bool
   private let text: TextMatcher?
@@ -59,8 +59,10 @@ final class QueryParameterMatcherRuntime {
     }
   }
 
-  func matches(_ lookup: RouteLookup) -> Bool {
-    let value = lookup.queryParameter(name)
+  func matches(_ lookup: RouteLookup) -> Bool { matches(lookup.queryParameter(name)) }
+
+  /// `value`: of the first parameter of that name; nil: there is none.
+  func matches(_ value: ByteView?) -> Bool {
     guard let text else { return (value != nil) == mustBePresent }
     return value.map { text.matches($0) } ?? false
   }

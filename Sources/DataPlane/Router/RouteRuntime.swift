@@ -95,6 +95,9 @@ final class RouteActionRuntime {
   let hashPolicies: HashPolicies?
   let internalRedirect: InternalRedirection?
   let mirrors: [MirrorRuntime]
+  /// Nil: there are none.
+  let rateLimits: RateLimitRules?
+  let includesVirtualHostRateLimits: Bool
   /// Nanoseconds; 0: none.
   let timeout: UInt64
   /// `.some(0)`: none; nil: the connection manager's.
@@ -126,6 +129,8 @@ final class RouteActionRuntime {
     hostRewriter = model.hostRewrite.map {
       HostRewriter($0, appendsForwardedHost: model.appendsForwardedHost, names: context.names)
     }
+    rateLimits = RateLimitRules(model.rateLimits, context)
+    includesVirtualHostRateLimits = model.includesVirtualHostRateLimits
     timeout = model.timeout?.clampedNanoseconds ?? 0
     retryPolicy = model.retryPolicy.map { RetryPolicyRuntime(model: $0, names: context.names) }
     switch model.idleTimeout {

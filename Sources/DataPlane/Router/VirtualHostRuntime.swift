@@ -16,6 +16,8 @@ final class VirtualHostRuntime {
   private let internalHeader: HeaderID
   let nameText: OwnedText
   let metadata: MetadataTree?
+  /// Nil: there are none.
+  let rateLimits: RateLimitRules?
   /// Nil: none are configured.
   let virtualClusters: VirtualClusters?
   /// A route wants to see what filters have stored.
@@ -51,6 +53,7 @@ final class VirtualHostRuntime {
     internalHeader = context.names.intern(Array("x-envoy-internal".utf8)) ?? .unknown
     self.context = context
     ignoresPathParameters = ignorePathParameters
+    rateLimits = RateLimitRules(model.rateLimits, context)
     virtualClusters = VirtualClusters(model, context: context)
     let mirrors = model.mirrors ?? table.mirrors
     owned = model.routes.map {

@@ -72,22 +72,22 @@ extension Conversion {
 
   func prefixes(_ ranges: [Envoy_Config_Core_V3_CidrRange], at place: Place) -> [AddressPrefix] {
     ranges.enumerated().compactMap { index, range in
-      let rangePlace = place.element(index)
-      guard let address = IPAddress(range.addressPrefix) else {
-        error(
-          "expected an IPv4 or IPv6 address, found \"\(range.addressPrefix)\"",
-          at: rangePlace.field("address_prefix"))
-        return nil
-      }
-      let length = Int(range.prefixLen.value)
-      guard length <= address.bitWidth else {
-        error(
-          "expected a number from 0 to \(address.bitWidth), found \(length)",
-          at: rangePlace.field("prefix_len"))
-        return nil
-      }
-      return AddressPrefix(address: address, length: length)
+      prefix(range.addressPrefix, length: range.prefixLen.value, at: place.element(index))
     }
+  }
+
+  /// Nil with a finding where it is wrong.
+  func prefix(_ text: String, length: UInt32, at place: Place) -> AddressPrefix? {
+    guard let address = IPAddress(text) else {
+      error("expected an IPv4 or IPv6 address, found \"\(text)\"", at: place.field("address_prefix"))
+      return nil
+    }
+    guard length <= UInt32(address.bitWidth) else {
+      error(
+        "expected a number from 0 to \(address.bitWidth), found \(length)", at: place.field("prefix_len"))
+      return nil
+    }
+    return AddressPrefix(address: address, length: Int(length))
   }
 
   func socketOptions(_ options: [Envoy_Config_Core_V3_SocketOption], at place: Place)

@@ -69,6 +69,7 @@ extension Conversion {
     host.metadata = metadata(message.metadata, at: place.field("metadata"))
     host.filters = routeFilters(
       message.typedPerFilterConfig, at: place.field("typed_per_filter_config"))
+    host.rateLimits = rateLimits(message.rateLimits, at: place.field("rate_limits"))
     host.requireTLS =
       switch message.requireTls {
       case .externalOnly: .externalOnly

@@ -35,6 +35,8 @@ extension Conversion {
       action.idleTimeout = .some(timeout(message.idleTimeout, isSet: true))
     }
     action.priority = priority(message.priority)
+    action.rateLimits = rateLimits(message.rateLimits, at: place.field("rate_limits"))
+    action.includesVirtualHostRateLimits = message.includeVhRateLimits.value
     action.upgrades = upgrades(
       message.upgradeConfigs.map { ($0.upgradeType, $0.hasEnabled ? $0.enabled.value : true) },
       at: place.field("upgrade_configs"))

@@ -94,7 +94,7 @@ extension Conversion {
     return matcher
   }
 
-  private func queryParameterMatcher(
+  func queryParameterMatcher(
     _ message: Envoy_Config_Route_V3_QueryParameterMatcher, at place: Place
   ) -> QueryParameterMatcher? {
     let kind: QueryParameterMatcher.Kind

@@ -41,6 +41,8 @@ final class Conversion {
   /// and its `stat_prefix`.
   var chain: [String: String] = [:]
   var managerPrefix = ""
+  /// How often each configuration of a stateful filter has been met.
+  var statefulRequests: [FilterRequest: Int] = [:]
 
   init(diagnostics: Diagnostics, readsFiles: Bool, plugins: PluginSchemas? = nil) {
     self.plugins = plugins

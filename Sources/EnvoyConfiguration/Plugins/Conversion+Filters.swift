@@ -44,12 +44,15 @@ extension Conversion {
     guard let found = PluginAny(any), let plugins, found.encoding != "missing" else { return nil }
     // What was refused above need not be refused again by the plugin.
     if diagnostics.hasErrors, place.isDoubtful { return nil }
-    let outcome = plugins.catalog.make(
-      FilterRequest(
-        kind: kind, filter: found.filter.isEmpty ? filter ?? "" : found.filter, name: name,
-        typeName: found.typeName, encoding: found.encoding == "json" ? .json : .protobuf,
-        bytes: Array(any.value), isForRoute: isForRoute, managerPrefix: managerPrefix, node: node),
-      operators: operators)
+    var request = FilterRequest(
+      kind: kind, filter: found.filter.isEmpty ? filter ?? "" : found.filter, name: name,
+      typeName: found.typeName, encoding: found.encoding == "json" ? .json : .protobuf,
+      bytes: Array(any.value), isForRoute: isForRoute, managerPrefix: managerPrefix, node: node)
+    if plugins.isStateful(request.filter, kind: kind) {
+      statefulRequests[request, default: 0] += 1
+      request.occurrence = statefulRequests[request, default: 1] - 1
+    }
+    let outcome = plugins.catalog.make(request, operators: operators)
     for problem in outcome.warnings { warning(problem.message, at: place.following(problem.path)) }
     for problem in outcome.errors { diagnostics.error(problem.message, at: place.following(problem.path)) }
     return outcome.binding

@@ -44,6 +44,11 @@ final class PluginSchemas {
     filters.first { $0.kind == kind && $0.name == name }
   }
 
+  /// Its places may not share what they keep.
+  func isStateful(_ name: String, kind: FilterKind) -> Bool {
+    filter(name: name, kind: kind)?.isStateful ?? false
+  }
+
   func typeNames(in category: String) -> [String] {
     guard let (kind, isForRoute) = Self.categories[category] else { return [] }
     return filters.filter { $0.kind == kind }.flatMap { isForRoute ? $0.routeTypeNames : $0.typeNames }

@@ -62,6 +62,10 @@ public protocol HTTPFilter: SendableMetatype {
   /// The messages of its configurations; `.none` for JSON.
   static var descriptors: Descriptors { get }
 
+  /// Whether its settings keep something that changes, such as a count: then no two places of the
+  /// configuration share settings, and a reload that changes nothing at a place leaves it its own.
+  static var isStateful: Bool { get }
+
   /// A request begins. Its headers can be read; an answer or a reset is not possible yet.
   init(_ stream: inout HTTPStream, _ shared: Shared)
 
@@ -88,6 +92,7 @@ public protocol HTTPFilter: SendableMetatype {
 }
 
 extension HTTPFilter {
+  public static var isStateful: Bool { false }
   public static var descriptors: Descriptors { .none }
 
   @inlinable public static var _requestHeaders: HTTPDispatch.Head? { nil }

@@ -114,12 +114,17 @@ extension WorkerBoundScope where Self: ~Copyable & ~Escapable {
 
 /// The texts as an array of the host's bytes, valid inside `body`.
 func withBorrowedBytes<Result>(_ texts: [String], _ body: ([martlet_bytes]) -> Result) -> Result {
-  let all = texts.flatMap { Array($0.utf8) }
+  withBorrowedBytes(texts.map { Array($0.utf8) }, body)
+}
+
+/// The same with bytes.
+func withBorrowedBytes<Result>(_ texts: [[UInt8]], _ body: ([martlet_bytes]) -> Result) -> Result {
+  let all = texts.flatMap { $0 }
   return all.withUnsafeBufferPointer { all in
     var start = 0
     return body(
       texts.map { text in
-        let size = text.utf8.count
+        let size = text.count
         defer { start += size }
         return martlet_bytes(data: all.baseAddress.map { $0 + start }, size: size)
       })

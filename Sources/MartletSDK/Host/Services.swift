@@ -13,6 +13,7 @@ public struct HostServices {
   @usableFromInline var sharedData: martlet_host_shared_data
   @usableFromInline var http: martlet_host_http
   @usableFromInline var network: martlet_host_network
+  @usableFromInline var rateLimit: martlet_host_rate_limit
 
   /// Nil where the host lacks what every filter needs.
   static func find(_ host: UnsafePointer<martlet_host>) -> UnsafePointer<HostServices>? {
@@ -30,7 +31,8 @@ public struct HostServices {
         streamInfo: info,
         sharedData: table("martlet.host.shared_data/1", of: host) ?? martlet_host_shared_data(),
         http: table("martlet.host.http/1", of: host) ?? martlet_host_http(),
-        network: table("martlet.host.network/1", of: host) ?? martlet_host_network()))
+        network: table("martlet.host.network/1", of: host) ?? martlet_host_network(),
+        rateLimit: table("martlet.host.rate_limit/1", of: host) ?? martlet_host_rate_limit()))
     return UnsafePointer(services)
   }
 

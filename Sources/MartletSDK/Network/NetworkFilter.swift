@@ -23,6 +23,8 @@ public protocol NetworkFilter: SendableMetatype {
   static var descriptors: Descriptors { get }
   /// Whether it ends its chain: nothing stands behind it.
   static var isTerminal: Bool { get }
+  /// As `HTTPFilter.isStateful`.
+  static var isStateful: Bool { get }
 
   init(_ connection: inout NetworkConnection, _ shared: Shared)
 
@@ -43,6 +45,7 @@ public protocol NetworkFilter: SendableMetatype {
 extension NetworkFilter {
   public static var descriptors: Descriptors { .none }
   public static var isTerminal: Bool { false }
+  public static var isStateful: Bool { false }
 
   @inlinable public static var _newConnection: NetworkDispatch.Plain? { nil }
   @inlinable public static var _data: NetworkDispatch.Data? { nil }

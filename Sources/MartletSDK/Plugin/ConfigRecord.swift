@@ -12,6 +12,8 @@ public struct FilterScopes: Sendable {
   let typeNames: [String]
   let routeTypeNames: [String]
   let descriptors: Descriptors
+  /// No two places of the configuration share settings.
+  let isStateful: Bool
   let routeSettings: ObjectIdentifier
   let makeConfig: MakeConfig
   let makeRouteConfig: MakeConfig
@@ -23,18 +25,18 @@ public struct FilterScopes: Sendable {
   /// Hooks are handed the settings.
   @usableFromInline
   init<Settings: FilterSettings, Route: FilterSettings>(
-    name: String, descriptors: Descriptors, _ settings: Settings.Type, route: Route.Type
+    name: String, descriptors: Descriptors, isStateful: Bool, _ settings: Settings.Type, route: Route.Type
   ) {
-    self.init(name, descriptors, settings, route, nil, { _, _, _ in }, { _, _, _ in })
+    self.init(name, descriptors, isStateful, settings, route, nil, { _, _, _ in }, { _, _, _ in })
   }
 
   /// Hooks are handed an object of the worker.
   @usableFromInline
   init<Worker: FilterWorker, Route: FilterSettings>(
-    name: String, descriptors: Descriptors, worker: Worker.Type, route: Route.Type
+    name: String, descriptors: Descriptors, isStateful: Bool, worker: Worker.Type, route: Route.Type
   ) {
     self.init(
-      name, descriptors, Worker.Settings.self, route,
+      name, descriptors, isStateful, Worker.Settings.self, route,
       { settings, scope in
         Worker(&scope, unsafeDowncast(settings as AnyObject, to: Worker.Settings.self))
       },
@@ -47,13 +49,15 @@ public struct FilterScopes: Sendable {
   }
 
   private init<Settings: FilterSettings, Route: FilterSettings>(
-    _ name: String, _ descriptors: Descriptors, _ settings: Settings.Type, _ route: Route.Type,
+    _ name: String, _ descriptors: Descriptors, _ isStateful: Bool, _ settings: Settings.Type,
+    _ route: Route.Type,
     _ makeWorker: MakeWorker?,
     _ onWorkerTimer: @escaping @Sendable (AnyObject, inout WorkerScope, Int) -> Void,
     _ onWorkerWake: @escaping @Sendable (AnyObject, inout WorkerScope, UInt64) -> Void
   ) {
     self.name = name
     self.descriptors = descriptors
+    self.isStateful = isStateful
     typeNames = Settings.Message.typeNames
     routeTypeNames = Route.Message.typeNames
     routeSettings = ObjectIdentifier(route)

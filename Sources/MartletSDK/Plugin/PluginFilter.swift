@@ -17,7 +17,8 @@ public struct PluginFilter {
     PluginFilter(
       HTTPDispatch(type),
       FilterScopes(
-        name: Filter.name, descriptors: Filter.descriptors, Filter.Settings.self,
+        name: Filter.name, descriptors: Filter.descriptors, isStateful: Filter.isStateful,
+        Filter.Settings.self,
         route: Filter.RouteSettings.self))
   }
 
@@ -28,7 +29,8 @@ public struct PluginFilter {
     PluginFilter(
       HTTPDispatch(type),
       FilterScopes(
-        name: Filter.name, descriptors: Filter.descriptors, worker: Filter.Shared.self,
+        name: Filter.name, descriptors: Filter.descriptors, isStateful: Filter.isStateful,
+        worker: Filter.Shared.self,
         route: Filter.RouteSettings.self))
   }
 
@@ -39,7 +41,8 @@ public struct PluginFilter {
     PluginFilter(
       NetworkDispatch(type), isTerminal: Filter.isTerminal,
       FilterScopes(
-        name: Filter.name, descriptors: Filter.descriptors, Filter.Settings.self,
+        name: Filter.name, descriptors: Filter.descriptors, isStateful: Filter.isStateful,
+        Filter.Settings.self,
         route: NoSettings.self))
   }
 
@@ -50,7 +53,8 @@ public struct PluginFilter {
     PluginFilter(
       NetworkDispatch(type), isTerminal: Filter.isTerminal,
       FilterScopes(
-        name: Filter.name, descriptors: Filter.descriptors, worker: Filter.Shared.self,
+        name: Filter.name, descriptors: Filter.descriptors, isStateful: Filter.isStateful,
+        worker: Filter.Shared.self,
         route: NoSettings.self))
   }
 }
@@ -60,7 +64,7 @@ extension FilterScopes {
   func makeInfo(flags: UInt32, takesRoutes: Bool) -> UnsafePointer<martlet_filter_info> {
     var info = martlet_filter_info()
     info.size = UInt32(MemoryLayout<martlet_filter_info>.size)
-    info.flags = flags
+    info.flags = flags | (isStateful ? MARTLET_FILTER_STATEFUL : 0)
     info.name = UnsafePointer(permanent(name))
     info.type_names = list(typeNames)
     info.route_type_names = takesRoutes ? list(routeTypeNames) : nil

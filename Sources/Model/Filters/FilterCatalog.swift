@@ -18,11 +18,14 @@ public struct FilterDescription: Sendable {
   public var isTerminal: Bool
   /// Of a formatter: the names of its operators.
   public var operators: [String]
+  /// Each place of the configuration has a binding of its own.
+  public var isStateful: Bool
   public var plugin: PluginVersion
 
   public init(
     kind: FilterKind, name: String, typeNames: [String], routeTypeNames: [String],
-    descriptors: [UInt8], isTerminal: Bool, operators: [String] = [], plugin: PluginVersion
+    descriptors: [UInt8], isTerminal: Bool, isStateful: Bool = false, operators: [String] = [],
+    plugin: PluginVersion
   ) {
     self.operators = operators
     self.kind = kind
@@ -31,6 +34,7 @@ public struct FilterDescription: Sendable {
     self.routeTypeNames = routeTypeNames
     self.descriptors = descriptors
     self.isTerminal = isTerminal
+    self.isStateful = isStateful
     self.plugin = plugin
   }
 }
@@ -51,6 +55,9 @@ public struct FilterRequest: Hashable, Sendable {
   /// The `stat_prefix` of the connection manager whose chain it stands in; empty: it stands in none.
   public var managerPrefix: String
   public var node: Node
+  /// Of a stateful filter: how many places before it, in the order of the configuration, ask for the
+  /// same. A reload that changes nothing asks for the same again.
+  public var occurrence = 0
 
   public init(
     kind: FilterKind, filter: String, name: String, typeName: String, encoding: Encoding, bytes: [UInt8],
@@ -77,6 +84,16 @@ public struct FilterProblem: Hashable, Sendable {
     self.path = path
     self.message = message
   }
+}
+
+/// What became of rate limit rules that a filter brings itself.
+public struct RateLimitOutcome: Sendable {
+  /// All of them, where there are no errors.
+  public var rules: [RateLimit] = []
+  /// Paths begin with the index of a rule: `[0].actions[1].generic_key`.
+  public var errors: [FilterProblem] = []
+  public var warnings: [FilterProblem] = []
+  public init() {}
 }
 
 public struct FilterOutcome: Sendable {

@@ -43,6 +43,8 @@ public struct PluginResources: Sendable {
   public private(set) var expressions = NumberedList<[UInt8]>()
   public private(set) var runtimeKeys = NumberedList<String>()
   public private(set) var metrics = NumberedList<PluginMetric>()
+  /// Lists of rate limit rules.
+  public private(set) var rateLimits = NumberedList<[RateLimit]>()
 
   public init() {}
 
@@ -50,6 +52,7 @@ public struct PluginResources: Sendable {
   public mutating func header(_ name: [UInt8]) -> Int? { headers.number(name) }
   public mutating func expression(_ pattern: [UInt8]) -> Int? { expressions.number(pattern) }
   public mutating func runtimeKey(_ key: String) -> Int? { runtimeKeys.number(key) }
+  public mutating func rateLimits(_ rules: [RateLimit]) -> Int? { rateLimits.number(rules) }
 
   public mutating func format(_ format: FormatString) -> Int? { formats.number(format) }
   /// Formats that `format` has counted, each once for a time that it was asked for. What nobody wants any

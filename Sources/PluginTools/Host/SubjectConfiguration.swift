@@ -3,7 +3,6 @@
 import EnvoyConfiguration
 import Model
 import PluginHost
-import Synchronization
 
 /// The filter, and what it is configured with.
 struct Subject: Sendable {
@@ -131,7 +130,7 @@ extension String {
 final class RecordingCatalog: FilterCatalog {
   private let inner: any FilterCatalog
   private let name: String
-  private let last = Mutex<FilterRequest?>(nil)
+  private let last = Locked<FilterRequest?>(nil)
 
   init(_ inner: any FilterCatalog, name: String) {
     self.inner = inner

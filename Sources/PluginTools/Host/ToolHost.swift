@@ -2,9 +2,9 @@
 import CMartletABI
 import CPluginTools
 import DataPlane
+import EnvoyConfiguration
 import Model
 import PluginHost
-import Synchronization
 
 /// One a process: the tables of the host are the process's own.
 final class ToolHost: Sendable {
@@ -15,7 +15,7 @@ final class ToolHost: Sendable {
 
   /// Lines that were logged, the newest last.
   final class LogLines: Sendable {
-    private let state = Mutex<[String]>([])
+    private let state = Locked<[String]>([])
     func add(_ line: String) {
       state.withLock { lines in if lines.count < 1000 { lines.append(line) } }
     }
@@ -36,7 +36,12 @@ final class ToolHost: Sendable {
       random: PluginTables.random, setTimer: PluginTables.setTimer, wake: PluginTables.wake)
     let lines = LogLines()
     self.lines = lines
-    var services = PluginServices(core: core, table: { PluginTables.table($0) }) { level, text in
+    let rateLimits = PluginServices.RateLimits(
+      read: { FilterRateLimits.read($0, isJSON: $1) }, descriptors: PluginTables.descriptors)
+    var services = PluginServices(
+      core: core, rateLimits: rateLimits, table: { PluginTables.table($0) },
+      forget: { PluginTables.forget($1, of: $0) }
+    ) { level, text in
       if level >= MARTLET_LOG_WARNING { lines.add(text) }
     }
     if isInstrumented {

@@ -1,7 +1,7 @@
 // The server behind the proxy: on threads of its own, it reads requests whole, keeps the last one, and
 // answers as it was told to.
 import Glibc
-import Synchronization
+import Model
 
 /// What the upstream answers with.
 struct AnswerPlan: Sendable {
@@ -19,7 +19,7 @@ final class Upstream: Sendable {
     var received: ReadMessage?
   }
   let port: UInt16
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init() throws(ToolProblem) {
     guard let listening = ListeningSocket() else {

@@ -7,11 +7,11 @@
 import CMartletBlame
 import DataPlane
 import Glibc
-import Synchronization
+import Model
 
 final class Watchdog: @unchecked Sendable {
   private let log: Log
-  private let isStopping = Mutex(false)
+  private let isStopping = Locked(false)
   private var thread = pthread_t()
 
   // On the watchdog's thread alone.

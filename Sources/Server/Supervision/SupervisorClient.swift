@@ -3,7 +3,7 @@ import CMartletBlame
 import CServerSystem
 import DataPlane
 import Glibc
-import Synchronization
+import Model
 
 final class SupervisorClient: Sendable {
   /// Who the supervisor is: two descriptors and its process.
@@ -15,9 +15,9 @@ final class SupervisorClient: Sendable {
   /// As long as all crashes that it remembers may be.
   private static let longestAnswer = 64 << 10
 
-  private let conversation: Mutex<Int32>
+  private let conversation: Locked<Int32>
 
-  private init(_ descriptor: Int32) { conversation = Mutex(descriptor) }
+  private init(_ descriptor: Int32) { conversation = Locked(descriptor) }
 
   /// Nil: nobody has started this process to supervise it. A variable that was inherited by somebody further
   /// down is not meant for us.

@@ -227,6 +227,8 @@ final class HTTPFilterSlot: FilterScope {
     }
   }
 
+  override var downstream: Connection? { instance.stream?.codec?.connection }
+  override var filterBinding: FilterBinding? { scope?.binding }
   override var storedView: StoredView { instance.stream?.storedView ?? StoredView(isStream: true) }
   override func storedForWriting() -> StoredData? { instance.stream?.storedForWriting() }
 
