@@ -154,7 +154,7 @@ const char *martlet_hook_name(uint32_t hook) {
       "worker_create", "worker_destroy", "on_worker_timer", "on_worker_wake", "create", "destroy",
       "on_request_headers", "on_request_body", "on_request_trailers", "on_response_headers",
       "on_response_body", "on_response_trailers", "on_back_pressure", "on_timer", "on_wake",
-      "on_complete", "on_new_connection", "on_data", "on_write", "on_close", "format",
+      "on_complete", "on_new_connection", "on_data", "on_write", "on_close", "write",
   };
   return hook < MARTLET_HOOKS ? names[hook] : "?";
 }

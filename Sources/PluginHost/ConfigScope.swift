@@ -83,16 +83,20 @@ final class ConfigScope: @unchecked Sendable {
     let status = name.withBytes { name in
       guard let argument else {
         let none = martlet_bytes(data: nil, size: 0)
-        return table.pointee.create(formatter.config, handle, name, none, &kind, &object)
+        return calls.call(MARTLET_HOOK_CREATE) {
+          table.pointee.create(formatter.config, handle, name, none, &kind, &object)
+        }
       }
       // Not NULL, as empty as it may be.
       return (argument + "\0").withBytes { text in
         let bytes = martlet_bytes(data: text.data, size: text.size - 1)
-        return table.pointee.create(formatter.config, handle, name, bytes, &kind, &object)
+        return calls.call(MARTLET_HOOK_CREATE) {
+          table.pointee.create(formatter.config, handle, name, bytes, &kind, &object)
+        }
       }
     }
     guard (MARTLET_VALUE_TEXT...MARTLET_VALUE_BOOLEAN).contains(kind) else {
-      if status == MARTLET_OK { table.pointee.destroy(object) }
+      if status == MARTLET_OK { destroyUse() }
       object = nil
       report("", "the plugin says that its value is of the kind \(kind), which there is not")
       return false
@@ -102,7 +106,7 @@ final class ConfigScope: @unchecked Sendable {
       return true
     }
     if status == MARTLET_OK {
-      table.pointee.destroy(object)
+      destroyUse()
     } else if errors.isEmpty {
       report("", "the plugin refuses it (status \(status))")
     }
@@ -145,9 +149,14 @@ final class ConfigScope: @unchecked Sendable {
     return false
   }
 
+  private func destroyUse() {
+    let table = filter.table.assumingMemoryBound(to: martlet_format_operator.self)
+    calls.call(MARTLET_HOOK_DESTROY) { table.pointee.destroy(object) }
+  }
+
   func destroy() {
     if isUse {
-      filter.table.assumingMemoryBound(to: martlet_format_operator.self).pointee.destroy(object)
+      destroyUse()
       object = nil
       isLive = false
       return

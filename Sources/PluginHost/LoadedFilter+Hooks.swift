@@ -7,6 +7,7 @@ extension LoadedFilter {
     switch kind {
     case .http: Self.names(of: table.assumingMemoryBound(to: martlet_http_filter.self).pointee)
     case .network: Self.names(of: table.assumingMemoryBound(to: martlet_network_filter.self).pointee)
+    case .formatter: Self.names(of: table.assumingMemoryBound(to: martlet_format_operator.self).pointee)
     }
   }
 
@@ -31,6 +32,16 @@ extension LoadedFilter {
       ("on_back_pressure", table.on_back_pressure != nil), ("on_timer", table.on_timer != nil),
       ("on_wake", table.on_wake != nil), ("on_complete", table.on_complete != nil),
       ("destroy", table.destroy != nil),
+    ])
+  }
+
+  private static func names(of table: martlet_format_operator) -> [String] {
+    present([
+      ("config_create", table.config_create != nil), ("config_destroy", table.config_destroy != nil),
+      ("on_config_timer", table.on_config_timer != nil), ("on_config_wake", table.on_config_wake != nil),
+      ("worker_create", table.worker_create != nil), ("worker_destroy", table.worker_destroy != nil),
+      ("on_worker_timer", table.on_worker_timer != nil), ("on_worker_wake", table.on_worker_wake != nil),
+      ("create", table.create != nil), ("destroy", table.destroy != nil), ("write", table.write != nil),
     ])
   }
 

@@ -167,7 +167,7 @@ final class LoadedPlugin: @unchecked Sendable {
         filters.append(try network(list.filters?[index], index, file))
       }
     }
-    if let list = descriptor.pointee.query("martlet.plugin.format_operator/1")?
+    if let list = query("martlet.plugin.format_operator/1")?
       .assumingMemoryBound(to: martlet_format_operator_list.self).pointee
     {
       for index in 0..<Int(list.count) {

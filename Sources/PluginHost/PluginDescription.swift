@@ -4,11 +4,13 @@ import Model
 
 struct PluginDescription: Equatable {
   struct Filter: Equatable {
-    var isNetwork: Bool
+    var kind: FilterKind
     var isTerminal: Bool
     var name: String
     var types: [String]
     var routeTypes: [String]
+    /// Of a formatter.
+    var operators: [String] = []
     var descriptors: [UInt8]
   }
   var id: String
@@ -29,9 +31,10 @@ struct PluginDescription: Equatable {
     add([id, version, hash])
     add("\(filters.count)".utf8)
     for filter in filters {
-      add([filter.isNetwork ? "network" : "http", filter.isTerminal ? "terminal" : "", filter.name])
+      add([filter.kind.rawValue, filter.isTerminal ? "terminal" : "", filter.name])
       add(filter.types)
       add(filter.routeTypes)
+      add(filter.operators)
       add(filter.descriptors)
     }
     return out
@@ -67,13 +70,13 @@ extension PluginDescription {
     guard let own = list(), own.count == 3, let count = number() else { return nil }
     var filters: [Filter] = []
     for _ in 0..<count {
-      guard let facts = list(), facts.count == 3, let types = list(), let routeTypes = list(),
-        let descriptors = field()
+      guard let facts = list(), facts.count == 3, let kind = FilterKind(rawValue: facts[0]),
+        let types = list(), let routeTypes = list(), let operators = list(), let descriptors = field()
       else { return nil }
       filters.append(
         Filter(
-          isNetwork: facts[0] == "network", isTerminal: !facts[1].isEmpty, name: facts[2], types: types,
-          routeTypes: routeTypes, descriptors: descriptors))
+          kind: kind, isTerminal: !facts[1].isEmpty, name: facts[2], types: types,
+          routeTypes: routeTypes, operators: operators, descriptors: descriptors))
     }
     guard rest.isEmpty else { return nil }
     self.init(id: own[0], version: own[1], hash: own[2], filters: filters)

@@ -36,9 +36,9 @@ extension PluginHost {
       id: plugin.id, version: plugin.version.version, hash: file.hash,
       filters: plugin.filters.map {
         .init(
-          isNetwork: $0.kind == .network, isTerminal: $0.description.isTerminal, name: $0.description.name,
+          kind: $0.kind, isTerminal: $0.description.isTerminal, name: $0.description.name,
           types: $0.description.typeNames, routeTypes: $0.description.routeTypeNames,
-          descriptors: $0.description.descriptors)
+          operators: $0.description.operators, descriptors: $0.description.descriptors)
       })
     history.remember(Self.key(ofHash: file.hash), description.bytes)
     history.remember(Self.key(ofPath: file.path), description.bytes)

@@ -10,14 +10,16 @@ enum QuarantinedFilter {
     _ filter: PluginDescription.Filter, _ version: PluginVersion, _ then: CrashPolicy.Then
   ) -> LoadedFilter {
     let description = FilterDescription(
-      kind: filter.isNetwork ? .network : .http, name: filter.name, typeNames: filter.types,
+      kind: filter.kind, name: filter.name, typeNames: filter.types,
       routeTypeNames: filter.routeTypes, descriptors: filter.descriptors, isTerminal: filter.isTerminal,
-      plugin: version)
+      operators: filter.operators, plugin: version)
     let isOpen = then == .failOpen
     let table =
-      filter.isNetwork
-      ? UnsafeRawPointer(isOpen && !filter.isTerminal ? openNetwork : closedNetwork)
-      : UnsafeRawPointer(isOpen ? openHTTP : closedHTTP)
+      switch filter.kind {
+      case .network: UnsafeRawPointer(isOpen && !filter.isTerminal ? openNetwork : closedNetwork)
+      case .http: UnsafeRawPointer(isOpen ? openHTTP : closedHTTP)
+      case .formatter: UnsafeRawPointer(valueless)
+      }
     return LoadedFilter(
       kind: description.kind, description: description, table: table, configCreate: accept,
       configDestroy: nil, routeConfigCreate: accept, routeConfigDestroy: nil, onConfigTimer: nil,
@@ -91,6 +93,18 @@ enum QuarantinedFilter {
     made.size = UInt32(MemoryLayout<martlet_network_filter>.size)
     made.create = { _, _, _, _ in nil }
     made.destroy = { _ in }
+    table.initialize(to: made)
+    return UnsafePointer(table)
+  }()
+
+  /// Operators have no value, whether filters fail open or closed.
+  nonisolated(unsafe) private static let valueless: UnsafePointer<martlet_format_operator> = {
+    let table = UnsafeMutablePointer<martlet_format_operator>.allocate(capacity: 1)
+    var made = martlet_format_operator()
+    made.size = UInt32(MemoryLayout<martlet_format_operator>.size)
+    made.create = { _, _, _, _, _, _ in MARTLET_OK }
+    made.destroy = { _ in }
+    made.write = { _, _, _, _, _ in MARTLET_E_NOT_FOUND }
     table.initialize(to: made)
     return UnsafePointer(table)
   }()

@@ -8,9 +8,12 @@ import Testing
     id: "com.example.a", version: "1:2\n3", hash: "9f",
     filters: [
       .init(
-        isNetwork: false, isTerminal: false, name: "a", types: ["x.A", "x.B"], routeTypes: ["x.R"],
+        kind: .http, isTerminal: false, name: "a", types: ["x.A", "x.B"], routeTypes: ["x.R"],
         descriptors: [0, 58, 10, 255]),
-      .init(isNetwork: true, isTerminal: true, name: "", types: [], routeTypes: [], descriptors: []),
+      .init(kind: .network, isTerminal: true, name: "", types: [], routeTypes: [], descriptors: []),
+      .init(
+        kind: .formatter, isTerminal: false, name: "f", types: [], routeTypes: [], operators: ["A", "B_2"],
+        descriptors: []),
     ])
 
   @Test func itComesBackAsItWas() { #expect(PluginDescription(whole.bytes) == whole) }

@@ -43,7 +43,7 @@
 #define MARTLET_HOOK_ON_DATA 28
 #define MARTLET_HOOK_ON_WRITE 29
 #define MARTLET_HOOK_ON_CLOSE 30
-#define MARTLET_HOOK_FORMAT 31
+#define MARTLET_HOOK_WRITE 31
 #define MARTLET_HOOKS 32
 
 /// The stream or connection that a call is about. Lives longer than the call.

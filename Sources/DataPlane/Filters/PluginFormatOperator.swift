@@ -1,5 +1,6 @@
 // An operator of a plugin in a compiled format of one worker: how the plugin is asked for its value.
 import CMartletABI
+import CMartletBlame
 import Model
 
 final class PluginFormatOperator: FormatOperatorRuntime {
@@ -39,9 +40,24 @@ final class PluginFormatOperator: FormatOperatorRuntime {
     let outer = format.begin(context)
     defer { format.end(outer) }
     var value = martlet_bytes()
-    let status = table.pointee.write(binding.use, scope.object, services, format.handle.rawValue, &value)
+    var subject = Self.subject(context)
+    let status = scope.calls.call(MARTLET_HOOK_WRITE, about: &subject) {
+      table.pointee.write(binding.use, scope.object, services, format.handle.rawValue, &value)
+    }
     guard status == MARTLET_OK else { return false }
     out.append(view(value))
     return true
+  }
+
+  /// What the format is written for.
+  private static func subject(_ context: UnsafeMutablePointer<FormatContext>) -> martlet_subject {
+    var subject = martlet_subject()
+    subject.connection = context.pointee.connection?.connectionID ?? 0
+    guard let request = context.pointee.request else { return subject }
+    let (method, authority, path) = (request.methodText, request.authority, request.path)
+    (subject.method, subject.method_size) = (method.base, UInt64(method.count))
+    (subject.authority, subject.authority_size) = (authority.base, UInt64(authority.count))
+    (subject.path, subject.path_size) = (path.base, UInt64(path.count))
+    return subject
   }
 }

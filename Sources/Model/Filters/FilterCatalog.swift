@@ -2,7 +2,7 @@
 // of a configuration. The two know each other by this file alone.
 
 /// `formatter`: operators of format strings, which share a configuration.
-public enum FilterKind: Hashable, Sendable { case http, network, formatter }
+public enum FilterKind: String, Hashable, Sendable { case http, network, formatter }
 
 /// A filter that some plugin has.
 public struct FilterDescription: Sendable {
