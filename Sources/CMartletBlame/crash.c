@@ -57,34 +57,42 @@ static void add_number(text *out, uint64_t number, unsigned base) {
   add_bytes(out, digits + at, sizeof digits - at);
 }
 
+// How many characters stand for a byte.
+static size_t escaped_size(uint8_t byte) {
+  if (byte == '"' || byte == '\\') return 2;
+  return byte >= 0x20 && byte < 0x7f ? 1 : 4;
+}
+
 size_t martlet_escape(char *out, size_t capacity, const uint8_t *bytes, size_t size) {
   static const char digits[] = "0123456789abcdef";
   if (capacity < 4) {
     if (capacity) *out = 0;
     return 0;
   }
-  size_t filled = 0;
+  size_t whole = 0, filled = 0;
+  for (size_t i = 0; i < size && whole < capacity; i++) whole += escaped_size(bytes[i]);
+  bool is_cut = whole >= capacity;
   for (size_t i = 0; i < size; i++) {
     uint8_t byte = bytes[i];
-    bool is_plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-    size_t needs = is_plain ? 1 : byte == '"' || byte == '\\' ? 2 : 4;
-    // Room for `...` and the NUL, unless this is the last.
-    if (filled + needs + (i + 1 < size ? 4 : 1) > capacity) {
+    size_t needs = escaped_size(byte);
+    // Room for `...` and the NUL.
+    if (is_cut && filled + needs + 4 > capacity) {
       memcpy(out + filled, "...", 3);
       filled += 3;
       break;
     }
-    if (is_plain) {
+    if (needs == 1) {
       out[filled++] = (char)byte;
-    } else if (needs == 2) {
-      out[filled++] = '\\';
-      out[filled++] = (char)byte;
-    } else {
-      out[filled++] = '\\';
-      out[filled++] = 'x';
-      out[filled++] = digits[byte >> 4];
-      out[filled++] = digits[byte & 15];
+      continue;
     }
+    out[filled++] = '\\';
+    if (needs == 2) {
+      out[filled++] = (char)byte;
+      continue;
+    }
+    out[filled++] = 'x';
+    out[filled++] = digits[byte >> 4];
+    out[filled++] = digits[byte & 15];
   }
   out[filled] = 0;
   return filled;

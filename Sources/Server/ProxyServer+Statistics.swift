@@ -45,7 +45,8 @@ extension ProxyServer {
     result += managerStatistics()
     result += shared.withLock { $0.runtime.statistics }
     result += supervisionStatistics()
-    result += PluginCost.all(PluginTally.all).flatMap { $0.statistics(statisticsView) }
+    let costs = PluginCost.all(PluginTally.all).filter(\.isOfTraffic)
+    result += costs.flatMap { $0.statistics(statisticsView) }
     if let counters = shared.withLock({ $0.admin })?.counters { result += statistics(counters) }
     return result
   }

@@ -1,6 +1,7 @@
 // Whose code a thread is in. Every call into a plugin is made between martlet_call_begin and
-// martlet_call_end, within a scope: what they leave in the thread's slot is read when the process dies (crash.c)
-// and by the watchdog while a call lasts, and what they count is the cost of each filter and hook.
+// martlet_call_end, within a scope: what they leave in the thread's slot is read when the process dies
+// (crash.c) and by the watchdog while a call lasts, and what they count is the cost of each filter and
+// hook.
 //
 // C and not Swift, because a signal handler reads it, and because a slot must be one address that
 // the thread finds without a call.
@@ -119,7 +120,9 @@ static inline martlet_scope martlet_scope_begin(const martlet_subject *subject) 
   martlet_scope scope = {__atomic_load_n(&slot->call, __ATOMIC_RELAXED),
                          __atomic_load_n(&slot->subject, __ATOMIC_RELAXED)};
   __atomic_store_n(&slot->subject, subject, __ATOMIC_RELAXED);
-  if (__builtin_expect(__atomic_load_n(&slot->is_unwatched, __ATOMIC_RELAXED), 0)) martlet_call_notice(slot, 0);
+  if (__builtin_expect(__atomic_load_n(&slot->is_unwatched, __ATOMIC_RELAXED), 0)) {
+    martlet_call_notice(slot, 0);
+  }
   return scope;
 }
 

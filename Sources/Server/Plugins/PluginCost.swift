@@ -14,6 +14,9 @@ struct PluginCost: Hashable {
   var over: UInt64 = 0
   var bytes: UInt64 = 0
 
+  /// Not a function that is called once a load, which is no matter of statistics.
+  var isOfTraffic: Bool { !filter.isEmpty || hook == "format" }
+
   /// Of every function that was called, in the order of plugins, filters and functions.
   static func all(_ tallies: [PluginTally]) -> [PluginCost] {
     struct Key: Hashable {
