@@ -213,6 +213,7 @@ martlet_status makeConfig(martlet_handle handle, const martlet_filter_config *gi
   scope->object = object;
   if (status != MARTLET_OK) {
     scope->isOver = true;
+    forget(scope);
     return status;
   }
   *out = hook == configCreate ? static_cast<void *>(scope) : object;
@@ -296,6 +297,7 @@ struct Common {
     if (scope->object) return scope;
     scope->isOver = true;
     takeBack(scope->lentForStream, "create had given no filter");
+    forget(scope);
     live--;
     return nullptr;
   }
