@@ -409,13 +409,3 @@ def test_the_list_of_plugins_names_operators(reloading):
     assert one["formatters"] == [
         {"name": "com.example.words", "operators": ["WORD", "LENGTH", "SAME", "CLAIMS", "ASK"], "types": []},
         {"name": "com.example.greeting", "operators": ["GREET"], "types": ["com.example.Greeting"]}]
-
-
-def test_everything_is_given_back_at_the_end(launch_once, folder):
-    route = {**k.direct(), "response_headers_to_add": [k.header("x-a", "%GREET(%GREET(%GREET(%LENGTH(x-a)%)%)%)%")]}
-    proxy = launch_once(k.bootstrap([k.listener(filters=manager([route], [p.probe(define=[{"format": "%GREET(%WORD(a)%)%"}])]))],
-                                    bootstrap_extensions=[greeting("hello")]), args=["-l", "info", *options(folder)])
-    assert ask(proxy, headers=[("x-a", "first")]).get("x-a") == "hello 1 hello 1 hello 1 5"
-    proxy.signal(15)
-    assert proxy.wait() == 0
-    assert "closed com.example.operators 1.0.0" in proxy.output() and "closed com.example.probe 1.0.0" in proxy.output()
