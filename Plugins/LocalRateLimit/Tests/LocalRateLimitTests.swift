@@ -217,7 +217,7 @@ struct LocalRateLimitTests {
     own.destroy()
     // Those of routes count one, and those for global limits not at all.
     let routes = try rules(false)
-    #expect(remaining(routes, 1, 5) == ["200", "8"] && remaining(routes, 8, 1)[1] == "999")
+    #expect(remaining(routes, 1, 5) == ["200", "8"] && remaining(routes, 8, 1)[1] == "998")
     routes.destroy()
   }
 

@@ -1,5 +1,4 @@
 // The bucket: what it holds at which time, whatever the rate, and under many threads at once.
-import Foundation
 import Synchronization
 import Testing
 
@@ -96,39 +95,47 @@ struct TokenBucketTests {
       now += random.next() % (2 * milliseconds * 1_000_000 / perFill + 2)
       if random.next() % 4 != 0, bucket.take(now: now) { admitted.append(now) }
     }
+    var worst = -Double.infinity
     for first in admitted.indices {
       for last in first..<admitted.count {
         let window = Double(admitted[last] - admitted[first])
         let allowed = Double(most) + window * Double(perFill) / Double(milliseconds * 1_000_000)
-        #expect(Double(last - first + 1) <= allowed + 1e-6)
+        worst = max(worst, Double(last - first + 1) - allowed)
       }
     }
+    #expect(worst <= 1e-6 && !admitted.isEmpty)
   }
 
   /// Many threads, a clock that moves as they take: exactly what the bucket had and got.
   @Test func threads() async {
     let bucket = bucket(1000, 7, 50)
-    let clock = Atomic<UInt64>(start)
-    let taken = Atomic<Int>(0)
+    let shared = Race(start)
     let steps = 20_000
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<8 {
         group.addTask {
           for _ in 0..<steps {
-            let now = clock.wrappingAdd(20_000, ordering: .relaxed).newValue
-            if bucket.take(now: now) { taken.wrappingAdd(1, ordering: .relaxed) }
+            let now = shared.clock.wrappingAdd(20_000, ordering: .relaxed).newValue
+            if bucket.take(now: now) { shared.taken.wrappingAdd(1, ordering: .relaxed) }
           }
         }
       }
     }
-    let elapsed = clock.load(ordering: .relaxed) - start
+    let elapsed = shared.clock.load(ordering: .relaxed) - start
     let came = elapsed * 7 / 50_000_000
     let left = bucket.remaining(now: start + elapsed)
-    let total = UInt64(taken.load(ordering: .relaxed)) + left
+    let total = UInt64(shared.taken.load(ordering: .relaxed)) + left
     #expect(total <= 1000 + came)
     // All of them ask all the time, so that hardly anything is lost.
     #expect(total + 2 >= 1000 + came)
   }
+}
+
+/// What the threads have in common.
+private final class Race: Sendable {
+  let clock: Atomic<UInt64>
+  let taken = Atomic<Int>(0)
+  init(_ start: UInt64) { clock = Atomic(start) }
 }
 
 private struct SplitMix {

@@ -16,6 +16,8 @@ enum ParametersFuzz {
       let host = view.withoutPort
       expect(host.count == count || view[host.count] == 0x3a, "a host that ends elsewhere")
       expect(view.unsigned == UInt64(plain: Array(text)), "the number")
+      checkDecoded(view, Array(text), name)
+      expect(view.number.map { $0.isFinite } ?? true, "a number that is none")
     }
   }
 
@@ -28,6 +30,45 @@ enum ParametersFuzz {
       if Array(pair.first ?? []) == name { return pair.count > 1 ? Array(pair[1]) : [] }
     }
     return nil
+  }
+
+  /// The query of a path with its escapes decoded, as rate limit rules see it.
+  private static func checkDecoded(_ view: ByteView, _ text: [UInt8], _ name: [UInt8]) {
+    let out = TextBuffer(capacity: 1)
+    out.append(UInt8(ascii: "x"))
+    let isThere = DecodedQuery(view).first(name, to: out)
+    let found = isThere ? Array(out.view.array.dropFirst()) : nil
+    expect(isThere || out.count == 1, "nothing is written where nothing is found")
+    let mark = text.firstIndex(of: 0x3f).map { Array(text[($0 + 1)...]) } ?? []
+    var parts = mark.split(separator: 0x26, omittingEmptySubsequences: false)
+    if parts.last?.isEmpty == true { parts.removeLast() }
+    var expected: [UInt8]?
+    for part in parts {
+      let pair = part.split(separator: 0x3d, maxSplits: 1, omittingEmptySubsequences: false)
+      guard decoded(Array(pair.first ?? [])) == name else { continue }
+      expected = decoded(pair.count > 1 ? Array(pair[1]) : [])
+      break
+    }
+    expect(found == expected, "the decoded query's \(name)")
+  }
+
+  private static func decoded(_ text: [UInt8]) -> [UInt8] {
+    var result: [UInt8] = []
+    var index = 0
+    while index < text.count {
+      let digits = text[(index + 1)...].prefix(2)
+      let isHex = digits.allSatisfy {
+        (48...57).contains($0) || (65...70).contains($0) || (97...102).contains($0)
+      }
+      if text[index] == 0x25, digits.count == 2, isHex {
+        result.append(UInt8(String(decoding: digits, as: UTF8.self), radix: 16) ?? 0)
+        index += 3
+      } else {
+        result.append(text[index])
+        index += 1
+      }
+    }
+    return result
   }
 
   private static func cookie(_ text: [UInt8], _ name: [UInt8]) -> [UInt8]? {

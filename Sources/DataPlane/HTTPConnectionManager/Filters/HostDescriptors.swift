@@ -125,12 +125,12 @@ private struct DescriptorWriter {
       guard DecodedQuery(stream.request.path).first(name, to: list.text) else { return false }
       list.add(key, textFrom: start)
     case .address:
-      guard case .ip(let address, _)? = stream.info.remote else { return false }
+      guard case .ip(let address, _)? = remote else { return false }
       let start = list.text.count
       AddressText.write(address, to: list.text)
       list.add(key, textFrom: start)
     case .maskedAddress(let v4, let v6):
-      guard let remote = stream.info.remote, case .ip(let address, _) = remote else { return false }
+      guard let remote, case .ip(let address, _) = remote else { return false }
       let start = list.text.count
       AddressText.writeWithoutPort(remote, prefix: address.family == .v4 ? v4 : v6, to: list.text)
       list.add(key, textFrom: start)
@@ -141,7 +141,7 @@ private struct DescriptorWriter {
       guard matches(matchers) == expected else { return false }
       list.add(key, value.view)
     case .addressMatch(let value, let ranges, let invert):
-      guard case .ip(let address, _)? = stream.info.remote,
+      guard case .ip(let address, _)? = remote,
         ranges.contains(where: { $0.contains(address) }) != invert
       else { return false }
       list.add(key, value.view)
@@ -155,6 +155,11 @@ private struct DescriptorWriter {
       }
     }
     return true
+  }
+
+  /// The client, as far as the proxy believes headers.
+  private var remote: SocketAddress? {
+    stream.info.remote ?? stream.codec?.connection.remoteAddress
   }
 
   private func matches(_ matchers: [HeaderMatcherRuntime]) -> Bool {
