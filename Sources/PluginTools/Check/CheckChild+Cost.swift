@@ -156,7 +156,7 @@ extension CheckChild {
     var held: [Held] = []
     for round in 0..<7 {
       for _ in 0..<40 {
-        _ = rig.host.set.make(another)
+        _ = rig.host.set.make(another, operators: rig.catalog.operators)
         // Its end is posted to the control thread; the next one waits for it there.
         _ = rig.host.plugins.report()
       }

@@ -131,7 +131,7 @@ extension CheckChild {
         martlet_tools_exchange("configured with \(name)", 1)
         var odd = request
         odd.bytes = Array(changed.text(compact: true).utf8)
-        _ = host.set.make(odd)
+        _ = host.set.make(odd, operators: catalog.operators)
       }
       let wide = request.bytes.count
       evidence("A21", "\(wide) bytes of JSON, \(Self.oddities(json).count) changes borne")

@@ -130,7 +130,7 @@ extension String {
 final class RecordingCatalog: FilterCatalog {
   private let inner: any FilterCatalog
   private let name: String
-  private let last = Locked<FilterRequest?>(nil)
+  private let last = Locked<(request: FilterRequest, operators: (any FormatOperatorSource)?)?>(nil)
 
   init(_ inner: any FilterCatalog, name: String) {
     self.inner = inner
@@ -139,11 +139,20 @@ final class RecordingCatalog: FilterCatalog {
 
   var filters: [FilterDescription] { inner.filters }
   var refusals: [String] { inner.refusals }
-  func load(_ plugins: [PluginReference]) -> [(index: Int, message: String)] { inner.load(plugins) }
-  func make(_ request: FilterRequest) -> FilterOutcome {
-    if request.filter == name, !request.isForRoute { last.withLock { $0 = request } }
-    return inner.make(request)
+  func load(
+    _ plugins: [PluginReference], policies: PluginPolicies?
+  ) -> [(index: Int, message: String)] {
+    inner.load(plugins, policies: policies)
+  }
+  func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
+    if request.filter == name, !request.isForRoute { last.withLock { $0 = (request, operators) } }
+    return inner.make(request, operators: operators)
+  }
+  func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
+    inner.operators(configurations, node: node)
   }
   /// What the configuration that was read last asked for.
-  var request: FilterRequest? { last.withLock { $0 } }
+  var request: FilterRequest? { last.withLock { $0?.request } }
+  /// What its formats may use.
+  var operators: (any FormatOperatorSource)? { last.withLock { $0?.operators } }
 }

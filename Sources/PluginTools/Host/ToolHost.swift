@@ -50,7 +50,7 @@ final class ToolHost: Sendable {
         descriptor: { martlet_tools_wrap_plugin($0) })
     }
     plugins = PluginHost(options: PluginHostOptions(), version: "tools", services: services)
-    set = plugins.scan()
+    set = plugins.newSet()
   }
 
   /// For the data plane of this process.
@@ -61,7 +61,7 @@ final class ToolHost: Sendable {
 
   /// Loads and opens the plugin, which serves from then on.
   func load(_ path: String) throws(ToolProblem) -> PluginReport {
-    let problems = set.load([PluginReference(path: path, sha256: "")])
+    let problems = set.load([PluginReference(path: path, sha256: "")], policies: nil)
     if let problem = problems.first {
       throw ToolProblem(([problem.message] + takeLog().map { "  " + $0 }).joined(separator: "\n"))
     }
