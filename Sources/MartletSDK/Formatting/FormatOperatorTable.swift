@@ -37,7 +37,7 @@ extension PluginFilter {
     PluginFilter(
       type,
       FilterScopes(
-        name: Operators.name, descriptors: Operators.descriptors, Operators.Settings.self,
+        name: Operators.name, descriptors: Operators.descriptors, isStateful: false, Operators.Settings.self,
         route: NoSettings.self))
   }
 
@@ -47,7 +47,7 @@ extension PluginFilter {
     PluginFilter(
       type,
       FilterScopes(
-        name: Operators.name, descriptors: Operators.descriptors, worker: Operators.Shared.self,
+        name: Operators.name, descriptors: Operators.descriptors, isStateful: false, worker: Operators.Shared.self,
         route: NoSettings.self))
   }
 
