@@ -17,7 +17,12 @@ import Testing
       told.withLock { $0.append(policies) }
       return []
     }
-    func make(_ request: FilterRequest) -> FilterOutcome { TestCatalog.shared.make(request) }
+    func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
+      TestCatalog.shared.make(request, operators: operators)
+    }
+    func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
+      TestCatalog.shared.operators(configurations, node: node)
+    }
   }
 
   private func load(

@@ -8,7 +8,7 @@ import Testing
 enum TestFilters {
   static let http = PluginReport.Filter(
     kind: .http, name: "com.example.a", typeNames: ["com.example.A"], routeTypeNames: [], isTerminal: false,
-    descriptorBytes: 0, hooks: [])
+    descriptorBytes: 0, hooks: [], operators: [])
 }
 
 @Suite struct MessageTests {
