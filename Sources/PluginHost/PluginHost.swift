@@ -394,7 +394,8 @@ public final class PluginHost: @unchecked Sendable {
             .init(
               kind: $0.kind, name: $0.description.name, typeNames: $0.description.typeNames,
               routeTypeNames: $0.description.routeTypeNames, isTerminal: $0.description.isTerminal,
-              descriptorBytes: $0.description.descriptors.count, hooks: $0.hooks, operators: $0.description.operators)
+              descriptorBytes: $0.description.descriptors.count, hooks: $0.hooks,
+              operators: $0.description.operators)
           }, configurations: plugin.scopes, uses: plugin.uses,
           bytesHeld: HostCoreServices.bytesHeld(by: plugin.version.handle))
       }

@@ -47,7 +47,8 @@ extension PluginFilter {
     PluginFilter(
       type,
       FilterScopes(
-        name: Operators.name, descriptors: Operators.descriptors, isStateful: false, worker: Operators.Shared.self,
+        name: Operators.name, descriptors: Operators.descriptors, isStateful: false,
+        worker: Operators.Shared.self,
         route: NoSettings.self))
   }
 
