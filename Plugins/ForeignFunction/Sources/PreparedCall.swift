@@ -25,7 +25,8 @@ struct CallCounters: Sendable {
   }
 }
 
-private struct CallArgument: ~Copyable, Sendable {
+// Not private: a debug build by Swift 6.3.1 fails then (its linkage is wrong).
+struct CallArgument: ~Copyable, Sendable {
   let target: FrameLayout.Target
   /// Nil: it is a constant.
   let format: Format?
