@@ -108,6 +108,7 @@ final class Connection: DescribedConnection {
   private var heldForOutput = false
   private var heldForInput = false
   private var hasSaidLast = false
+  private var isLingering = false
   private(set) var isClosed = false
 
   init(
@@ -266,7 +267,9 @@ final class Connection: DescribedConnection {
   /// Flushes, then waits for the peer to close; see `StreamSocket.lingerAndClose`. The terminal
   /// hears `lingered`, then nothing more.
   func linger(timeout: UInt64?) {
-    guard !isClosed else { return }
+    // A second time would close the socket under the connection, which would never hear of it.
+    guard !isClosed, !isLingering else { return }
+    isLingering = true
     socket.lingerAndClose(timeout: timeout)
   }
 

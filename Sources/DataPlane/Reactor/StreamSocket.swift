@@ -355,7 +355,8 @@ final class StreamSocket: EventSource {
     // Without a limit for the peer's closing there is still one for its reading.
     lingerTime = timeout ?? 1_000_000_000
     lingerTimer = reactor.timers.add(self, at: reactor.now &+ lingerTime)
-    closeAfterFlush = timeout == nil
+    // Who has said his last already says nothing more to wait for.
+    closeAfterFlush = timeout == nil || ended
     scheduleFlush()
     if mayRead || ended || peerClosed {
       mayRead = true
@@ -380,6 +381,7 @@ final class StreamSocket: EventSource {
       } else if count == 0 && !outbound.isEmpty {
         // The peer has ended its side only; it may still read our answer.
         mayRead = false
+        closeAfterFlush = true
         return
       } else {
         endLinger(timedOut: false)

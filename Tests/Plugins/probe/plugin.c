@@ -99,7 +99,8 @@ static void report_problems(configuration *made) {
 
 /* A misspelt field of a test would test nothing. */
 static bool is_known(const char *name) {
-  static const char *const fields[] = {"label", "script", "define", "problems", "null", "report", "return", "value"};
+  static const char *const fields[] = {"label", "script", "define", "problems", "null", "report", "return", "value",
+                                       "deep" /* for what is in it to be seen */};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     if (strcmp(fields[i], name) == 0) return true;
   }
