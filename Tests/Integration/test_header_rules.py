@@ -11,6 +11,9 @@ from harness.upstream import ok, refused_port
 OVERWRITE, ABSENT, EXISTS = "OVERWRITE_IF_EXISTS_OR_ADD", "ADD_IF_ABSENT", "OVERWRITE_IF_EXISTS"
 FRAMING = differs("adding `content-length` or `transfer-encoding` by a header rule", envoy="taken", martlet="refused",
                   why="A second length would let two readers of a message disagree about where it ends")
+SPLIT = differs("a header rule whose value holds a line end (`%QUERY_PARAM%` of a request with `%0d%0a`)",
+                envoy="a field of the client's own", martlet="the field is left out",
+                why="What a client sends must not become fields of a message")
 SENT = [("x-in", "1"), ("x-in", "2"), ("x-gone", "z"), ("user-agent", "ua"), ("x-forwarded-for", "1.2.3.4")]
 
 
@@ -177,3 +180,15 @@ def test_wrong_removals_are_refused(launch_once, upstream, kind, name):
 def test_framing_is_not_added(launch_once, upstream, settle, name):
     message = starts(launch_once, upstream, {"response_headers_to_add": [k.header(name, "1")]})
     assert ("taken" if message is None else "refused") == settle(FRAMING)
+
+
+def test_a_value_that_is_no_field_is_left_out(launch_once, upstream, settle):
+    upstream.respond = ok(b"ok")
+    rules = [k.header("x-query", "%QUERY_PARAM(x)%")]
+    route = {**k.route(), "request_headers_to_add": rules, "response_headers_to_add": rules}
+    proxy = launch_once(k.bootstrap([k.listener(filters=k.hcm([route]))], [k.cluster("up", [upstream])]))
+    with Client(proxy.address()) as client:
+        response = client.request(path="/?x=a%0d%0ax-injected:%20yes")
+    seen = [message.get(name) for message in [response, *upstream.requests] for name in ("x-query", "x-injected")]
+    assert ("the field is left out" if seen == [None] * 4 and response.status == 200 else "a field of the client's own"
+            if response.get("x-injected") else seen) == settle(SPLIT)
