@@ -77,6 +77,8 @@ final class HeaderRules {
     _ addition: Addition, _ value: ByteView, in head: MessageHead, second: Bool, wasThere: Bool
   ) {
     if value.count == 0, !addition.keepsEmpty { return }
+    // What filters have stored and queries hold, decoded, may be what no field can.
+    if !addition.value.isConstant, !HTTP1Characters.isValidValue(value) { return }
     let headers = head.headers
     switch addition.action {
     case .appendIfExistsOrAdd:
