@@ -83,7 +83,7 @@ def check(library: str, config: str = "", *, filter: str = "", seed=SEEDS[0], ar
     command = [binary("martlet"), "plugin", "check", library, "--json", "--reproduce", str(seed), *args]
     command += ["--config", config] if config else []
     command += ["--filter", filter] if filter else []
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else {}, done.stdout + done.stderr
 
 

@@ -114,6 +114,10 @@ void martlet_tools_finish(void);
 // Ends the process where a function of the plugin has not returned after so many seconds.
 void martlet_tools_watch(uint32_t seconds);
 
+// Waits until the other end of a TCP connection over IPv4 on this machine has read all that was written, up
+// to about `milliseconds`. False: it has not, has gone, or the kernel does not say.
+bool martlet_tools_wait_until_read(int descriptor, uint32_t milliseconds);
+
 // Bytes of malloc that are in use, in all arenas.
 uint64_t martlet_tools_heap(void);
 // A text of the process's own state that plugins must not change: signal actions, locale, directory,

@@ -312,7 +312,7 @@ final class NetworkChainInstance {
 
   /// It ends the chain, and is not writing inside of a write hook.
   func isTerminal(_ slot: NetworkFilterSlot) -> Bool {
-    chain.terminal == nil && slot.index == slots.count - 1 && staging != nil && !isWriting
+    chain.terminal == nil && slot.index == slots.count - 1 && !isWriting
   }
 
   // MARK: What filters ask for

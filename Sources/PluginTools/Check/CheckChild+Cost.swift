@@ -93,8 +93,10 @@ extension CheckChild {
       !$0.breaks && $0.request.body.count < 10_000
     }
     let talk = Self.conversations(rig.words, &random).filter { $0.1.count < 10_000 }
+    // Of the messages in a round; fewer for filters that wait.
+    var repeats = 8
     func round() {
-      for _ in 0..<8 {
+      for _ in 0..<repeats {
         if rig.subject.kind == .http {
           for exchange in exchanges {
             _ = rig.play(exchange, seed: nil, draws: 1)
@@ -116,7 +118,16 @@ extension CheckChild {
       _ = rig.host.takeLog()
     }
     // What is made once, and pools that fill.
-    for _ in 0..<2 where elapsed < Self.budget { round() }
+    for _ in 0..<2 {
+      let start = elapsed
+      round()
+      // One, two, four or eight: all rounds from here on are the same.
+      var expected = (elapsed - start) * Double(rounds)
+      while repeats > 1, expected > Self.budget / 2 {
+        repeats /= 2
+        expected /= 2
+      }
+    }
     streams = 0
     held.append(.now())
     for _ in 0..<rounds where elapsed < 1.5 * Self.budget {

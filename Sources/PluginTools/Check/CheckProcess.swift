@@ -40,7 +40,7 @@ final class CheckProcess {
   static let report: Int32 = 19
 
   /// A test draws no new messages after some seconds; what takes so much longer hangs.
-  static let limit = Duration.seconds(60)
+  static let limit = Duration.seconds(120)
 
   init(_ options: CheckOptions, _ test: CheckTest, denied: String = "", seed: UInt64) throws(ToolProblem) {
     self.test = test

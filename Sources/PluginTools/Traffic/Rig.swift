@@ -93,9 +93,6 @@ final class Rig {
     return String(decoding: buffer[..<size].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Microseconds between two pieces: the worker has had time to read the first.
-  static let pause: UInt32 = 700
-
   /// Plays it and waits for its end. `seed`: of the pieces; nil: in one piece each way. `draws`: of the
   /// random numbers that the filter gets.
   func play(_ exchange: Exchange, seed: UInt64?, draws: UInt64, patience: Int = 3000) -> Outcome {
@@ -105,7 +102,7 @@ final class Rig {
     let answer = exchange.response.pieces(&cuts, isWhole: seed == nil)
     upstream.expect(
       AnswerPlan(
-        pieces: exchange.method == "HEAD" ? [exchange.response.head] : answer, pause: Self.pause,
+        pieces: exchange.method == "HEAD" ? [exchange.response.head] : answer,
         breaksAfter: exchange.breaks ? 1 : nil))
     if exchange.breaks { cutShort(answer) }
     guard let socket = client ?? Socket.connect(port: port) else {
@@ -114,7 +111,7 @@ final class Rig {
     client = nil
     socket.setPatience(milliseconds: patience)
     for (index, piece) in exchange.request.pieces(&cuts, isWhole: seed == nil).enumerated() {
-      if index > 0 { usleep(Self.pause) }
+      if index > 0 { socket.settle() }
       if !socket.write(piece) { break }
     }
     let read = ReadMessage.read(socket, answering: exchange.method)
@@ -145,7 +142,7 @@ final class Rig {
     let pieces = exchange.request.pieces(&cuts, isWhole: false)
     for piece in pieces.prefix(count ?? pieces.count) {
       socket.write(piece)
-      usleep(Self.pause)
+      socket.settle()
     }
     if count == nil { _ = socket.read(20) }
     if seed % 2 == 0 { socket.setReset() }
@@ -188,10 +185,10 @@ final class Rig {
     var message = Message("")
     message.body = bytes
     for (index, piece) in message.raw(&cuts, isWhole: seed == nil).enumerated() {
-      if index > 0 { usleep(Self.pause) }
+      if index > 0 { socket.settle() }
       if !socket.write(piece) { break }
     }
-    if end != .halfClose { usleep(2 * Self.pause) }
+    if end != .halfClose { socket.settle() }
     if end == .reset { socket.setReset() }
     var result = ([UInt8](), Socket.Ended.closed)
     if end == .halfClose {

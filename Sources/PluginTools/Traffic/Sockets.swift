@@ -1,4 +1,5 @@
 // Blocking sockets on loopback, with deadlines, for the tools' client and upstream.
+import CPluginTools
 import Glibc
 
 /// A connected socket, closed with its last reference. One thread at a time.
@@ -39,6 +40,11 @@ final class Socket {
 
   @discardableResult
   func write(_ bytes: some Collection<UInt8>) -> Bool { Output.write(bytes, to: descriptor) }
+
+  /// Waits until the other end has read what was written, so that what follows is a piece of its own.
+  func settle() {
+    if !martlet_tools_wait_until_read(descriptor, 20) { usleep(700) }
+  }
 
   func endWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 

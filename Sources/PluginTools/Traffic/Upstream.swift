@@ -7,7 +7,7 @@ import Model
 struct AnswerPlan: Sendable {
   /// Of the response; `method` of the request decides whether it has a body.
   var pieces: [[UInt8]]
-  /// Between two pieces, microseconds.
+  /// Between two pieces once the first of them has been read, microseconds.
   var pause: UInt32 = 0
   /// The connection is closed after this many of them. Nil: it stays.
   var breaksAfter: Int?
@@ -58,7 +58,10 @@ final class Upstream: Sendable {
       }
       for (index, piece) in plan.pieces.enumerated() {
         if plan.breaksAfter == index { return }
-        if index > 0, plan.pause > 0 { usleep(plan.pause) }
+        if index > 0 {
+          socket.settle()
+          if plan.pause > 0 { usleep(plan.pause) }
+        }
         guard socket.write(piece) else { return }
       }
       if plan.breaksAfter != nil { return }
