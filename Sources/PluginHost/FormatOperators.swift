@@ -22,7 +22,10 @@ final class FormatOperators: FormatOperatorSource, @unchecked Sendable {
   }
 
   private func entry(_ name: String) -> PluginSet.Entry? {
-    plugins.entries.first { $0.filter.description.operators.contains(name) }
+    func known() -> PluginSet.Entry? {
+      plugins.entries.first { $0.filter.description.operators.contains(name) }
+    }
+    return known() ?? (plugins.loadInstalled() ? known() : nil)
   }
 
   var names: [String] { plugins.entries.flatMap(\.filter.description.operators) }

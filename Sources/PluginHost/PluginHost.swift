@@ -104,12 +104,12 @@ public final class PluginHost: @unchecked Sendable {
   // MARK: Sets
 
   /// A set of nothing yet: the folders are looked at, and what is new there is loaded, when a configuration
-  /// is read with it (`PluginSet.load`).
+  /// is read with it (`PluginSet.load`); those that nobody has named when it needs them (`loadInstalled`).
   public func newSet() -> PluginSet { PluginSet(host: self) }
 
   /// On the control thread.
-  func scan(into set: PluginSet) {
-    for folder in options.folders {
+  func scan(into set: PluginSet, isNamed: Bool) {
+    for folder in options.folders where folder.isNamed == isNamed {
       guard let names = Self.libraries(in: folder.path) else {
         if folder.isNamed {
           set.refuse("plugin folder '\(folder.path)': \(String(cString: strerror(errno)))", services.log)

@@ -6,13 +6,15 @@ import Synchronization
 
 public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private unowned let host: PluginHost
-  // Changed on the control thread, before the set is given to anybody.
+  // Changed on the control thread, while a configuration is read with it.
   private(set) var plugins: [LoadedPlugin] = []
   private(set) var entries: [Entry] = []
   public private(set) var refusals: [String] = []
   /// What holds for plugins that have crashed.
   private(set) var policies = PluginPolicies()
   private var isScanned = false
+  /// The folders that nobody has named as well.
+  private var hasInstalled = false
   /// Those that were named until now.
   private var known: [PluginReference] = []
 
@@ -97,8 +99,9 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
       self.policies = policies ?? self.policies
       if !isScanned {
         (plugins, entries, refusals) = ([], [], [])
-        host.scan(into: self)
+        host.scan(into: self, isNamed: true)
         isScanned = true
+        hasInstalled = false
         // What is wrong with them has been told.
         for reference in known { _ = host.add(reference, to: self) }
       }
@@ -106,6 +109,16 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
       return references.enumerated().compactMap { index, reference in
         host.add(reference, to: self).map { (index, $0) }
       }
+    }
+  }
+
+  public func loadInstalled() -> Bool {
+    host.control.run {
+      if hasInstalled { return false }
+      hasInstalled = true
+      let count = entries.count
+      host.scan(into: self, isNamed: false)
+      return entries.count > count
     }
   }
 

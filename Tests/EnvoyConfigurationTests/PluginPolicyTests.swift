@@ -17,6 +17,7 @@ import Testing
       told.withLock { $0.append(policies) }
       return []
     }
+    func loadInstalled() -> Bool { false }
     func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
       TestCatalog.shared.make(request, operators: operators)
     }

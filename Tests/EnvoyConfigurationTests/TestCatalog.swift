@@ -38,6 +38,8 @@ final class TestCatalog: FilterCatalog {
     return []
   }
 
+  func loadInstalled() -> Bool { false }
+
   func operators(_ configurations: [FilterBinding], node: Node) -> any FormatOperatorSource {
     TestOperators(configurations.last)
   }

@@ -12,6 +12,7 @@ import pytest
 from harness import config as k
 from harness.client import Client
 from harness.differs import differs
+from harness.logs import FLUSH, LogFile
 from harness.process import StartFailed
 from harness.upstream import ok
 
@@ -139,7 +140,7 @@ def proxy(launch, upstream, logs):
     add("stats", abort())
     add("no-cluster-stats", abort(disable_downstream_cluster_stats=True))
     add("two", {}, filters=[fault(**delay("0.1s")), fault(**delay("0.1s"))])
-    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])]))
+    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])]), args=FLUSH)
 
 
 def ask(proxy, listener, headers=(), path="/", method="GET", body=b""):
@@ -150,14 +151,8 @@ def ask(proxy, listener, headers=(), path="/", method="GET", body=b""):
 
 
 def logged(logs, listener):
-    deadline = time.monotonic() + 12  # Envoy flushes every ten seconds
-    while time.monotonic() < deadline:
-        with open(os.path.join(logs, listener)) as f:
-            lines = f.read().splitlines()
-        if lines:
-            return lines[-1]
-        time.sleep(0.1)
-    return None
+    lines = LogFile(os.path.join(logs, listener)).wait(1)
+    return lines[-1] if lines else None
 
 
 def counters(proxy, prefix):

@@ -12,6 +12,7 @@ import pytest
 from harness import config as k
 from harness.client import Client
 from harness.differs import differs
+from harness.logs import FLUSH, LogFile
 from harness.process import StartFailed
 
 TYPE = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
@@ -189,7 +190,7 @@ def proxy(launch, upstream, logs):
             descriptor([V], bucket(50, 2)), descriptor([W], bucket(60))]),
             hosts=[{**k.virtual_host("all", ["*"], routes), "rate_limits": [key("w")]}])
     layers = {"layers": [{"name": "admin", "admin_layer": {}}]}
-    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])], layered_runtime=layers))
+    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])], layered_runtime=layers), args=FLUSH)
 
 
 def ask(proxy, listener, headers=(), path="/", method="GET", body=b""):
@@ -198,14 +199,7 @@ def ask(proxy, listener, headers=(), path="/", method="GET", body=b""):
 
 
 def logged(logs, listener, count):
-    deadline = time.monotonic() + 12  # Envoy flushes every ten seconds
-    while time.monotonic() < deadline:
-        with open(os.path.join(logs, listener)) as f:
-            lines = f.read().splitlines()
-        if len(lines) >= count:
-            return lines
-        time.sleep(0.1)
-    return lines
+    return LogFile(os.path.join(logs, listener)).wait(count)
 
 
 def counters(proxy, prefix):

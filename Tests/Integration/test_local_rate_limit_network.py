@@ -9,6 +9,7 @@ import pytest
 from harness import config as k
 from harness.client import Client
 from harness.differs import differs
+from harness.logs import FLUSH, LogFile
 from harness.process import StartFailed
 from test_local_rate_limit import bucket
 
@@ -51,7 +52,7 @@ def proxy(launch, upstream, logs):
     add("log", limit(bucket(0)), access_log=[k.access_log(os.path.join(logs, "log"), "%RESPONSE_FLAGS%\n")])
     add("http", limit(bucket(1)), end=k.hcm([k.route()]))
     layers = {"layers": [{"name": "admin", "admin_layer": {}}]}
-    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])], layered_runtime=layers))
+    return launch(k.bootstrap(listeners, [k.cluster("up", [upstream])], layered_runtime=layers), args=FLUSH)
 
 
 def stands(proxy, listener):
@@ -109,13 +110,7 @@ def test_in_front_of_http(proxy):
 
 def test_flags(proxy, logs, settle):
     assert not stands(proxy, "log")
-    deadline = time.monotonic() + 12
-    lines = []
-    while not lines and time.monotonic() < deadline:
-        time.sleep(0.1)
-        with open(os.path.join(logs, "log")) as f:
-            lines = f.read().splitlines()
-    assert lines == [settle(FLAGS)]
+    assert LogFile(os.path.join(logs, "log")).wait(1) == [settle(FLAGS)]
 
 
 @pytest.mark.parametrize("config", [

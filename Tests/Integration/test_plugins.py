@@ -5,6 +5,7 @@ import json
 import os
 import re
 import selectors
+import shutil
 import socket
 import struct
 import subprocess
@@ -211,6 +212,44 @@ def test_where_plugins_are_looked_for(probes, tmp_path, field, start):
     done = subprocess.run([*prefix, binary("martlet"), "-c", str(path), "--mode", "validate", *args],
                           capture_output=True, text=True, timeout=20)
     assert (done.returncode == 0) == start, done.stderr
+
+
+@pytest.fixture(scope="module")
+def installation(workshop, tmp_path_factory):
+    """A program with plugins in the folder that belongs to it. Gives the program."""
+    root = tmp_path_factory.mktemp("installation")
+    (root / "bin").mkdir()
+    (root / "lib/martlet/plugins").mkdir(parents=True)
+    shutil.copy2(binary("martlet"), root / "bin/martlet")
+    p.put(workshop.build("probe"), root / "lib/martlet/plugins", "probe.so")
+    p.put(workshop.build("operators.c"), root / "lib/martlet/plugins", "operators.so")
+    return root / "bin/martlet"
+
+
+BY_NAME = {"name": "com.example.probe", "typed_config": {"@type": "type.googleapis.com/google.protobuf.Struct", "report": True}}
+ON_ROUTE = {"x": {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": True,
+    "config": {"@type": p.PREFIX + "ProbeRoute", "label": "r"}}}
+
+
+def shows(format):
+    return web([], [{**k.direct(), "response_headers_to_add": [{"header": {"key": "x-a", "value": format}}]}])
+
+
+@pytest.mark.parametrize("config, loads", [
+    (web([]), False), (shows("%PROTOCOL%"), False), (web([p.probe()]), True), (web([BY_NAME]), True), (shows("%WORD(a)%"), True),
+    (web([], [{**k.direct(), "typed_per_filter_config": ON_ROUTE}]), True),
+    ({**web([]), "bootstrap_extensions": [{"name": "martlet.plugins", "typed_config": {
+        "@type": "type.googleapis.com/martlet.bootstrap.v1.Plugins", "policies": {"com.example.probe": {"call_budget": "0.1s"}}}}]}, True),
+], ids=["nothing", "an operator of the proxy's", "a type", "a name", "an operator", "on a route", "a policy"])
+def test_installed_plugins_are_loaded_when_one_is_needed(installation, tmp_path, config, loads):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    command = [installation, "-c", path, "--mode", "validate"]
+    environment = {name: value for name, value in os.environ.items() if name != "MARTLET_PLUGIN_PATH"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert (done.stderr.count("loaded com.example.") == 2) == loads == ("loaded" in done.stderr), done.stderr
 
 
 def named(*plugins):

@@ -3,6 +3,6 @@ package import MartletSDK
 
 package func localRateLimitPlugin() -> PluginEntry {
   Plugin.entry(
-    id: "io.martlet.local-rate-limit", version: "1.0.0", .http(LocalRateLimitFilter.self),
+    id: "io.martlet.local_rate_limit", version: "1.0.0", .http(LocalRateLimitFilter.self),
     .network(ConnectionLimitFilter.self))
 }

@@ -13,7 +13,7 @@ internal import SwiftProtobuf
 
 final class PluginSchemas {
   let catalog: any FilterCatalog
-  private let filters: [FilterDescription]
+  private var filters: [FilterDescription]
   private var stores: [String: Result<SchemaStore, PluginSchemaError>] = [:]
 
   struct PluginSchemaError: Error { let message: String }
@@ -34,14 +34,21 @@ final class PluginSchemas {
   /// The filter that a message configures.
   func filter(type: Substring, category: String) -> FilterDescription? {
     guard let (kind, isForRoute) = Self.categories[category] else { return nil }
-    return filters.first {
+    return first {
       $0.kind == kind && (isForRoute ? $0.routeTypeNames : $0.typeNames).contains(where: { $0 == type })
     }
   }
 
   /// The filter of that usual name.
   func filter(name: String, kind: FilterKind) -> FilterDescription? {
-    filters.first { $0.kind == kind && $0.name == name }
+    first { $0.kind == kind && $0.name == name }
+  }
+
+  private func first(where isWanted: (FilterDescription) -> Bool) -> FilterDescription? {
+    if let found = filters.first(where: isWanted) { return found }
+    guard catalog.loadInstalled() else { return nil }
+    filters = catalog.filters
+    return filters.first(where: isWanted)
   }
 
   /// Its places may not share what they keep.

@@ -106,9 +106,11 @@ extension SchemaWalker {
     let inner =
       entries.count == 1 && entries[0].key == "value" && entries[0].value.entries != nil
       ? entries[0].value : ConfigurationNode(.mapping(entries), at: node.position)
-    if let found = pluginMessage(inner, name: name, category: category, at: place) { return found }
-    guard let schema = store.extensions(in: category).first(where: { $0.extensionName == name })
-    else {
+    let ours = store.extensions(in: category).first { $0.extensionName == name }
+    if ours == nil, let found = pluginMessage(inner, name: name, category: category, at: place) {
+      return found
+    }
+    guard let schema = ours else {
       if isOptional, PluginSchemas.categories[category] != nil {
         diagnostics.warning(
           "nothing here knows the extension `\(name ?? "")`; it is optional and passed over", at: place)

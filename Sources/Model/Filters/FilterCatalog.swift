@@ -110,15 +110,19 @@ public struct FilterOutcome: Sendable {
 
 /// The filters of a set of plugins.
 public protocol FilterCatalog: AnyObject, Sendable {
-  /// Every filter of every plugin, each name and type once.
+  /// Every filter of every plugin that is loaded until now, each name and type once.
   var filters: [FilterDescription] { get }
   /// Why files were not taken, for a configuration that asks for what they may have held.
   var refusals: [String] { get }
-  /// Loads the plugins that there are and those that a configuration names itself, before it is read.
+  /// Loads the plugins of the folders that the operator has named and those that a configuration names
+  /// itself, before it is read.
   /// `policies`: what holds for those that have crashed; nil: what the part of the configuration before this
   /// one has said, or the defaults.
   /// - Returns: For each of them that cannot be loaded, its index and why.
   func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)]
+  /// Loads those of the installation's own folders as well, for a configuration that names what nothing has
+  /// until now: who needs none of them does not pay for them. False: there are no more filters for it.
+  func loadInstalled() -> Bool
   /// `operators`: what the filter's own formats may use.
   func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome
   /// The operators of all formatters, with these configurations of them: the last of a formatter

@@ -144,6 +144,7 @@ final class RecordingCatalog: FilterCatalog {
   ) -> [(index: Int, message: String)] {
     inner.load(plugins, policies: policies)
   }
+  func loadInstalled() -> Bool { inner.loadInstalled() }
   func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome {
     if request.filter == name, !request.isForRoute { last.withLock { $0 = (request, operators) } }
     return inner.make(request, operators: operators)
