@@ -381,7 +381,11 @@ public final class DataPlane: Sendable {
     for worker in workers { worker.post { $0.stop() } }
     for worker in workers { worker.join() }
     shared.logFiles.finish()
-    state.withLock { removeSocketFiles(of: $0.listeners, notIn: [:]) }
+    state.withLock { state in
+      removeSocketFiles(of: state.listeners, notIn: [:])
+      // With it go the configurations of filters, so that plugins are told of their end.
+      state.configuration = ProxyConfiguration()
+    }
   }
 
   /// Every statistic, summed over the workers.

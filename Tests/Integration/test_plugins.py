@@ -597,6 +597,15 @@ def test_an_old_version_is_closed_when_its_last_request_is_over(swapping, worksh
     assert wait_for(lambda: [one["version"] for one in plugin_list(swapping)] == ["2"])
 
 
+def test_plugins_are_closed_at_the_end(launch_once, probes):
+    """Their configurations are destroyed and `close` is called, so that they can write what they have."""
+    proxy = launch_once(web([p.probe()]), args=options(probes))
+    assert serves(proxy).status == 200
+    proxy.process.terminate()
+    assert proxy.process.wait(10) == 0
+    assert re.search(r"closed com\.example\.probe 1.*\n(.*\n)*.*exiting", proxy.output()), proxy.output()
+
+
 def test_the_list_of_plugins(launch_once, probes):
     proxy = launch_once(web([p.probe()]), args=options(probes))
     (one,) = plugin_list(proxy, "com.example.probe")

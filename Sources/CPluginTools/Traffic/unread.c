@@ -17,7 +17,9 @@ static int64_t unread(int netlink, const struct sockaddr_in *near, const struct 
     struct nlmsghdr header;
     struct inet_diag_req_v2 body;
   } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+      .header = {.nlmsg_len = sizeof request,
+                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                 .nlmsg_flags = NLM_F_REQUEST},
       .body = {.sdiag_family = AF_INET,
                .sdiag_protocol = IPPROTO_TCP,
                .idiag_states = ~0u,
