@@ -384,6 +384,7 @@ public final class DataPlane: Sendable {
     state.withLock { state in
       removeSocketFiles(of: state.listeners, notIn: [:])
       // With it go the configurations of filters, so that plugins are told of their end.
+      state.listeners = [:]
       state.configuration = ProxyConfiguration()
     }
   }

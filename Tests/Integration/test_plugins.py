@@ -599,7 +599,7 @@ def test_an_old_version_is_closed_when_its_last_request_is_over(swapping, worksh
 
 def test_plugins_are_closed_at_the_end(launch_once, probes):
     """Their configurations are destroyed and `close` is called, so that they can write what they have."""
-    proxy = launch_once(web([p.probe()]), args=options(probes))
+    proxy = launch_once(web([p.probe()]), args=[*options(probes), "-l", "info"])
     assert serves(proxy).status == 200
     proxy.process.terminate()
     assert proxy.process.wait(10) == 0

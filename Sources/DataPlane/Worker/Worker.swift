@@ -315,6 +315,7 @@ final class Worker: @unchecked Sendable {
     for cluster in clusters.values { cluster.retire() }
     listeners.removeAll()
     clusters.removeAll()
+    configuration = ProxyConfiguration()
     handles.forgetFormats()
     logs.flush()
     context.reactor.stop()
