@@ -19,6 +19,7 @@ requests a second are those of both; the medians over the rounds are shown.
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -32,7 +33,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Integration"))
 
 from harness import config as k  # noqa: E402
-from harness.process import Proxy  # noqa: E402
+from harness.process import ROOT, Proxy  # noqa: E402
+
+# The filter, as Scripts/plugins.sh builds it.
+os.environ.setdefault("MARTLET_PLUGIN_PATH", f"{ROOT}/.build/plugins")
 
 TYPE = "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 CASES = ("bare", "pass", "descriptor", "wildcard", "stop")
