@@ -206,7 +206,7 @@ def test_a_request_given_up_does_not_wait(proxy):
     assert stat(proxy, "connections", "upstream_rq_pending_active") == 1
     second.close()
     assert proxy.wait_stat("cluster.connections.upstream_rq_pending_active", 0, 0.2) == 0
-    assert stat(proxy, "connections", "upstream_rq_cancelled") == before + 1
+    assert proxy.wait_stat("cluster.connections.upstream_rq_cancelled", before + 1) == before + 1
     assert first.response().status == 200
     first.close()
 

@@ -124,6 +124,9 @@ void prepareThread() {
   static thread_local bool isDone = false;
   if (isDone) return;
   isDone = true;
+  // The host's threads have a stack for signals, and so has every thread under a sanitizer.
+  stack_t present;
+  if (sigaltstack(nullptr, &present) != 0 || !(present.ss_flags & SS_DISABLE)) return;
   static thread_local char stack[1 << 15];
   stack_t alternate = {};
   alternate.ss_sp = stack;

@@ -96,17 +96,15 @@ public struct OperatorValue: ~Copyable, ~Escapable {
 
   /// Adds bytes.
   public mutating func append(_ bytes: borrowing some BytesConvertible & ~Copyable & ~Escapable) {
-    bytes.withBytes { bytes in
-      let target = buffer.reserve(bytes.count)
-      for index in 0..<bytes.count { target[index] = bytes[index] }
-      buffer.count += bytes.count
-    }
+    // A local of its own: with the thread sanitizer the compiler takes a capture of `self` for an escape.
+    let buffer = buffer
+    bytes.withBytes { buffer.append($0) }
   }
 
   /// Adds a byte.
   public mutating func append(_ byte: UInt8) {
-    buffer.reserve(1)[0] = byte
-    buffer.count += 1
+    let buffer = buffer
+    buffer.append(byte)
   }
 }
 
@@ -119,7 +117,18 @@ final class OperatorBuffer {
   init() { base = .allocate(capacity: capacity) }
   deinit { base.deallocate() }
 
-  func reserve(_ more: Int) -> UnsafeMutablePointer<UInt8> {
+  func append(_ bytes: BytesView) {
+    let target = reserve(bytes.count)
+    for index in 0..<bytes.count { target[index] = bytes[index] }
+    count += bytes.count
+  }
+
+  func append(_ byte: UInt8) {
+    reserve(1)[0] = byte
+    count += 1
+  }
+
+  private func reserve(_ more: Int) -> UnsafeMutablePointer<UInt8> {
     if capacity - count < more {
       capacity = max(capacity * 2, count + more)
       let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
