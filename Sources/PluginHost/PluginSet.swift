@@ -100,8 +100,9 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
       if !isScanned {
         (plugins, entries, refusals) = ([], [], [])
         host.scan(into: self, isNamed: true)
+        // What the file before this one has found there is to be found again.
+        if hasInstalled { host.scan(into: self, isNamed: false) }
         isScanned = true
-        hasInstalled = false
         // What is wrong with them has been told.
         for reference in known { _ = host.add(reference, to: self) }
       }

@@ -47,8 +47,6 @@ extension Conversion {
     configuration.maxDownstreamConnections = maxDownstreamConnections(
       bootstrap.overloadManager, at: place.field("overload_manager"))
     configuration.runtime = runtime.values
-    // A key is known where a plugin reads it, be it in no chain of this configuration.
-    if !runtime.unused.isEmpty { _ = plugins?.catalog.loadInstalled() }
     for filter in plugins?.catalog.filters ?? [] {
       for key in filter.plugin.resources.runtimeKeys.values { runtime.use(key) }
     }

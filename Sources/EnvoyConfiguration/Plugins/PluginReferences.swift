@@ -53,12 +53,7 @@ extension ConfigurationExtension where Output == BootstrapExtensionKind {
               "expected 64 hexadecimal digits", at: place.field("plugins").element(index).field("sha256"))
           }
         }
-        func loaded() -> Set<String> { Set(conversion.plugins?.catalog.filters.map(\.plugin.id) ?? []) }
-        var known = loaded()
-        if !known.isSuperset(of: message.policies.keys), conversion.plugins?.catalog.loadInstalled() == true {
-          known = loaded()
-        }
-        for id in message.policies.keys.sorted() where !known.contains(id) {
+        for id in message.policies.keys.sorted() where conversion.plugins?.has(plugin: id) != true {
           conversion.warning(
             "no plugin of the id \"\(id)\" is loaded", at: place.field("policies").key(id))
         }

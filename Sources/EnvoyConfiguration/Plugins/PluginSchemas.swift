@@ -31,24 +31,34 @@ final class PluginSchemas {
     "envoy.formatter": (.formatter, false),
   ]
 
+  // While a file is read: what is missing may be installed.
+
   /// The filter that a message configures.
-  func filter(type: Substring, category: String) -> FilterDescription? {
+  func find(type: Substring, category: String) -> FilterDescription? {
     guard let (kind, isForRoute) = Self.categories[category] else { return nil }
-    return first {
+    return find {
       $0.kind == kind && (isForRoute ? $0.routeTypeNames : $0.typeNames).contains(where: { $0 == type })
     }
   }
 
   /// The filter of that usual name.
-  func filter(name: String, kind: FilterKind) -> FilterDescription? {
-    first { $0.kind == kind && $0.name == name }
+  func find(name: String, kind: FilterKind) -> FilterDescription? {
+    find { $0.kind == kind && $0.name == name }
   }
 
-  private func first(where isWanted: (FilterDescription) -> Bool) -> FilterDescription? {
+  func has(plugin id: String) -> Bool { find { $0.plugin.id == id } != nil }
+
+  private func find(_ isWanted: (FilterDescription) -> Bool) -> FilterDescription? {
     if let found = filters.first(where: isWanted) { return found }
-    guard catalog.loadInstalled() else { return nil }
+    // Also where nothing is new: an operator may have asked for them.
+    _ = catalog.loadInstalled()
     filters = catalog.filters
     return filters.first(where: isWanted)
+  }
+
+  /// The filter of that usual name, of those that are loaded.
+  func filter(name: String, kind: FilterKind) -> FilterDescription? {
+    filters.first { $0.kind == kind && $0.name == name }
   }
 
   /// Its places may not share what they keep.

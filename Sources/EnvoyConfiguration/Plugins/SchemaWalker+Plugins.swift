@@ -9,7 +9,7 @@ extension SchemaWalker {
   func pluginMessage(
     _ node: ConfigurationNode, type: Substring, category: String, at place: Place
   ) -> WireWriter? {
-    guard let plugins, let filter = plugins.filter(type: type, category: category) else { return nil }
+    guard let plugins, let filter = plugins.find(type: type, category: category) else { return nil }
     return packed(node, type: type, of: filter, at: place)
   }
 
@@ -20,7 +20,7 @@ extension SchemaWalker {
   ) -> WireWriter? {
     guard let plugins, let (kind, isForRoute) = PluginSchemas.categories[category] else { return nil }
     if isForRoute { return json(node, type: "", filter: "", at: place) }
-    guard let name, let filter = plugins.filter(name: name, kind: kind) else { return nil }
+    guard let name, let filter = plugins.find(name: name, kind: kind) else { return nil }
     if filter.descriptors.isEmpty { return json(node, type: "", filter: filter.name, at: place) }
     guard let type = filter.typeNames.first else { return nil }
     return packed(node, type: type[...], of: filter, at: place)

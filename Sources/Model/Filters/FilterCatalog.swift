@@ -121,7 +121,8 @@ public protocol FilterCatalog: AnyObject, Sendable {
   /// - Returns: For each of them that cannot be loaded, its index and why.
   func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)]
   /// Loads those of the installation's own folders as well, for a configuration that names what nothing has
-  /// until now: who needs none of them does not pay for them. False: there are no more filters for it.
+  /// until now: who needs none of them does not pay for them. False: there are no more filters for it. Only
+  /// while a configuration is read, on its thread.
   func loadInstalled() -> Bool
   /// `operators`: what the filter's own formats may use.
   func make(_ request: FilterRequest, operators: (any FormatOperatorSource)?) -> FilterOutcome
