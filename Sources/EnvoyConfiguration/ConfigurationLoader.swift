@@ -172,7 +172,7 @@ final class Load {
       }
       return
     }
-    let policies = SchemaWalker.pluginPolicies(upgraded, store)
+    let policies = SchemaWalker.pluginPolicies(upgraded, store, files: diagnostics.files)
     for (index, message) in catalog.load(references.map(\.reference), policies: policies) {
       let found = references[index]
       diagnostics.error("\(found.path): \(message)", file: found.position.file, line: found.position.line)

@@ -10,6 +10,7 @@ public final class PluginSet: FilterCatalog, @unchecked Sendable {
   private(set) var plugins: [LoadedPlugin] = []
   private(set) var entries: [Entry] = []
   public private(set) var refusals: [String] = []
+  public var folders: [String] { host.options.folders.map(\.path) }
   /// What holds for plugins that have crashed.
   private(set) var policies = PluginPolicies()
   private var isScanned = false

@@ -44,6 +44,12 @@ import Testing
       "\(found)")
   }
 
+  @Test func whereAPluginWouldHaveToBe() {
+    let type = "envoy.extensions.filters.http.lua.v3.Lua"
+    let found = messages("{name: a, typed_config: {\"@type\": type.googleapis.com/\(type)}}")
+    #expect(found.count == 1 && found[0].hasSuffix("; no plugin for it in /one, /two"), "\(found)")
+  }
+
   @Test func whatThePluginSaysHasItsPlace() {
     let found = messages("{name: a, typed_config: {\"@type\": type.googleapis.com/test.HTTP, wrong: true}}")
     #expect(

@@ -1,6 +1,7 @@
 // What a bootstrap says about plugins that take long or crash: what it means, and that it is known before the
 // plugins are loaded.
 
+import Foundation
 import Model
 import Synchronization
 import Testing
@@ -13,6 +14,7 @@ import Testing
     let told = Mutex<[PluginPolicies?]>([])
     var filters: [FilterDescription] { TestCatalog.shared.filters }
     var refusals: [String] { [] }
+    var folders: [String] { [] }
     func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)] {
       told.withLock { $0.append(policies) }
       return []
@@ -39,6 +41,27 @@ import Testing
       """
     let loaded = try ConfigurationLoader(options: options).load(yaml: yaml, name: "t")
     return (loaded, catalog.told.withLock { $0 })
+  }
+
+  @Test func anOverlaysHoldOverTheFiles() throws {
+    func text(_ budget: String) -> String {
+      """
+      bootstrap_extensions:
+      - name: martlet.plugins
+        typed_config:
+          "@type": type.googleapis.com/martlet.bootstrap.v1.Plugins
+          default_policy: {call_budget: \(budget)}
+      """
+    }
+    let path = try temporaryFile(text("0.002s"), ending: "yaml")
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let catalog = Catalog()
+    var options = ConfigurationLoader.Options()
+    options.catalog = catalog
+    let loaded = try ConfigurationLoader(options: options).load(path: path, overlay: text("0.1s"))
+    let told = catalog.told.withLock { $0 }
+    #expect(told.map { $0?.standard.callBudget } == [.milliseconds(2), .milliseconds(100)])
+    #expect(loaded.configuration.plugins.standard.callBudget == .milliseconds(100))
   }
 
   @Test func withoutAnyTheDefaultsHold() throws {

@@ -32,6 +32,7 @@ final class TestCatalog: FilterCatalog {
     ]
   }
   var refusals: [String] { [] }
+  var folders: [String] { ["/one", "/two"] }
 
   func load(_ plugins: [PluginReference], policies: PluginPolicies?) -> [(index: Int, message: String)] {
     state.withLock { $0.plugins = plugins }

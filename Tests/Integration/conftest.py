@@ -29,6 +29,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "only(kind, why): the test has a meaning for one proxy alone")
     config.addinivalue_line("markers", "later(why): Martlet refuses this configuration until a later issue; when it "
                                        "does not any more, the test fails and the mark goes")
+    config.addinivalue_line("markers", "timing(why): what it measures a busy machine can spoil; it is tried up to three "
+                                       "times, and each repetition is reported")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -42,6 +44,8 @@ def pytest_collection_modifyitems(config, items):
         mark = item.get_closest_marker("later")
         if mark and kind == "martlet":
             item.add_marker(pytest.mark.xfail(reason=f"later: {mark.args[0]}", strict=True))
+        if item.get_closest_marker("timing"):
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
         mark = item.get_closest_marker("only")
         if mark and mark.args[0] != kind:
             item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} only: {mark.args[1]}"))

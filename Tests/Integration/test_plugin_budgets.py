@@ -133,57 +133,68 @@ OVER = (r"plugin com\.example\.faulty 1\.0\.0 \([0-9a-f]{12}\), filter %s, %s: (
         r"(\S+) ms, the longest yet took (\S+) ms")
 
 
+# What is to be over a budget takes four times as long, and what is not a tenth: a machine that has something
+# else to do for a while changes neither. The tests that rest on the standard budget are marked.
+LONG, BUDGET = 400, {"call_budget": "0.1s"}
+
+
+def over(proxy):
+    return functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"]
+
+
+@pytest.mark.timing("a quick call has 10 ms")
 def test_a_call_over_the_budget_is_counted_and_named(start):
-    proxy = start(web([faulty("on_request_headers", "block", ms=40, path="/slow")]))
+    proxy = start(web([faulty("on_request_headers", "block", ms=80, path="/slow")]))
     ask(proxy, 3)
     ask(proxy, 2, path="/slow")
-    assert wait_for(lambda: functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 2), functions(proxy)
+    assert wait_for(lambda: over(proxy) == 2), functions(proxy)
     assert wait_for(lambda: lines(proxy, "over the budget"))
     found = re.search(OVER % (r"com\.example\.faulty", "on_request_headers"), lines(proxy, "over the budget")[0])
-    assert found and found[2] == "10" and 30 < float(found[3]) < 80, proxy.output()
+    assert found and found[2] == "10" and 60 < float(found[3]) < 160, proxy.output()
 
 
 def test_the_first_call_after_a_long_quiet_is_seen(start):
-    proxy = start(web([faulty("on_request_headers", "block", ms=40, path="/slow")]))
+    proxy = start({**web([faulty("on_request_headers", "block", ms=LONG, path="/slow")]), **policies(default=BUDGET)})
     ask(proxy, 2)
     time.sleep(1.5)  # the watchdog sleeps by now
     ask(proxy, 1, path="/slow")
-    assert wait_for(lambda: functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 1), functions(proxy)
+    assert wait_for(lambda: over(proxy) == 1), functions(proxy)
 
 
 def test_a_quick_call_is_never_over(start):
-    proxy = start(web([faulty("on_request_headers", "block", ms=4)]))
-    ask(proxy, 100)
-    assert functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 0
+    # Together they are over it many times.
+    proxy = start({**web([faulty("on_request_headers", "block", ms=4)]), **policies(default=BUDGET)})
+    ask(proxy, 150)
+    assert over(proxy) == 0, functions(proxy)
     assert not lines(proxy, "over the budget")
 
 
 def test_lines_are_few_and_the_count_is_whole(start):
-    proxy = start({**web([faulty("on_request_headers", "block", ms=12)]), **policies(default={"call_budget": "0.003s"})})
+    proxy = start({**web([faulty("on_request_headers", "block", ms=60)]), **policies(default={"call_budget": "0.005s"})})
     ask(proxy, 30)
-    assert wait_for(lambda: functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 30), functions(proxy)
+    assert wait_for(lambda: over(proxy) == 30), functions(proxy)
     assert len(lines(proxy, "over the budget")) == 1
 
 
 @pytest.mark.parametrize("where", ["default", "own"])
 def test_the_budget_is_the_plugins(start, where):
-    policy = {"call_budget": "0.200s"}
+    policy = {"call_budget": "0.500s"}
     extension = policies(default=policy) if where == "default" else policies(default={"call_budget": "0.001s"}, com_example_faulty=policy)
     proxy = start({**web([faulty("on_request_headers", "block", ms=40)]), **extension})
     ask(proxy, 5)
     time.sleep(0.2)
-    assert functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 0
+    assert over(proxy) == 0
 
 
 def test_a_reload_changes_the_budget(start, folder):  # noqa: F811
-    config = web([faulty("on_request_headers", "block", ms=40)])
-    proxy = start({**config, **policies(default={"call_budget": "0.200s"})})
+    config = web([faulty("on_request_headers", "block", ms=100)])
+    proxy = start({**config, **policies(default={"call_budget": "1s"})})
     ask(proxy, 2)
     with open(proxy.config_path, "w") as f:
         json.dump({**config, **policies(default={"call_budget": "0.010s"})}, f)
     assert proxy.admin("/plugins/reload", method="POST")[0] == 200
     ask(proxy, 2)
-    assert wait_for(lambda: functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"] == 2)
+    assert wait_for(lambda: over(proxy) == 2)
 
 
 @pytest.mark.parametrize("extension, expected", [

@@ -252,6 +252,32 @@ def test_installed_plugins_are_loaded_when_one_is_needed(installation, tmp_path,
     assert (done.stderr.count("loaded com.example.") == 2) == loads == ("loaded" in done.stderr), done.stderr
 
 
+def test_installed_plugins_outlast_an_overlay(installation, tmp_path):
+    """What it says of policies has the plugins looked at again."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(web([p.probe()])))
+    overlay = {"bootstrap_extensions": [{"name": "martlet.plugins", "typed_config": {
+        "@type": "type.googleapis.com/martlet.bootstrap.v1.Plugins", "default_policy": {"call_budget": "0.1s"}}}]}
+    command = [installation, "-c", path, "--config-yaml", json.dumps(overlay), "--mode", "validate"]
+    environment = {name: value for name, value in os.environ.items() if name != "MARTLET_PLUGIN_PATH"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_dump_loads_no_installed_plugins(installation, launch_once, tmp_path, monkeypatch):
+    """It reads what a plugin's own messages mean, and finds them among those that are loaded."""
+    library = "libmartlet-header-mutation.so"
+    p.put(os.path.join(os.environ["MARTLET_PLUGIN_PATH"], library), tmp_path, library)
+    monkeypatch.setenv("MARTLET", str(installation))
+    monkeypatch.setenv("MARTLET_PLUGIN_PATH", str(tmp_path))
+    rules = {"mutations": {"response_mutations": [{"append": {"header": {"key": "x-a", "value": "b"}}}]}}
+    proxy = launch_once(web([{"name": "mutation", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", **rules}}]))
+    for _ in range(2):
+        assert '"x-a"' in proxy.admin("/config_dump")[1]
+    assert [one["id"] for one in json.loads(proxy.admin("/plugins")[1])["plugins"]] == ["io.martlet.header_mutation"]
+
+
 def named(*plugins):
     return {"bootstrap_extensions": [{"name": "martlet.plugins", "typed_config": {
         "@type": "type.googleapis.com/martlet.bootstrap.v1.Plugins", "plugins": list(plugins)}}]}

@@ -6,7 +6,10 @@ internal import SwiftProtobuf
 
 extension SchemaWalker {
   /// What `bootstrap_extensions` says of it; nil: nothing. What is wrong there is found by the walk itself.
-  static func pluginPolicies(_ root: ConfigurationNode, _ store: SchemaStore) -> PluginPolicies? {
+  /// `files`: the names of the load's files, of which the root is one.
+  static func pluginPolicies(
+    _ root: ConfigurationNode, _ store: SchemaStore, files: [String]
+  ) -> PluginPolicies? {
     let extensions = root["bootstrap_extensions"] ?? root["bootstrapExtensions"]
     var found: PluginPolicies?
     for item in extensions?.elements ?? [] {
@@ -15,7 +18,7 @@ extension SchemaWalker {
         typeName(of: url) == type
       else { continue }
       let scratch = Diagnostics()
-      scratch.files = ["scratch"]
+      scratch.files = files
       let wire = SchemaWalker(store: store, diagnostics: scratch, allowsUnknownFields: true)
         .message(
           config, store.required(type), at: Place(root: Location(at: SourcePosition(file: 0, line: 1))))

@@ -88,9 +88,15 @@ extension SchemaWalker {
         "; did you mean `\($0)`?"
       }
       let list = names.isEmpty ? "" : "; known here: \(names.joined(separator: ", "))"
-      // A plugin that would have it may be there and not be usable.
-      let refused = PluginSchemas.categories[category] == nil ? [] : plugins?.catalog.refusals ?? []
-      let also = refused.isEmpty ? "" : "; not loaded: \(refused.joined(separator: "; "))"
+      let catalog = PluginSchemas.categories[category] == nil ? nil : plugins?.catalog
+      // A plugin that would have it may be there and not be usable, or lie elsewhere.
+      var also = ""
+      if let refused = catalog?.refusals, !refused.isEmpty {
+        also += "; not loaded: \(refused.joined(separator: "; "))"
+      }
+      if let folders = catalog?.folders, near == nil, !folders.isEmpty {
+        also += "; no plugin for it in \(folders.joined(separator: ", "))"
+      }
       diagnostics.error(
         "the extension type `\(name)` is not supported\(near ?? list)\(also)", at: place)
     }

@@ -114,6 +114,8 @@ public protocol FilterCatalog: AnyObject, Sendable {
   var filters: [FilterDescription] { get }
   /// Why files were not taken, for a configuration that asks for what they may have held.
   var refusals: [String] { get }
+  /// The folders that plugins are looked for in, for the same.
+  var folders: [String] { get }
   /// Loads the plugins of the folders that the operator has named and those that a configuration names
   /// itself, before it is read.
   /// `policies`: what holds for those that have crashed; nil: what the part of the configuration before this

@@ -59,7 +59,7 @@ extension CheckChild {
 
   /// The host's own statistics grow by pages for as long as new durations turn up: some hundred bytes a
   /// round, however many streams it has.
-  private static let noise = 1536
+  private static let noise = 2048
   /// Streams of a round beside those with bodies: they cost little.
   private static let burst = 300
 
@@ -147,9 +147,8 @@ extension CheckChild {
       zip(held, held.dropFirst()).map { $1[keyPath: path] - $0[keyPath: path] }.min() ?? 0
     }
     let bytes = least(\.heap)
-    // The smallest object takes 32 bytes of the heap: one that is lost with every other stream is seen, and
-    // what is less is the host's.
-    if bytes >= max(Self.noise, 16 * each) {
+    // The smallest object takes 32 bytes of the heap: one that is lost with every eighth stream is seen.
+    if bytes >= max(Self.noise, 4 * each) {
       broken(
         "A10", "each \(what) leaves about \(bytes / each) bytes behind (\(bytes) bytes a round of \(each))")
     }

@@ -139,6 +139,7 @@ final class RecordingCatalog: FilterCatalog {
 
   var filters: [FilterDescription] { inner.filters }
   var refusals: [String] { inner.refusals }
+  var folders: [String] { inner.folders }
   func load(
     _ plugins: [PluginReference], policies: PluginPolicies?
   ) -> [(index: Int, message: String)] {
