@@ -1,7 +1,8 @@
 // The known name nearest to a mistyped one.
 
 enum Suggestion {
-  /// Nil where nothing is near: more than a third of the letters would have to change.
+  /// Nil where nothing is near: more than a third of the letters would have to change, of the whole or of what
+  /// follows its last dot (a long package says little of what was meant).
   static func nearest(to name: String, among known: [String]) -> String? {
     let wanted = Array(name.lowercased().utf8)
     // A hostile key may be long; nobody mistypes a name to four times its length.
@@ -11,10 +12,17 @@ enum Suggestion {
       let distance = distance(wanted, Array(candidate.lowercased().utf8))
       if distance < best?.distance ?? .max { best = (candidate, distance) }
     }
-    guard let best, best.distance <= max(1, min(wanted.count, best.name.utf8.count) / 3) else {
-      return nil
-    }
-    return best.name
+    guard let best, isNear(best.distance, wanted, Array(best.name.utf8)) else { return nil }
+    let (left, right) = (last(wanted), last(Array(best.name.lowercased().utf8)))
+    return isNear(distance(left, right), left, right) ? best.name : nil
+  }
+
+  private static func last(_ name: [UInt8]) -> [UInt8] {
+    Array(name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).last ?? [])
+  }
+
+  private static func isNear(_ distance: Int, _ left: [UInt8], _ right: [UInt8]) -> Bool {
+    distance <= max(1, min(left.count, right.count) / 3)
   }
 
   /// Levenshtein's distance, in one row.
