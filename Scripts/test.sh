@@ -22,7 +22,7 @@ for folder in Tests/Conformance Tests/Integration; do
   if compgen -G "$folder/test_*.py" >/dev/null; then folders+=("$folder"); fi
 done
 for folder in "${folders[@]}"; do
-  .venv/bin/python -m pytest -q -p no:cacheprovider "$folder" || python=$?
+  .venv/bin/python -m pytest -q -p no:cacheprovider -rfER "$folder" || python=$?
 done
 
 if [ "$unit" -eq 0 ] && [ "$python" -eq 0 ]; then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -12,7 +13,29 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from harness import differs as differs_module  # noqa: E402
 from harness import plugins, process  # noqa: E402
+from harness.stalls import Stalls  # noqa: E402
 from harness.upstream import Upstream  # noqa: E402
+
+
+class Attempt:
+    """The test that runs now: when it began, and whether a proxy of its has died of a signal that we have not sent."""
+
+    began, has_crashed = 0.0, False
+    proxies: list[process.Proxy] = []
+
+    @classmethod
+    def begin(cls):
+        cls.began, cls.has_crashed = time.monotonic(), False
+
+    @classmethod
+    def look(cls):
+        cls.has_crashed |= any(proxy.has_crashed for proxy in cls.proxies)
+
+    @classmethod
+    def is_repeated(cls, error, stalls) -> bool:
+        """Not what fails by itself, and no crash."""
+        cls.look()
+        return error is not None and not cls.has_crashed and stalls.since(cls.began)
 
 
 # The filters that come with Martlet, as Scripts/plugins.sh builds them.
@@ -29,8 +52,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "only(kind, why): the test has a meaning for one proxy alone")
     config.addinivalue_line("markers", "later(why): Martlet refuses this configuration until a later issue; when it "
                                        "does not any more, the test fails and the mark goes")
-    config.addinivalue_line("markers", "timing(why): what it measures a busy machine can spoil; it is tried up to three "
-                                       "times, and each repetition is reported")
+    if not config.option.collectonly:
+        config.stalls = Stalls()
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "stalls"):
+        config.stalls.stop()
+
+
+def pytest_runtest_logstart():
+    """Each attempt begins here."""
+    Attempt.begin()
 
 
 def pytest_collection_modifyitems(config, items):
@@ -44,8 +77,7 @@ def pytest_collection_modifyitems(config, items):
         mark = item.get_closest_marker("later")
         if mark and kind == "martlet":
             item.add_marker(pytest.mark.xfail(reason=f"later: {mark.args[0]}", strict=True))
-        if item.get_closest_marker("timing"):
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+        item.add_marker(pytest.mark.flaky(reruns=3, condition=lambda error: Attempt.is_repeated(error, config.stalls)))
         mark = item.get_closest_marker("only")
         if mark and mark.args[0] != kind:
             item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} only: {mark.args[1]}"))
@@ -68,31 +100,36 @@ def _launcher(kind):
     def launch(config, **options) -> process.Proxy:
         proxy = process.Proxy(kind, config, **options)
         started.append(proxy)
+        Attempt.proxies.append(proxy)
         return proxy
 
-    return launch, started
+    def stop():
+        Attempt.look()
+        for proxy in started:
+            proxy.stop()
+            Attempt.proxies.remove(proxy)
+
+    return launch, stop
 
 
 @pytest.fixture(scope="module")
 def launch(kind):
     """Starts proxies that live until the module ends."""
-    launch, started = _launcher(kind)
+    launch, stop = _launcher(kind)
     yield launch
-    for proxy in started:
-        crashed = proxy.process.poll()
-        output = proxy.output() if crashed not in (None, 0) else ""
-        proxy.stop()
-        if crashed is not None and crashed < 0 and crashed not in (-9, -15, -2):
-            pytest.fail(f"proxy died by signal {-crashed}: {output[-4000:]}")
+    crashed = [proxy for proxy in Attempt.proxies if proxy.has_crashed]
+    output = "".join(f"proxy died by signal {-proxy.process.returncode}: {proxy.output()[-4000:]}\n" for proxy in crashed)
+    stop()
+    if crashed:
+        pytest.fail(output)
 
 
 @pytest.fixture
 def launch_once(kind):
     """Starts proxies that live for one test."""
-    launch, started = _launcher(kind)
+    launch, stop = _launcher(kind)
     yield launch
-    for proxy in started:
-        proxy.stop()
+    stop()
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ OVER = (r"plugin com\.example\.faulty 1\.0\.0 \([0-9a-f]{12}\), filter %s, %s: (
 
 
 # What is to be over a budget takes four times as long, and what is not a tenth: a machine that has something
-# else to do for a while changes neither. The tests that rest on the standard budget are marked.
+# else to do for a while changes neither.
 LONG, BUDGET = 400, {"call_budget": "0.1s"}
 
 
@@ -142,7 +142,6 @@ def over(proxy):
     return functions(proxy)[("com.example.faulty", "on_request_headers")]["over_budget"]
 
 
-@pytest.mark.timing("a quick call has 10 ms")
 def test_a_call_over_the_budget_is_counted_and_named(start):
     proxy = start(web([faulty("on_request_headers", "block", ms=80, path="/slow")]))
     ask(proxy, 3)

@@ -64,6 +64,11 @@ class Proxy:
                 raise
 
     @property
+    def has_crashed(self) -> bool:
+        """It has ended by a signal that no test sends."""
+        return (self.process.poll() or 0) < 0 and -self.process.returncode not in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+
+    @property
     def pid(self) -> int:
         return self.process.pid
 
