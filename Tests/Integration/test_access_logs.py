@@ -106,10 +106,13 @@ def test_tcp_lines_in_between(network):
             client.response()
     finally:
         upstream.respond = ok(b"hello")
-    lines = LogFile(folder / "timed").wait(4)
-    assert [line.split()[0] for line in lines] == ["TcpUpstreamConnected", "TcpPeriodic", "TcpPeriodic", "TcpConnectionEnd"]
+    # A machine that stands still makes the answer late, and the periodic lines more.
+    lines = LogFile(folder / "timed").wait(4, last="TcpConnectionEnd")
+    kinds = [line.split()[0] for line in lines]
+    assert kinds[0] == "TcpUpstreamConnected" and kinds[-1] == "TcpConnectionEnd" and len(kinds) >= 4, lines
+    assert set(kinds[1:-1]) == {"TcpPeriodic"}, lines
     assert lines[0].split()[-2:] == ["0/0", "-"] and lines[1].split()[-2:] == [f"{len(REQUEST)}/0", "-"]
-    assert re.fullmatch(rf"TcpConnectionEnd - 0 - - {len(REQUEST)}/{ANSWER} 2[5-9]\d", lines[3])
+    assert re.fullmatch(rf"TcpConnectionEnd - 0 - - {len(REQUEST)}/{ANSWER} (2[5-9]|[3-9]\d)\d", lines[-1])
 
 
 # Requests

@@ -181,7 +181,7 @@ def lines(launch, upstreams, tmp_path_factory):
     routes = [
         k.direct(match={"path": "/direct"}), k.redirect({"path": "/redirect"}, path_redirect="/x"),
         k.route("refused", match={"path": "/refused"}), k.route("empty", match={"path": "/empty"}), k.route("nosuch", match={"path": "/nocluster"}),
-        k.route("named", match={"path": "/named"}), k.route(match={"path": "/slow"}, timeout="0.2s"),
+        k.route("named", match={"path": "/named"}), k.route(match={"path": "/slow"}, timeout="0.2s"), k.route(match={"path": "/patient"}),
         k.route(match={"prefix": "/pre"}, prefix_rewrite="/new"), {**k.route(match={"prefix": "/up"}), "name": "the-route"},
     ]
     named = k.cluster("named", [upstream], alt_stat_name="other_stats")
@@ -217,7 +217,7 @@ def lines(launch, upstreams, tmp_path_factory):
         time.sleep(0.03)
     # The last one: what its log has, all have.
     with Client(address) as client:
-        client.send(make_request("GET", "/slow", [("x-case", "gone")]))
+        client.send(make_request("GET", "/patient", [("x-case", "gone")]))
         time.sleep(0.05)
     time.sleep(0.3)
     result = {}

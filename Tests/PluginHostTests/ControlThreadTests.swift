@@ -67,7 +67,8 @@ import Testing
       control.setTimer(2, 0, milliseconds: 1) { seen.withLock { $0.append(99) } }
       control.cancelTimers(of: 2)
     }
-    usleep(120_000)
+    for _ in 0..<500 where control.run({ seen.withLock { $0.count } }) < 3 { usleep(10_000) }
+    usleep(20_000)
     #expect(control.run { seen.withLock { $0 } } == [1, 2, 0])
     control.stop()
   }

@@ -21,9 +21,12 @@ class LogFile:
         # A line that is not whole yet is none.
         return data.split("\n")[:-1]
 
-    def wait(self, count: int, timeout=3.0) -> list[str]:
-        """At least so many lines, or what there is when the time is over."""
+    def wait(self, count: int, timeout=3.0, last="") -> list[str]:
+        """At least so many lines, the last of which begins like that; or what there is when the time is over."""
         deadline = time.monotonic() + timeout
-        while len(self.lines()) < count and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            lines = self.lines()
+            if len(lines) >= count and lines[-1:] and lines[-1].startswith(last):
+                break
             time.sleep(0.01)
         return self.lines()
