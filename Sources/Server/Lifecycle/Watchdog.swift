@@ -19,9 +19,14 @@ final class Watchdog: @unchecked Sendable {
   private var stuck = StuckCalls()
   private var lastCalls: UInt64 = 0
   private var quietSince = ContinuousClock.now
+  /// Nil: not since the long sleep.
+  private var lookedAtTallies: ContinuousClock.Instant?
+  private var period: UInt64 = 0
 
   /// How often it looks at most and at least, whatever the budgets are.
   private static let periods = (shortest: UInt64(500_000), longest: UInt64(100_000_000))
+  /// How often it looks at what has been counted: there is more of it than there are threads.
+  private static let tallyPeriod = Duration.milliseconds(50)
   /// Without a call for so long it sleeps until there is one.
   private static let quietAfter = Duration.seconds(1)
   private static let longSleep: UInt64 = 10_000_000_000
@@ -47,28 +52,33 @@ final class Watchdog: @unchecked Sendable {
   private func main() {
     martlet_watch_name()
     while !isStopping.withLock({ $0 }) {
-      let round = look()
-      if round.calls != lastCalls || round.isBusy {
-        lastCalls = round.calls
-        quietSince = .now
+      let isBusy = observe()
+      let now = ContinuousClock.now
+      if isBusy { quietSince = now }
+      if lookedAtTallies.map({ $0.duration(to: now) >= Self.tallyPeriod }) ?? true {
+        lookedAtTallies = now
+        lookAtTallies(now)
       }
-      let isQuiet = quietSince.duration(to: .now) > Self.quietAfter
-      martlet_watch_sleep(isQuiet ? Self.longSleep : round.period, isQuiet)
+      let isQuiet = quietSince.duration(to: now) > Self.quietAfter
+      if isQuiet { lookedAtTallies = nil }
+      martlet_watch_sleep(isQuiet ? Self.longSleep : period, isQuiet)
     }
   }
 
-  /// One look at everything. `calls`: how many there have been.
-  private func look() -> (calls: UInt64, isBusy: Bool, period: UInt64) {
-    let busy = observe()
+  /// Whether there have been calls, who was over his budget, and what the shortest is.
+  private func lookAtTallies(_ now: ContinuousClock.Instant) {
     var calls: UInt64 = 0
     var shortest = UInt64.max
     for tally in PluginTally.all {
       shortest = min(shortest, tally.budget)
       for hook in PluginTally.hooks { calls &+= tally.calls(hook) }
-      for line in reporter.look(at: tally, now: .now) { log.write(.warning, .filter, line) }
+      for line in reporter.look(at: tally, now: now) { log.write(.warning, .filter, line) }
     }
-    let period = min(max(shortest / 2, Self.periods.shortest), Self.periods.longest)
-    return (calls, busy, period)
+    if calls != lastCalls {
+      lastCalls = calls
+      quietSince = now
+    }
+    period = min(max(shortest / 2, Self.periods.shortest), Self.periods.longest)
   }
 
   private func observe() -> Bool {

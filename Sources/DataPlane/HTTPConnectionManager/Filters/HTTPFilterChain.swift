@@ -112,6 +112,8 @@ final class HTTPFilterChainInstance {
   /// Stands where there is no head.
   let noHead: MessageHead
   private var slots: [HTTPFilterSlot] = []
+  // The same for what happens many times a request: nothing is retained.
+  private let borrowedSlots: UnsafeMutablePointer<Unmanaged<HTTPFilterSlot>>
   private(set) var request: HTTPFilterPath!
   private(set) var response: HTTPFilterPath!
   /// Nil between streams.
@@ -172,6 +174,7 @@ final class HTTPFilterChainInstance {
     maps.initialize(to: HTTPFilterMaps())
     subject = .allocate(capacity: 1)
     subject.initialize(to: martlet_subject())
+    borrowedSlots = .allocate(capacity: chain.filters.count)
     let pool = context.reactor.pool
     streamed = OutboundQueue(pool: pool)
     request = HTTPFilterPath(
@@ -183,13 +186,22 @@ final class HTTPFilterChainInstance {
     requestReference = Unmanaged.passUnretained(request)
     responseReference = Unmanaged.passUnretained(response)
     slots = chain.filters.enumerated().map { index, factory in
-      HTTPFilterSlot(self, factory, index: index, context: context)
+      let slot = HTTPFilterSlot(self, factory, index: index, context: context)
+      (borrowedSlots + index).initialize(to: Unmanaged.passUnretained(slot))
+      return slot
     }
+  }
+
+  /// Every slot, first to last; they live as long as the instance.
+  @inline(__always)
+  private func forEachSlot(_ body: (HTTPFilterSlot) -> Void) {
+    for index in 0..<slots.count { borrowedSlots[index]._withUnsafeGuaranteedRef(body) }
   }
 
   deinit {
     maps.deallocate()
     subject.deallocate()
+    borrowedSlots.deallocate()
   }
 
   /// Acts on the stream are possible.
@@ -221,32 +233,33 @@ final class HTTPFilterChainInstance {
   func requestHead(end: Bool) {
     enter()
     creating = true
-    var refusing: HTTPFilterSlot?
-    let routes = stream?.routeFilters
-    for index in slots.indices where !slots[index].create(routes) {
-      refusing = slots[index]
+    var refusing = -1
+    let routes = borrowedStream?._withUnsafeGuaranteedRef { $0.routeFilters }
+    for index in 0..<slots.count {
+      if borrowedSlots[index]._withUnsafeGuaranteedRef({ $0.create(routes) }) { continue }
+      refusing = index
       break
     }
     creating = false
-    if let refusing {
-      stream?.manager.context.log(.warning, "filter", "\(refusing.name) refused a stream")
+    if refusing >= 0 {
+      stream?.manager.context.log(.warning, "filter", "\(slots[refusing].name) refused a stream")
       request.isOver = true
       wanted.reply = Reply(status: 500, details: Array("filter_refused_stream".utf8))
     } else {
-      request.head(end: end)
+      borrowedRequest._withUnsafeGuaranteedRef { $0.head(end: end) }
     }
     leave()
   }
 
   func requestData(_ slice: Slice) {
     enter()
-    request.data(slice)
+    borrowedRequest._withUnsafeGuaranteedRef { $0.data(slice) }
     leave()
   }
 
   func requestEnd(trailers: Bool) {
     enter()
-    request.end(trailers: trailers)
+    borrowedRequest._withUnsafeGuaranteedRef { $0.end(trailers: trailers) }
     leave()
   }
 
@@ -254,25 +267,25 @@ final class HTTPFilterChainInstance {
   var takesReply: Bool { !response.hasBegun && !isOver }
 
   func responseHead(end: Bool) {
-    if let stream {
+    borrowedStream?._withUnsafeGuaranteedRef { stream in
       let headers = Unmanaged.passUnretained(stream.response.headers)
       maps.pointee.response = headers
       maps.pointee.openResponse = headers
     }
     enter()
-    response.head(end: end)
+    borrowedResponse._withUnsafeGuaranteedRef { $0.head(end: end) }
     leave()
   }
 
   func responseData(_ slice: Slice) {
     enter()
-    response.data(slice)
+    borrowedResponse._withUnsafeGuaranteedRef { $0.data(slice) }
     leave()
   }
 
   func responseEnd(trailers: Bool) {
     enter()
-    response.end(trailers: trailers)
+    borrowedResponse._withUnsafeGuaranteedRef { $0.end(trailers: trailers) }
     leave()
   }
 
@@ -423,13 +436,14 @@ final class HTTPFilterChainInstance {
   private func finish() {
     releasePending = false
     guard let stream else { return }
-    for index in slots.indices { slots[index].beginEnd() }
-    request.clear()
-    response.clear()
+    forEachSlot { $0.beginEnd() }
+    borrowedRequest._withUnsafeGuaranteedRef { $0.clear() }
+    borrowedResponse._withUnsafeGuaranteedRef { $0.clear() }
     if !streamed.isEmpty { streamed.removeAll() }
     let scope = martlet_scope_begin(subject)
-    for index in slots.indices { slots[index].complete(stream.result) }
-    for index in slots.indices { slots[index].destroy() }
+    let result = stream.result
+    forEachSlot { $0.complete(result) }
+    forEachSlot { $0.destroy() }
     martlet_scope_end(scope)
     self.stream = nil
     stream.filtersEnded()

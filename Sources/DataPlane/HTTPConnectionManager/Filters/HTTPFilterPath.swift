@@ -68,8 +68,10 @@ final class HTTPFilterPath {
   private let firstHook: UInt32
   /// In the order of the message, as are the places.
   let hooks: UnsafeMutablePointer<HTTPFilterHooks>
-  private let count: Int
-  private(set) var places: [HTTPFilterPlace] = []
+  let count: Int
+  private var places: [HTTPFilterPlace] = []
+  /// One of the places may hold something.
+  private var isUsed = false
   private unowned(unsafe) let instance: HTTPFilterChainInstance
   /// The place whose hook is being called; -1: none. What hooks ask for waits until they return, so that
   /// there is never a second.
@@ -114,6 +116,12 @@ final class HTTPFilterPath {
 
   deinit { hooks.deallocate() }
 
+  /// What the filter at `index` holds, to be changed.
+  func place(at index: Int) -> HTTPFilterPlace {
+    isUsed = true
+    return places[index]
+  }
+
   /// From a hook of the active place.
   func bodyWasChanged() {
     bodyChanged = true
@@ -122,7 +130,8 @@ final class HTTPFilterPath {
 
   /// Lets go of all that is held.
   func clear() {
-    if !hasBegun { return }
+    if !isUsed { return }
+    isUsed = false
     for place in places { place.clear() }
   }
 
@@ -173,7 +182,7 @@ final class HTTPFilterPath {
       let status = call(index, firstHook, end: end) { hook(filter, end) }
       if isOver { return }
       if status != MARTLET_CONTINUE {
-        let place = places[index]
+        let place = place(at: index)
         place.stop = status
         place.holdsHead = true
         place.holdsEnd = end
@@ -190,7 +199,7 @@ final class HTTPFilterPath {
 
   /// The filter has let the head pass and given the message trailers, or a body, or a beginning of one.
   private func headTouched(at index: Int, end: Bool) {
-    let place = places[index]
+    let place = place(at: index)
     if place.madeTrailers {
       place.madeTrailers = false
       if place.body.isEmpty {
@@ -225,7 +234,7 @@ final class HTTPFilterPath {
         index &+= 1
         continue
       }
-      let place = places[index]
+      let place = place(at: index)
       if source !== place.body { place.body.append(contentsOf: source) }
       if end { place.holdsEnd = true }
       if place.stopsAll { return }
@@ -302,7 +311,7 @@ final class HTTPFilterPath {
 
   private func trailers(from start: Int) {
     for index in start..<count {
-      let place = places[index]
+      let place = place(at: index)
       if place.stopsAll {
         place.holdsTrailers = true
         return
@@ -338,7 +347,7 @@ final class HTTPFilterPath {
 
   /// The filter at a place has said that what it holds may go on.
   func goOn(_ index: Int) {
-    let place = places[index]
+    let place = place(at: index)
     guard !isOver, place.stop != MARTLET_CONTINUE else { return }
     let unseen = place.stopsAll
     let holdsHead = place.holdsHead
@@ -361,7 +370,7 @@ final class HTTPFilterPath {
   /// The filter at a place has said that the first `count` bytes of what it holds may go on, while it
   /// stays stopped.
   func pass(_ index: Int, _ count: Int) {
-    let place = places[index]
+    let place = place(at: index)
     guard !isOver, place.stop != MARTLET_CONTINUE, !place.inHook else { return }
     let count = Swift.min(count, place.body.byteCount)
     let last = count == place.body.byteCount && place.holdsEnd && !place.holdsTrailers
@@ -419,14 +428,19 @@ final class HTTPFilterPath {
 
   // MARK: To the sink
 
+  // The instance holds its stream until the outermost hook or event of the stream is over (`enter`, `leave`),
+  // and so borrowing it is enough here.
+
   private func sinkHead(end: Bool) {
-    guard let stream = instance.stream else { return }
+    guard let stream = instance.borrowedStream else { return }
     headIsOut = true
     if direction == .request { instance.requestIsOut() }
-    let head = direction == .request ? stream.request : stream.response
-    correctFraming(of: head, end: end)
-    owed = end ? -1 : head.contentLength
-    if direction == .request { stream.forwardHead(end: end) } else { stream.sendHead(end: end) }
+    stream._withUnsafeGuaranteedRef { stream in
+      let head = direction == .request ? stream.request : stream.response
+      correctFraming(of: head, end: end)
+      owed = end ? -1 : head.contentLength
+      if direction == .request { stream.forwardHead(end: end) } else { stream.sendHead(end: end) }
+    }
   }
 
   /// The length that the head announces is that of the body as the filters have left it, where that
@@ -465,11 +479,13 @@ final class HTTPFilterPath {
 
   private func sinkBody(_ source: OutboundQueue, end: Bool) {
     while let slice = source.popSlice() {
-      guard !isOver, let stream = instance.stream, accounts(slice.count, stream) else {
+      guard !isOver, let stream = instance.borrowedStream, accounts(slice.count) else {
         slice.release()
         continue
       }
-      if direction == .request { stream.forwardData(slice) } else { stream.sendData(slice) }
+      stream._withUnsafeGuaranteedRef { stream in
+        if direction == .request { stream.forwardData(slice) } else { stream.sendData(slice) }
+      }
     }
     if end { sinkEnd(trailers: false) }
   }
@@ -477,30 +493,33 @@ final class HTTPFilterPath {
   private func sinkTrailers() { sinkEnd(trailers: true) }
 
   private func sinkEnd(trailers: Bool) {
-    guard !isOver, let stream = instance.stream else { return }
+    guard !isOver, let stream = instance.borrowedStream else { return }
     if owed > 0 {
-      mismatch(stream)
+      mismatch()
       return
     }
-    if direction == .request {
-      stream.forwardEnd(trailers: trailers ? stream.requestTrailers : nil)
-    } else {
-      stream.sendEnd(trailers: trailers ? stream.responseTrailers : nil)
+    stream._withUnsafeGuaranteedRef { stream in
+      if direction == .request {
+        stream.forwardEnd(trailers: trailers ? stream.requestTrailers : nil)
+      } else {
+        stream.sendEnd(trailers: trailers ? stream.responseTrailers : nil)
+      }
     }
   }
 
   /// More or less body than the head that has gone out announces would move the border of the next
   /// message on the connection: the stream is broken off instead.
-  private func accounts(_ count: Int, _ stream: HTTPStream) -> Bool {
+  private func accounts(_ count: Int) -> Bool {
     guard owed >= 0 else { return true }
     owed -= Int64(count)
     if owed >= 0 { return true }
-    mismatch(stream)
+    mismatch()
     return false
   }
 
-  private func mismatch(_ stream: HTTPStream) {
+  private func mismatch() {
     isOver = true
+    guard let stream = instance.stream else { return }
     stream.manager.context.log(
       .error, "filter", "a filter changed the length of a body after its content-length had gone out")
     stream.reset()

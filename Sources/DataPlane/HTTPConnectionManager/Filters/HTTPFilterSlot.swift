@@ -47,7 +47,7 @@ final class HTTPFilterSlot: FilterScope {
     handles = instance.handles
     tablePlace = handles.filters.reserve()
     requestHooks = instance.request.hooks + index
-    responseHooks = instance.response.hooks + (instance.response.places.count - 1 - index)
+    responseHooks = instance.response.hooks + (instance.response.count - 1 - index)
     super.init(kind: .stream, context: context, plugin: factory.scope?.plugin, name: factory.name)
   }
 
@@ -143,8 +143,8 @@ final class HTTPFilterSlot: FilterScope {
 
   func place(_ direction: martlet_direction) -> HTTPFilterPlace? {
     switch direction {
-    case MARTLET_REQUEST: instance.request.places[index]
-    case MARTLET_RESPONSE: instance.response.places[instance.response.places.count - 1 - index]
+    case MARTLET_REQUEST: instance.request.place(at: index)
+    case MARTLET_RESPONSE: instance.response.place(at: instance.response.count - 1 - index)
     default: nil
     }
   }
