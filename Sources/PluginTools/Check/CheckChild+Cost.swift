@@ -58,8 +58,10 @@ extension CheckChild {
   // MARK: memory
 
   /// The host's own statistics grow by pages for as long as new durations turn up: some hundred bytes a
-  /// round, however many streams it has.
-  private static let noise = 2048
+  /// round, however many streams it has, and fewer with each.
+  private static let noise = 1536
+  /// Rounds that are looked at, and at most where there is a doubt: what a plugin loses it goes on to lose.
+  private static let rounds = (usual: 6, doubtful: 24)
   /// Streams of a round beside those with bodies: they cost little.
   private static let burst = 300
 
@@ -86,7 +88,6 @@ extension CheckChild {
   /// Rounds of the same streams: what is lost in each of them is lost by each of them.
   mutating func memory() throws(ToolProblem) {
     let rig = try rig()
-    let rounds = 6
     var held: [Held] = []
     var streams = 0
     let exchanges = Exchange.all(words: rig.words, &random).filter {
@@ -122,7 +123,7 @@ extension CheckChild {
       let start = elapsed
       round()
       // One, two, four or eight: all rounds from here on are the same.
-      var expected = (elapsed - start) * Double(rounds)
+      var expected = (elapsed - start) * Double(Self.rounds.usual)
       while repeats > 1, expected > Self.budget / 2 {
         repeats /= 2
         expected /= 2
@@ -130,25 +131,37 @@ extension CheckChild {
     }
     streams = 0
     held.append(.now())
-    for _ in 0..<rounds where elapsed < 1.5 * Self.budget {
+    var each = 1
+    while goesOn(held, each: each), elapsed < 1.5 * Self.budget {
       round()
       held.append(.now())
+      each = max(1, streams / (held.count - 1))
     }
-    let each = max(1, streams / max(1, held.count - 1))
     judge(held, each: each, what: "stream")
     try configurationMemory(rig)
     rig.stop()
     rig.host.plugins.stop()
   }
 
+  /// What each round has left behind at least.
+  private func least(_ held: [Held], _ path: KeyPath<Held, Int>) -> Int {
+    zip(held, held.dropFirst()).map { $1[keyPath: path] - $0[keyPath: path] }.min() ?? 0
+  }
+
+  /// The smallest object takes 32 bytes of the heap: one that is lost with every eighth stream is seen.
+  private func isMuch(_ bytes: Int, each: Int) -> Bool { bytes >= max(Self.noise, 4 * each) }
+
+  private func goesOn(_ held: [Held], each: Int) -> Bool {
+    let rounds = held.count - 1
+    if rounds < Self.rounds.usual { return true }
+    return rounds < Self.rounds.doubtful && isMuch(least(held, \.heap), each: each)
+  }
+
   private func judge(_ held: [Held], each: Int, what: String) {
     guard held.count > 3 else { return none("A10", "too slow: \(held.count) rounds") }
-    func least(_ path: KeyPath<Held, Int>) -> Int {
-      zip(held, held.dropFirst()).map { $1[keyPath: path] - $0[keyPath: path] }.min() ?? 0
-    }
+    func least(_ path: KeyPath<Held, Int>) -> Int { self.least(held, path) }
     let bytes = least(\.heap)
-    // The smallest object takes 32 bytes of the heap: one that is lost with every eighth stream is seen.
-    if bytes >= max(Self.noise, 4 * each) {
+    if isMuch(bytes, each: each) {
       broken(
         "A10", "each \(what) leaves about \(bytes / each) bytes behind (\(bytes) bytes a round of \(each))")
     }
@@ -166,14 +179,20 @@ extension CheckChild {
     // Not the one that serves: that would be handed out again.
     another.name += ".again"
     var held: [Held] = []
-    for round in 0..<7 {
-      for _ in 0..<40 {
+    let each = 40
+    func round() {
+      for _ in 0..<each {
         _ = rig.host.set.make(another, operators: rig.catalog.operators)
         // Its end is posted to the control thread; the next one waits for it there.
         _ = rig.host.plugins.report()
       }
-      if round > 0 { held.append(.now()) }
     }
-    judge(held, each: 40, what: "configuration")
+    round()
+    held.append(.now())
+    while goesOn(held, each: each) {
+      round()
+      held.append(.now())
+    }
+    judge(held, each: each, what: "configuration")
   }
 }
