@@ -1,8 +1,8 @@
 // The known name nearest to a mistyped one.
 
 enum Suggestion {
-  /// Nil where nothing is near: more than a third of the letters would have to change, of the whole or of what
-  /// follows its last dot (a long package says little of what was meant).
+  /// Nil where nothing is near: more than a third of the letters would have to change, of the whole or of
+  /// what follows its last dot (a long package says little of what was meant).
   static func nearest(to name: String, among known: [String]) -> String? {
     let wanted = Array(name.lowercased().utf8)
     // A hostile key may be long; nobody mistypes a name to four times its length.

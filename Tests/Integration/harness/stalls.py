@@ -13,7 +13,7 @@ import tempfile
 import time
 
 # Seconds: how long a watcher sleeps, and how much longer than that is no accident of scheduling.
-NAP, LIMIT = 0.005, 0.04
+NAP, LIMIT = 0.005, 0.02
 PLACE = struct.Struct("d")
 
 
