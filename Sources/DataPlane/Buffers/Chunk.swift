@@ -46,7 +46,7 @@ struct Chunk: Equatable {
   }
 
   @inline(never) private func recycle() {
-    header.pointee.pool.takeUnretainedValue().recycle(self)
+    header.pointee.pool._withUnsafeGuaranteedRef { $0.recycle(self) }
   }
 }
 

@@ -12,13 +12,23 @@ extension martlet_bytes {
   init(_ view: ByteView) { self.init(data: view.base, size: view.count) }
 }
 
-enum HostMetricServices {
-  /// Of a family.
-  @inline(never)
-  private static func member(_ scope: Unmanaged<FilterScope>, _ metric: UInt32) -> PluginRuntime.Word? {
-    scope.takeUnretainedValue().plugin?.word(metric)
-  }
+@inline(__always)
+private func increase(_ word: PluginRuntime.Word, by amount: UInt64) -> martlet_status {
+  // Written on this worker alone.
+  word.pointee.store(word.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+  return MARTLET_OK
+}
 
+/// The rarer cases: members of families, errors.
+@inline(never)
+private func addToAny(
+  _ scope: Unmanaged<FilterScope>, _ metric: UInt32, _ amount: UInt64
+) -> martlet_status {
+  guard let word = scope.takeUnretainedValue().plugin?.word(metric) else { return MARTLET_E_ARGUMENT }
+  return increase(word, by: amount)
+}
+
+enum HostMetricServices {
   nonisolated(unsafe) static let table: UnsafePointer<martlet_host_metrics> = {
     let table = UnsafeMutablePointer<martlet_host_metrics>.allocate(capacity: 1)
     table.initialize(
@@ -26,16 +36,10 @@ enum HostMetricServices {
         size: UInt32(MemoryLayout<martlet_host_metrics>.size),
         add: { handle, metric, amount in
           guard let scope = HandleTable.borrowed(handle) else { return MARTLET_E_GONE }
-          let tables = scope._withUnsafeGuaranteedRef { $0.tables }
-          let found: PluginRuntime.Word?
-          if let tables, Int(metric) < tables.pointee.wordCount {
-            found = tables.pointee.words[Int(metric)]
-          } else {
-            found = member(scope, metric)
-          }
-          guard let word = found else { return MARTLET_E_ARGUMENT }
-          word.pointee.store(word.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
-          return MARTLET_OK
+          guard let tables = scope._withUnsafeGuaranteedRef({ $0.tables }),
+            Int(metric) < tables.pointee.wordCount, let word = tables.pointee.words[Int(metric)]
+          else { return addToAny(scope, metric, amount) }
+          return increase(word, by: amount)
         },
         subtract: { handle, metric, amount in
           guard let scope = HandleTable.scope(handle) else { return MARTLET_E_GONE }

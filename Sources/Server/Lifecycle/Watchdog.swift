@@ -55,7 +55,9 @@ final class Watchdog: @unchecked Sendable {
       let isBusy = observe()
       let now = ContinuousClock.now
       if isBusy { quietSince = now }
-      if lookedAtTallies.map({ $0.duration(to: now) >= Self.tallyPeriod }) ?? true {
+      // Before a long sleep in any case: what was counted since would be told after it.
+      let mayBeQuiet = quietSince.duration(to: now) > Self.quietAfter
+      if mayBeQuiet || lookedAtTallies.map({ $0.duration(to: now) >= Self.tallyPeriod }) ?? true {
         lookedAtTallies = now
         lookAtTallies(now)
       }

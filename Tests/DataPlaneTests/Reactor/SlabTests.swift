@@ -59,6 +59,23 @@ private final class Thing {
     #expect(seen.count == 70_000)
   }
 
+  /// The count of lives has 24 bits, and none of them is the worker's.
+  @Test func livesBeginAnewAfterAllOfThem() {
+    let slab = Slab<Thing>(worker: 5, kind: 1)
+    let thing = Thing(0)
+    let place = slab.reserve()
+    let first = slab.lend(thing, at: place)
+    var last = first
+    for _ in 0..<(1 << 24) - 2 {
+      slab.withdraw(place)
+      last = slab.lend(thing, at: place)
+    }
+    #expect(last != first && slab[first] == nil && slab[last] === thing)
+    slab.withdraw(place)
+    #expect(slab.lend(thing, at: place) == first, "no life has the number 0")
+    slab.withdraw(place)
+  }
+
   @Test func aPlaceThatIsLentAgainAndAgain() {
     let slab = Slab<Thing>(worker: 0)
     weak var gone: Thing?

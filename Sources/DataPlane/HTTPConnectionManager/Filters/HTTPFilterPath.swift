@@ -173,13 +173,20 @@ final class HTTPFilterPath {
   // MARK: Past the places
 
   private func head(from start: Int, end: Bool) {
+    // No hook of this path is called from another, so these hold for all that let the head pass.
+    activeSawEnd = end
+    isTouched = false
+    let kind = firstHook
     var index = start
     while index < count {
-      guard let hook = hooks[index].headers, let filter = hooks[index].filter else {
+      let hooks = hooks + index
+      guard let hook = hooks.pointee.headers, let filter = hooks.pointee.filter else {
         index &+= 1
         continue
       }
-      let status = call(index, firstHook, end: end) { hook(filter, end) }
+      active = index
+      let status = hooks.pointee.calls.callInScope(kind) { hook(filter, end) }
+      active = -1
       if isOver { return }
       if status != MARTLET_CONTINUE {
         let place = place(at: index)

@@ -14,7 +14,11 @@ final class HTTPFilterSlot: FilterScope {
   let table: UnsafePointer<martlet_http_filter>
   private let config: UnsafeMutableRawPointer?
   /// The filter on this worker, which the chain holds. Nil: a filter of the proxy's own.
-  unowned(unsafe) let scope: FilterOnWorker?
+  private unowned(unsafe) let scope: FilterOnWorker?
+  // Of that, for every stream: nothing is retained. They do not change while a chain holds it.
+  private let workerObject: UnsafeMutableRawPointer?
+  private let isRefused: Bool
+  private let counters: Counters<PluginStat>?
   private let isUsuallyDisabled: Bool
   let index: Int
   /// The worker's, and the place in it.
@@ -42,6 +46,9 @@ final class HTTPFilterSlot: FilterScope {
     table = factory.table
     config = factory.config
     scope = factory.scope
+    workerObject = factory.scope?.object
+    isRefused = factory.scope?.refused ?? false
+    counters = factory.scope?.counters
     isUsuallyDisabled = factory.isDisabled
     self.index = index
     handles = instance.handles
@@ -87,16 +94,14 @@ final class HTTPFilterSlot: FilterScope {
     }
     isEnding = false
     handle = handles.filters.lend(self, at: tablePlace)
-    var object: UnsafeMutableRawPointer?
-    if let scope {
-      scope.counters.add(.streamsTotal)
-      scope.counters.add(.streamsActive)
-      if scope.refused { return false }
-      object = scope.object
+    if let counters {
+      counters.add(.streamsTotal)
+      counters.add(.streamsActive)
     }
+    if isRefused { return false }
     let raw = handle.rawValue
     let made = call(MARTLET_HOOK_CREATE) {
-      table.pointee.create(config, object, HostHTTPServices.table, raw)
+      table.pointee.create(config, workerObject, HostHTTPServices.table, raw)
     }
     filter = made
     requestHooks.pointee.filter = made
@@ -129,7 +134,7 @@ final class HTTPFilterSlot: FilterScope {
       responseHooks.pointee.filter = nil
       call(MARTLET_HOOK_DESTROY) { table.pointee.destroy(filter) }
     }
-    scope?.counters.subtract(.streamsActive)
+    counters?.subtract(.streamsActive)
   }
 
   /// Nothing that was asked for and not carried out is wanted any more.
