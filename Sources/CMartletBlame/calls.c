@@ -271,13 +271,14 @@ static bool set_unwatched(uint32_t value) {
   return is_busy;
 }
 
-void martlet_watch_sleep(uint64_t nanoseconds, bool until_called) {
+bool martlet_watch_sleep(uint64_t nanoseconds, bool until_called) {
   struct timespec time = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
   // Who is in a call already wakes nobody.
-  if (until_called && set_unwatched(1)) return;
+  if (until_called && set_unwatched(1)) return true;
   syscall(SYS_futex, &woken, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
-  __atomic_store_n(&woken, 0, __ATOMIC_RELAXED);
+  bool was_woken = __atomic_exchange_n(&woken, 0, __ATOMIC_ACQUIRE);
   if (until_called) set_unwatched(0);
+  return was_woken;
 }
 
 void martlet_watch_name(void) { pthread_setname_np(pthread_self(), "watchdog"); }

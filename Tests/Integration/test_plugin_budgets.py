@@ -197,6 +197,26 @@ def test_a_reload_changes_the_budget(start, folder):  # noqa: F811
     assert wait_for(lambda: over(proxy) == 2)
 
 
+def test_a_shorter_budget_holds_at_once(start, folder):  # noqa: F811
+    # With a long one the watchdog looks every 100 ms; a call that follows the reload ends before that.
+    config = web([faulty("on_request_headers", "block", ms=60, path="/slow")])
+    proxy = start({**config, **policies(default={"call_budget": "1s"})})
+
+    def load(budget):
+        with open(proxy.config_path, "w") as f:
+            json.dump({**config, **policies(default={"call_budget": budget})}, f)
+        assert proxy.admin("/plugins/reload", method="POST")[0] == 200
+
+    for turn in range(8):
+        load("1s")
+        ask(proxy, 2)
+        time.sleep(0.013 * turn)
+        load("0.010s")
+        before = over(proxy)
+        ask(proxy, 1, path="/slow")
+        assert over(proxy) > before, (turn, functions(proxy))
+
+
 @pytest.mark.parametrize("extension, expected", [
     ({"default_policy": {"call_budget": "0s"}}, r"default_policy\.call_budget"),
     ({"default_policy": {"stuck_after": "0.001s"}}, r"default_policy\.stuck_after"),

@@ -233,11 +233,12 @@ typedef struct martlet_observation {
 size_t martlet_slots_observe(martlet_observation *out, size_t capacity);
 /// The connection and request of a call, where it is still under way; false otherwise.
 bool martlet_slot_describe(const martlet_observation *seen, char *out, size_t capacity);
-/// Sleeps. `until_called`: at most so long, and no longer than until a plugin is called.
-void martlet_watch_sleep(uint64_t nanoseconds, bool until_called);
+/// Sleeps. `until_called`: at most so long, and no longer than until a plugin is called. True: it was ended
+/// by martlet_watch_wake or by a call.
+bool martlet_watch_sleep(uint64_t nanoseconds, bool until_called);
 /// Names the watchdog's thread.
 void martlet_watch_name(void);
-/// Ends the sleep.
+/// Ends the sleep, or the next one.
 void martlet_watch_wake(void);
 
 // ---- Crashes

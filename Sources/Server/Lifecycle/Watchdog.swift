@@ -19,8 +19,7 @@ final class Watchdog: @unchecked Sendable {
   private var stuck = StuckCalls()
   private var lastCalls: UInt64 = 0
   private var quietSince = ContinuousClock.now
-  /// Nil: not since the long sleep.
-  private var lookedAtTallies: ContinuousClock.Instant?
+  private var lookedAtTallies = ContinuousClock.now
   private var period: UInt64 = 0
 
   /// How often it looks at most and at least, whatever the budgets are.
@@ -51,19 +50,20 @@ final class Watchdog: @unchecked Sendable {
 
   private func main() {
     martlet_watch_name()
+    // Budgets may have changed while it slept.
+    var wasWoken = true
     while !isStopping.withLock({ $0 }) {
       let isBusy = observe()
       let now = ContinuousClock.now
       if isBusy { quietSince = now }
       // Before a long sleep in any case: what was counted since would be told after it.
       let mayBeQuiet = quietSince.duration(to: now) > Self.quietAfter
-      if mayBeQuiet || lookedAtTallies.map({ $0.duration(to: now) >= Self.tallyPeriod }) ?? true {
+      if wasWoken || mayBeQuiet || lookedAtTallies.duration(to: now) >= Self.tallyPeriod {
         lookedAtTallies = now
         lookAtTallies(now)
       }
       let isQuiet = quietSince.duration(to: now) > Self.quietAfter
-      if isQuiet { lookedAtTallies = nil }
-      martlet_watch_sleep(isQuiet ? Self.longSleep : period, isQuiet)
+      wasWoken = martlet_watch_sleep(isQuiet ? Self.longSleep : period, isQuiet)
     }
   }
 
